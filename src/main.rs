@@ -1,0 +1,3 @@
+//! The `ciba-gateway` command.
+
+fn main() {}
