@@ -1,0 +1,269 @@
+//! Who a person turned out to be: the claims of Vipps MobilePay Login, typed.
+//!
+//! Reads what the provider's userinfo says and keeps whatever it does not know
+//! as JSON. It judges nothing: whether the claims may be believed is decided by
+//! `provider`, who may see them by `logins`.
+//!
+//! Field formats follow the vendor's OpenAPI "Login API", operation userinfo.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A claim that a caller can ask for; each is one scope at the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Claim {
+    /// Full, given and family name.
+    Name,
+    /// The number the person uses at the provider.
+    PhoneNumber,
+    /// Email address, and whether it is verified.
+    Email,
+    /// Home address and other addresses.
+    Address,
+    /// Date of birth.
+    Birthdate,
+    /// `male`, `female` or `other`.
+    Gender,
+    /// National identity number.
+    Nin,
+    /// Marketing consents, the older form.
+    DelegatedConsents,
+    /// Answers to the sales unit's own screens (`flowResult`).
+    CustomFlow,
+    /// Acceptance of terms and privacy statement.
+    Agreement,
+}
+
+impl Claim {
+    /// The provider's scope value (`vipps-login` scope list).
+    #[must_use]
+    pub const fn scope(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::PhoneNumber => "phoneNumber",
+            Self::Email => "email",
+            Self::Address => "address",
+            Self::Birthdate => "birthDate",
+            Self::Gender => "gender",
+            Self::Nin => "nin",
+            Self::DelegatedConsents => "delegatedConsents",
+            Self::CustomFlow => "customFlow",
+            Self::Agreement => "agreement",
+        }
+    }
+}
+
+/// The provider's name for a person at one sales unit (`sub`). Prints redacted.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Subject(String);
+
+impl Subject {
+    /// Takes any `sub`: 1 to 255 ASCII characters (OpenID Connect Core, section 2).
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let fits = !text.is_empty() && text.len() <= 255 && text.bytes().all(|byte| byte.is_ascii_graphic());
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The value, for comparison and for delivery to the login's reader.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Subject(…)")
+    }
+}
+
+/// A verified person. Only claims that the person consented to are present.
+///
+/// Prints as the names of the claims that are there, never their values.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// One per person and sales unit; survives a change of number.
+    pub sub: Subject,
+    /// Full name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Given names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_name: Option<String>,
+    /// Family name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family_name: Option<String>,
+    /// `YYYY-MM-DD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub birthdate: Option<String>,
+    /// Email address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Whether the provider has verified the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email_verified: Option<bool>,
+    /// Country code and number, digits only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone_number: Option<String>,
+    /// `male`, `female` or `other`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gender: Option<String>,
+    /// National identity number, in the form of its country.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nin: Option<String>,
+    /// The registered address; absent also when every field of it came empty.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "address_unless_empty")]
+    pub address: Option<Address>,
+    /// Up to two further addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_addresses: Vec<Address>,
+    /// Marketing consents, refusals among them.
+    #[serde(default, rename = "delegatedConsents", skip_serializing_if = "Option::is_none")]
+    pub delegated_consents: Option<DelegatedConsents>,
+    /// What the person ticked on the sales unit's own screens.
+    #[serde(default, rename = "flowResult", skip_serializing_if = "Option::is_none")]
+    pub flow_result: Option<Value>,
+    /// Terms and privacy statement, and whether they were accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<Agreement>,
+    /// Everything else the provider sent.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
+}
+
+impl Identity {
+    /// Reads the body of a userinfo answer.
+    ///
+    /// # Errors
+    /// When it is no JSON object, a claim has another type than documented, or
+    /// a claim comes twice. The error names the place, never the value.
+    pub fn from_userinfo(body: &[u8]) -> Result<Self, InvalidIdentity> {
+        let identity: Self = serde_json::from_slice(body)
+            .map_err(|error| InvalidIdentity { line: error.line(), column: error.column() })?;
+        if Subject::new(identity.sub.expose()).is_none() {
+            return Err(InvalidIdentity { line: 0, column: 0 });
+        }
+        Ok(identity)
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let present = [
+            ("name", self.name.is_some()),
+            ("birthdate", self.birthdate.is_some()),
+            ("email", self.email.is_some()),
+            ("phone_number", self.phone_number.is_some()),
+            ("address", self.address.is_some()),
+            ("gender", self.gender.is_some()),
+            ("nin", self.nin.is_some()),
+        ];
+        f.write_str("Identity(sub")?;
+        for (claim, _) in present.iter().filter(|(_, is_there)| *is_there) {
+            write!(f, ", {claim}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// A userinfo body that cannot be read. Says where, never what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("userinfo cannot be read (line {line}, column {column})")]
+pub struct InvalidIdentity {
+    line: usize,
+    column: usize,
+}
+
+/// A postal address. Lines are separated by newlines, and a flat or floor
+/// follows a newline in `street_address`.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Address {
+    /// `home`, `work` or `other`.
+    pub address_type: String,
+    /// Street and number.
+    pub street_address: String,
+    /// Postal code.
+    pub postal_code: String,
+    /// City or post town.
+    pub region: String,
+    /// Two letters.
+    pub country: String,
+    /// The whole address as it would stand on a letter.
+    pub formatted: String,
+}
+
+impl Address {
+    fn is_empty(&self) -> bool {
+        [&self.street_address, &self.postal_code, &self.region, &self.country, &self.formatted]
+            .iter()
+            .all(|field| field.is_empty())
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Address(…)")
+    }
+}
+
+// A person without a registered address gets one whose fields are all empty
+// (vendor's core concepts page); for a caller that is no address.
+fn address_unless_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Address>, D::Error> {
+    let address = Option::<Address>::deserialize(deserializer)?;
+    Ok(address.filter(|address| !address.is_empty()))
+}
+
+/// Marketing consents (scope `delegatedConsents`). The provider sends them only
+/// at the login in which they were given.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct DelegatedConsents {
+    /// Language of the texts shown.
+    pub language: String,
+    /// RFC 3339, UTC.
+    pub time_of_consent: String,
+    /// One entry for each consent that was offered.
+    pub consents: Vec<Consent>,
+    /// Headings, terms and links as they were shown.
+    #[serde(flatten)]
+    pub shown: BTreeMap<String, Value>,
+}
+
+/// One marketing consent that was offered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Consent {
+    /// `email`, `sms`, `digital` or `personal`.
+    pub id: String,
+    /// Whether the person said yes. A refusal is listed too.
+    pub accepted: bool,
+    /// Whether the login could not go on without it.
+    pub required: bool,
+    /// The text beside the box.
+    pub text_displayed_to_user: String,
+}
+
+/// Acceptance of terms and privacy statement (scope `agreement`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Agreement {
+    /// Language of the texts shown.
+    pub language: String,
+    /// RFC 3339.
+    pub timestamp: String,
+    /// Whether the person accepted.
+    pub accepted: bool,
+    /// Description, button and links as they were shown.
+    #[serde(flatten)]
+    pub shown: BTreeMap<String, Value>,
+}
+
+#[cfg(test)]
+mod tests;

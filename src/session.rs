@@ -1,0 +1,462 @@
+//! A login session: its states, and which event leads from which to which.
+//!
+//! ```text
+//! Starting ─ Accepted ─▶ Pending ─ Redeemed ─▶ Redeemed ─ Approved ─▶ AwaitingCode ─ code ─▶ Ended
+//! ```
+//!
+//! Every live state can also end by an event or by its own deadline; nothing
+//! leaves `Ended`. Pure: the present is handed in, and nothing is stored or
+//! sent. `logins` and `poller` apply events here and let `store` decide races
+//! by compare-and-set.
+
+mod terms;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use terms::{
+    AgentId, CallDirection, CallId, Channel, ClientId, CodeMode, InvalidIdentifier, Labels, LoginId, RequestId,
+    TenantId, TerminalId, Terms,
+};
+
+use crate::ciba::{Accepted, AuthReqId, MAX_LIFETIME, Refusal, Schedule, Tokens};
+use crate::identity::Identity;
+use crate::phone::BindingCode;
+use crate::timestamp::Timestamp;
+
+/// An answer may still be in flight when the provider's limit is reached.
+pub const EXPIRY_GRACE: Duration = Duration::from_secs(5);
+/// How long the provider may take to tell who the person is, after the exchange.
+pub const REDEEM_LIMIT: Duration = Duration::from_secs(30);
+/// How long the agent may take to type the code, after the approval.
+pub const CODE_LIMIT: Duration = Duration::from_secs(60);
+/// A start that has not ended by then has lost its owner.
+pub const START_LIMIT: Duration = Duration::from_secs(45);
+/// Wrong codes that end a login.
+pub const CODE_TRIES: u8 = 3;
+
+/// A login and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Session {
+    /// The name callers know it by.
+    pub id: LoginId,
+    /// What was asked for; never changes.
+    pub terms: Terms,
+    /// Where it stands.
+    pub state: State,
+}
+
+/// Where a login stands. Each state holds only what exists in it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    /// Reserved; the provider is being asked.
+    Starting(Starting),
+    /// The phone shows the request.
+    Pending(Pending),
+    /// The single-use exchange happened; who it was is not yet known.
+    Redeemed(Redeemed),
+    /// Verified, but the agent has not yet typed the code.
+    AwaitingCode(AwaitingCode),
+    /// Over, for ever.
+    Ended(Ended),
+}
+
+/// See [`State::Starting`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Starting {
+    /// When the attempt began.
+    pub since: Timestamp,
+    /// A code can be typed only once there is one on the phone; kept from the start.
+    pub code: CodeCheck,
+}
+
+/// See [`State::Pending`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pending {
+    /// The provider's handle.
+    pub auth_req_id: AuthReqId,
+    /// When it is polled, and until when.
+    pub schedule: Schedule,
+    /// Whether the agent has typed the code already.
+    pub code: CodeCheck,
+}
+
+/// See [`State::Redeemed`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Redeemed {
+    /// What the exchange gave, unverified.
+    pub tokens: Tokens,
+    /// When it happened.
+    pub at: Timestamp,
+    /// Whether the agent has typed the code already.
+    pub code: CodeCheck,
+}
+
+/// See [`State::AwaitingCode`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct AwaitingCode {
+    /// Who it is; withheld from everyone until the code matches.
+    pub identity: Box<Identity>,
+    /// When the person was verified.
+    pub approved_at: Timestamp,
+    /// The tries so far.
+    pub code: CodeCheck,
+}
+
+/// See [`State::Ended`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ended {
+    /// When.
+    pub at: Timestamp,
+    /// How.
+    pub outcome: Outcome,
+}
+
+/// How a login ended. The first one wins, for ever.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The person said yes and was verified.
+    Approved {
+        /// Who it is; gone once it was erased or its window is over.
+        identity: Option<Box<Identity>>,
+    },
+    /// The person said no.
+    Denied,
+    /// Nobody answered in time.
+    Expired,
+    /// The caller ended it.
+    Cancelled,
+    /// It could not be carried through; nobody said no.
+    Failed(FailureReason),
+}
+
+/// Why a login failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureReason {
+    /// The provider's answer to the start is unknown: the phone may have rung.
+    StartUnknown,
+    /// No usable account at this number.
+    PersonUnknown,
+    /// The person must update the app.
+    AppTooOld,
+    /// The provider refused the request as malformed or not allowed.
+    RequestRefused,
+    /// The sales unit may not ask for one of the claims.
+    ScopeRefused,
+    /// The sales unit is not enabled for this flow.
+    NotEnabled,
+    /// The provider refused by its own policy; nobody was asked.
+    PolicyRefused,
+    /// The provider gave an error that is not documented, or an answer that is none.
+    ProviderError,
+    /// The provider could not be reached for as long as it mattered.
+    ProviderUnavailable,
+    /// The approval was collected but its result was lost on the way.
+    ResultLost,
+    /// The ID token did not verify.
+    IdTokenInvalid,
+    /// Userinfo speaks about another person than the ID token, or cannot be read.
+    UserinfoInvalid,
+    /// The approved account has another phone number than was asked.
+    PhoneMismatch,
+    /// Not the person that the caller expected.
+    OtherPerson,
+    /// Approved, but the code was not typed in time.
+    CodeNotConfirmed,
+    /// Three wrong codes.
+    CodeMismatch,
+}
+
+impl From<Refusal> for FailureReason {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::PersonUnknown => Self::PersonUnknown,
+            Refusal::AppTooOld => Self::AppTooOld,
+            Refusal::InvalidRequest => Self::RequestRefused,
+            Refusal::InvalidScope => Self::ScopeRefused,
+            Refusal::UnauthorizedClient => Self::NotEnabled,
+            Refusal::Policy => Self::PolicyRefused,
+            Refusal::TransactionFailed | Refusal::UnknownError | Refusal::InvalidReply => Self::ProviderError,
+        }
+    }
+}
+
+/// Whether the code that the person reads out has been typed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CodeCheck {
+    /// This login does not ask for one.
+    NotAsked,
+    /// Not yet typed right.
+    Open {
+        /// Wrong tries so far.
+        tries: u8,
+        /// The newest wrong one: typing it again is not another try.
+        last_wrong: Option<BindingCode>,
+    },
+    /// Typed right.
+    Matched,
+}
+
+impl CodeCheck {
+    /// The state in which a login of that mode begins.
+    #[must_use]
+    pub const fn for_mode(mode: CodeMode) -> Self {
+        match mode {
+            CodeMode::ReadBack => Self::Open { tries: 0, last_wrong: None },
+            CodeMode::ReadOut | CodeMode::Display => Self::NotAsked,
+        }
+    }
+
+    const fn withholds(&self) -> bool {
+        matches!(self, Self::Open { .. })
+    }
+}
+
+/// Something that happened to a login.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The provider took the request, which was sent at `sent_at`.
+    Accepted {
+        /// The provider's answer.
+        accepted: Accepted,
+        /// When the request was sent: the provider's time cannot have begun earlier.
+        sent_at: Timestamp,
+    },
+    /// The poll schedule changed in a way that must be written down.
+    Rescheduled(Schedule),
+    /// A poll was answered with tokens.
+    Redeemed(Tokens),
+    /// The tokens and userinfo were verified.
+    Approved(Box<Identity>),
+    /// The person said no.
+    Denied,
+    /// The provider says that the request expired.
+    Expired,
+    /// It cannot be carried through.
+    Failed(FailureReason),
+    /// A caller ended it.
+    Cancelled,
+    /// The agent typed a code.
+    CodeTyped(BindingCode),
+    /// A caller wants the identity gone.
+    Erased,
+}
+
+/// The event cannot happen in this state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a login that is {state} cannot take the event {event}")]
+pub struct IllegalTransition {
+    /// Name of the state.
+    pub state: &'static str,
+    /// Name of the event.
+    pub event: &'static str,
+}
+
+impl Session {
+    /// A login that has just been reserved at `now`.
+    #[must_use]
+    pub fn new(id: LoginId, terms: Terms, now: Timestamp) -> Self {
+        let code = CodeCheck::for_mode(terms.code_mode);
+        Self { id, terms, state: State::Starting(Starting { since: now, code }) }
+    }
+
+    /// The login after `event`.
+    ///
+    /// # Errors
+    /// When the event cannot happen in this state; in particular, nothing but
+    /// erasure happens to a login that has ended.
+    pub fn apply(self, event: Event, now: Timestamp) -> Result<Self, IllegalTransition> {
+        let illegal = IllegalTransition { state: self.state.name(), event: event.name() };
+        let Self { id, terms, state } = self;
+        let state = match (state, event) {
+            (State::Ended(ended), Event::Erased) => State::Ended(ended.erased()),
+            (State::Ended(_), _) => return Err(illegal),
+            (_, Event::Cancelled | Event::Erased) => ended(now, Outcome::Cancelled),
+            (_, Event::Failed(reason)) => ended(now, Outcome::Failed(reason)),
+            (state, Event::CodeTyped(typed)) => state.code_typed(&typed, &terms.code, now).ok_or(illegal)?,
+
+            (State::Starting(starting), Event::Accepted { accepted, sent_at }) => {
+                State::Pending(Pending::new(accepted, sent_at, now, &terms, starting.code))
+            }
+            (State::Pending(pending), Event::Rescheduled(schedule)) => State::Pending(Pending { schedule, ..pending }),
+            (State::Pending(pending), Event::Redeemed(tokens)) => {
+                State::Redeemed(Redeemed { tokens, at: now, code: pending.code })
+            }
+            (State::Pending(_), Event::Denied) => ended(now, Outcome::Denied),
+            (State::Pending(_), Event::Expired) => ended(now, Outcome::Expired),
+            (State::Redeemed(redeemed), Event::Approved(identity)) => redeemed.approved(identity, now),
+
+            (State::Starting(_), Event::Rescheduled(_) | Event::Redeemed(_) | Event::Denied | Event::Expired)
+            | (State::Starting(_) | State::Pending(_) | State::AwaitingCode(_), Event::Approved(_))
+            | (State::Pending(_), Event::Accepted { .. })
+            | (
+                State::Redeemed(_) | State::AwaitingCode(_),
+                Event::Accepted { .. } | Event::Rescheduled(_) | Event::Redeemed(_) | Event::Denied | Event::Expired,
+            ) => return Err(illegal),
+        };
+        Ok(Self { id, terms, state })
+    }
+
+    /// When this state ends by itself; `None` once it has ended.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        match &self.state {
+            State::Starting(starting) => Some(starting.since.plus(START_LIMIT)),
+            State::Pending(pending) => Some(pending.schedule.expires_at().plus(EXPIRY_GRACE)),
+            State::Redeemed(redeemed) => Some(redeemed.at.plus(REDEEM_LIMIT)),
+            State::AwaitingCode(awaiting) => Some(awaiting.approved_at.plus(CODE_LIMIT)),
+            State::Ended(_) => None,
+        }
+    }
+
+    /// The login as its deadline leaves it, when that has passed at `now`;
+    /// `None` while it has not. A fact about the clock: whoever reads a login
+    /// applies it, no task needs to be alive.
+    #[must_use]
+    pub fn overdue(&self, now: Timestamp) -> Option<Self> {
+        let deadline = self.deadline().filter(|deadline| now >= *deadline)?;
+        let outcome = match &self.state {
+            State::Starting(_) => Outcome::Failed(FailureReason::StartUnknown),
+            State::Pending(_) => Outcome::Expired,
+            State::Redeemed(_) => Outcome::Failed(FailureReason::ProviderUnavailable),
+            State::AwaitingCode(_) => Outcome::Failed(FailureReason::CodeNotConfirmed),
+            State::Ended(_) => return None,
+        };
+        Some(Self { state: ended(deadline, outcome), ..self.clone() })
+    }
+
+    /// Whether it is over.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ended(_))
+    }
+
+    /// The code check, while the login lives.
+    #[must_use]
+    pub const fn code_check(&self) -> Option<&CodeCheck> {
+        match &self.state {
+            State::Starting(state) => Some(&state.code),
+            State::Pending(state) => Some(&state.code),
+            State::Redeemed(state) => Some(&state.code),
+            State::AwaitingCode(state) => Some(&state.code),
+            State::Ended(_) => None,
+        }
+    }
+}
+
+impl State {
+    /// The state's name, for logs and metrics.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Starting(_) => "starting",
+            Self::Pending(_) => "pending",
+            Self::Redeemed(_) => "redeemed",
+            Self::AwaitingCode(_) => "awaiting_code",
+            Self::Ended(_) => "ended",
+        }
+    }
+
+    /// `None` when this login takes no code.
+    fn code_typed(self, typed: &BindingCode, code: &BindingCode, now: Timestamp) -> Option<Self> {
+        let check = match &self {
+            Self::Starting(state) => &state.code,
+            Self::Pending(state) => &state.code,
+            Self::Redeemed(state) => &state.code,
+            Self::AwaitingCode(state) => &state.code,
+            Self::Ended(_) => return None,
+        };
+        let next = match check {
+            CodeCheck::NotAsked => return None,
+            CodeCheck::Matched => CodeCheck::Matched,
+            CodeCheck::Open { .. } if typed == code => CodeCheck::Matched,
+            CodeCheck::Open { last_wrong: Some(wrong), .. } if wrong == typed => check.clone(),
+            CodeCheck::Open { tries, .. } if tries + 1 >= CODE_TRIES => {
+                return Some(ended(now, Outcome::Failed(FailureReason::CodeMismatch)));
+            }
+            CodeCheck::Open { tries, .. } => CodeCheck::Open { tries: tries + 1, last_wrong: Some(typed.clone()) },
+        };
+        Some(self.with_code(next, now))
+    }
+
+    fn with_code(self, code: CodeCheck, now: Timestamp) -> Self {
+        match self {
+            Self::Starting(state) => Self::Starting(Starting { code, ..state }),
+            Self::Pending(state) => Self::Pending(Pending { code, ..state }),
+            Self::Redeemed(state) => Self::Redeemed(Redeemed { code, ..state }),
+            Self::AwaitingCode(state) if code.withholds() => Self::AwaitingCode(AwaitingCode { code, ..state }),
+            Self::AwaitingCode(state) => ended(now, Outcome::Approved { identity: Some(state.identity) }),
+            Self::Ended(state) => Self::Ended(state),
+        }
+    }
+}
+
+impl Pending {
+    fn new(accepted: Accepted, sent_at: Timestamp, now: Timestamp, terms: &Terms, code: CodeCheck) -> Self {
+        // The provider may grant more than was asked; the caller's deadline holds.
+        let limit = accepted.expires_in.min(terms.requested_expiry()).min(MAX_LIFETIME);
+        let schedule = Schedule::new(accepted.interval, now, sent_at.plus(limit));
+        Self { auth_req_id: accepted.auth_req_id, schedule, code }
+    }
+}
+
+impl Redeemed {
+    fn approved(self, identity: Box<Identity>, now: Timestamp) -> State {
+        if self.code.withholds() {
+            State::AwaitingCode(AwaitingCode { identity, approved_at: now, code: self.code })
+        } else {
+            ended(now, Outcome::Approved { identity: Some(identity) })
+        }
+    }
+}
+
+impl Ended {
+    fn erased(self) -> Self {
+        match self.outcome {
+            Outcome::Approved { .. } => Self { outcome: Outcome::Approved { identity: None }, ..self },
+            Outcome::Denied | Outcome::Expired | Outcome::Cancelled | Outcome::Failed(_) => self,
+        }
+    }
+}
+
+impl Outcome {
+    /// The outcome's name, for logs and metrics.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Approved { .. } => "approved",
+            Self::Denied => "denied",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+impl Event {
+    /// The event's name, for logs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::Rescheduled(_) => "rescheduled",
+            Self::Redeemed(_) => "redeemed",
+            Self::Approved(_) => "approved",
+            Self::Denied => "denied",
+            Self::Expired => "expired",
+            Self::Failed(_) => "failed",
+            Self::Cancelled => "cancelled",
+            Self::CodeTyped(_) => "code_typed",
+            Self::Erased => "erased",
+        }
+    }
+}
+
+const fn ended(at: Timestamp, outcome: Outcome) -> State {
+    State::Ended(Ended { at, outcome })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! The seam to shared state: one record per login, decided by compare-and-set.
+//!
+//! [`SessionStore`] is what `logins` and `poller` know of it; [`redis`] and
+//! [`memory`] implement it and pass the same contract tests
+//! (`tests/it/store_contract.rs`). A store keeps records, guards' counters and
+//! indexes; it never decides what a transition means. The present is handed in
+//! with every call that needs it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+
+use crate::phone::PhoneNumber;
+use crate::session::{LoginId, RequestId, Session, TenantId};
+use crate::timestamp::Timestamp;
+
+pub mod memory;
+pub mod redis;
+pub mod seal;
+
+/// How long a record is kept after its login ended.
+pub const OUTCOME_RETENTION: Duration = Duration::from_secs(3600);
+/// How long a `request_id` is remembered.
+pub const REQUEST_ID_RETENTION: Duration = Duration::from_secs(24 * 3600);
+
+/// One process run of a gateway; names the owner of a login.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Incarnation(pub String);
+
+/// A login as the store holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// The login.
+    pub session: Session,
+    /// Raised by every write, starting at 1; what compare-and-set compares.
+    pub version: u64,
+    /// Raised by every change of owner, starting at 1.
+    pub epoch: u64,
+    /// The process run that polls it.
+    pub owner: Incarnation,
+}
+
+/// A limit on how often something may happen in a sliding window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// This many within `window`, at most.
+    pub max: u32,
+    /// Looked back from the present.
+    pub window: Duration,
+}
+
+/// What a start counts against.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Charge {
+    /// The number whose phone would ring, within the tenant.
+    pub number: PhoneNumber,
+    /// How often that may be.
+    pub limit: Limit,
+}
+
+/// Everything one start claims, in one atomic step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reservation {
+    /// The login in state `Starting`. It claims its number (one live login for
+    /// a number) and its code (unique among the tenant's live logins).
+    pub session: Session,
+    /// Who will poll it.
+    pub owner: Incarnation,
+    /// The caller's name for this start, unique within the client.
+    pub request_id: RequestId,
+    /// Digest of everything the request asked for, to tell a retry from a
+    /// different request. It goes into the store keyed-hashed.
+    pub content: [u8; 32],
+    /// The guards; counted once per `request_id`.
+    pub charges: Vec<Charge>,
+    /// The present.
+    pub now: Timestamp,
+}
+
+/// What became of a reservation. Anything but `New` left nothing behind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reserved {
+    /// It is ours to start.
+    New(Record),
+    /// This `request_id` has started this login already, with the same content.
+    Existing(LoginId),
+    /// This `request_id` was used with other content.
+    RequestIdReused,
+    /// The number has a live login.
+    NumberBusy,
+    /// A guard refused.
+    LimitReached {
+        /// When the oldest counted start leaves the window.
+        retry_after: Duration,
+    },
+    /// Another live login of the tenant has this code; try again with another.
+    CodeTaken,
+}
+
+/// What became of a compare-and-set.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Saved {
+    /// Written; this is the record now.
+    Written(Record),
+    /// Somebody else wrote first; load again.
+    Conflict,
+    /// There is no such login (any more).
+    Gone,
+}
+
+/// Says that something changed, not how. May be lost or come twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// A login has a new version.
+    Changed {
+        /// Whose login.
+        tenant: TenantId,
+        /// Which.
+        login: LoginId,
+        /// The version that was written.
+        version: u64,
+    },
+    /// Changes may have been missed: read again whatever matters.
+    Missed,
+}
+
+/// The store did not do what was asked. Says nothing about any login.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached, timed out or is loading.
+    #[error("the store cannot be reached")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It holds something that cannot be read: foreign format or unknown seal key.
+    #[error("a record cannot be read: {0}")]
+    Unreadable(&'static str),
+}
+
+/// Shared state of all replicas.
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// Claims everything that one start needs, or nothing.
+    async fn reserve(&self, reservation: &Reservation) -> Result<Reserved, StoreError>;
+
+    /// Takes a reservation back: the record, its number, its code and its
+    /// `request_id` are free again. The charges are given back only with
+    /// `refund`. Does nothing when the login is not `Starting` any more.
+    async fn release(&self, record: &Record, request_id: &RequestId, refund: bool) -> Result<(), StoreError>;
+
+    /// The newest record of a login; without its identity once `identity_until`
+    /// of [`SessionStore::save`] has passed.
+    async fn load(&self, tenant: &TenantId, login: &LoginId, now: Timestamp) -> Result<Option<Record>, StoreError>;
+
+    /// Writes `record.session` if the stored version is still `record.version`.
+    /// A login that has ended frees its number and code, and keeps its identity
+    /// for `identity_window`, its outcome for [`OUTCOME_RETENTION`].
+    async fn save(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<Saved, StoreError>;
+
+    /// The tenant's logins, newest first, at most `limit`: the live ones and
+    /// those that ended within [`OUTCOME_RETENTION`].
+    async fn list(&self, tenant: &TenantId, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError>;
+
+    /// Hears of every change, also of those that other replicas make. A receiver
+    /// that lags has missed some, as after [`Wake::Missed`].
+    fn wakes(&self) -> broadcast::Receiver<Wake>;
+
+    /// Whether the store answers now.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// A word for logs and `check`: `memory` or `redis`.
+    fn kind(&self) -> &'static str;
+}
