@@ -1,3 +1,5 @@
 //! A gRPC gateway that logs a person in by phone number: the CIBA flow of
 //! Vipps MobilePay Login behind an API for call centres, TV boxes and tills.
 #![forbid(unsafe_code)]
+
+pub mod simulator;
