@@ -3,6 +3,9 @@
 //! A number whose national part ends in `000` and two digits of the table below
 //! acts on its own, in all five countries and in Greenland's six digits as well.
 //! The table is the one source for behaviour, `--help` and documentation.
+//!
+//! The numbers mean nothing to the real Vipps: some of them belong to people,
+//! whose phones would ring.
 
 use super::behaviour::{Behaviour, Consents, Outcome, StartKnobs, TokenKnobs, UserinfoKnobs};
 use super::claims;
@@ -249,7 +252,7 @@ mod tests {
                 let phone = Msisdn::parse(&example).unwrap();
                 assert_eq!(behaviour_of(&phone), Some(magic.behaviour()), "{example}");
                 let number = rlibphonenumber::PHONE_NUMBER_UTIL
-                    .parse(&format!("+{example}"), None)
+                    .parse(format!("+{example}"), None)
                     .unwrap();
                 assert!(
                     rlibphonenumber::PHONE_NUMBER_UTIL.is_possible_number(&number),

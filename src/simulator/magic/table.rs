@@ -54,7 +54,7 @@ pub(super) static TABLE: [MagicNumber; 86] = [
         || start_fault(Fault::unreadable())),
     line("00020", "start-no-id", "start: 200 without auth_req_id",
         || start_answer(Edit::removing(["auth_req_id"]))),
-    line("00021", "start-no-expiry", "start: 200 without expires_in",
+    line("00021", "start-no-expiry", "start: 200 without expires_in; approves if polled all the same",
         || start_answer(Edit::removing(["expires_in"]))),
     line("00022", "start-no-interval", "start: 200 without interval (5 s by default), then approves",
         || start_answer(Edit::removing(["interval"]))),
