@@ -164,10 +164,10 @@ fn userinfo_claims(claims: Edit) -> Behaviour {
     })
 }
 
-/// Takes away every claim that a scope of the basic plan or a licence yields.
+/// Takes away every claim that a scope released.
 fn nothing_but_sub() -> Edit {
     Edit {
-        remove: claims::PERSONAL.map(str::to_owned).to_vec(),
+        remove: claims::RELEASED.map(str::to_owned).to_vec(),
         ..Edit::default()
     }
 }
