@@ -1,0 +1,265 @@
+//! A faithful local Vipps MobilePay Login, as far as a login by phone number
+//! goes: discovery, keys, start, token, userinfo, user-exists, revocation.
+//!
+//! It serves the demonstration, the tests of the gateway and integrators who
+//! want to try every ending of a login without a phone. Vipps's own test
+//! environment cannot approve a login by itself, so automated runs need a
+//! stand-in. Where Vipps's documentation leaves an answer open, the default is
+//! the likeliest one and a knob gives the others.
+//!
+//! What happens to a login is decided in this order: the [`Behaviour`] set for
+//! its number, the [magic number](magic_numbers) it ends in, the default
+//! behaviour. That default is a person at the phone page (`/phone`).
+//!
+//! It is not a login provider: clients, people and secrets are made up, there
+//! is no TLS, nothing survives a restart, and its control API is open to
+//! everyone who can reach it. Not simulated: logins that end on a web page,
+//! partner keys, webhooks and the QR API.
+//!
+//! The command line and tests call [`start`] or [`run`]; nothing else in the
+//! gateway knows this module.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+mod answer;
+mod backchannel;
+mod behaviour;
+mod claims;
+mod clock;
+mod control;
+mod discovery;
+mod edit;
+mod endpoints;
+mod fault;
+mod form;
+mod id_token;
+mod journal;
+mod keys;
+mod logins;
+mod magic;
+mod msisdn;
+mod people;
+mod phone_page;
+mod random;
+mod settings;
+mod state;
+#[cfg(test)]
+mod tests;
+mod token;
+mod userinfo;
+
+pub use behaviour::{
+    Behaviour, Consents, EarlyPoll, Outcome, StartKnobs, TokenKnobs, UserExistsKnobs, UserinfoKnobs,
+};
+pub use discovery::DiscoveryKnobs;
+pub use edit::Edit;
+pub use fault::{ErrorAnswer, Fault, RawAnswer, RetryAfter};
+pub use id_token::{Alg, AtHash, Audience, IdTokenShape, Kid, RequestIdClaim, Signature};
+pub use journal::{Endpoint, ReceivedRequest};
+pub use keys::{KeyError, SigningKeys};
+pub use magic::{MagicNumber, magic_numbers};
+pub use msisdn::customer_token;
+pub use phone_page::WaitingLogin;
+pub use settings::{AuthMethod, ClientRegistration, Settings};
+
+use logins::Decision;
+use msisdn::{Msisdn, digits_of};
+use state::Shared;
+
+/// How long answers in progress may take after the shutdown signal.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+
+/// Serves until `shutdown`. See [`start`] for a handle to the running simulator.
+pub async fn run(
+    listener: TcpListener,
+    settings: Settings,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let (_, serving) = start(listener, settings, shutdown).await?;
+    serving.await
+}
+
+/// Prepares a simulator on a bound listener: a handle to steer it by, and the
+/// future that serves until `shutdown`.
+///
+/// Generates signing keys unless the settings bring some.
+pub async fn start(
+    listener: TcpListener,
+    settings: Settings,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<(
+    Simulator,
+    impl Future<Output = io::Result<()>> + Send + 'static,
+)> {
+    if !(settings.speed.is_finite() && settings.speed > 0.0) {
+        let problem = "the simulator's speed must be a positive number";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+    }
+    let keys = match settings.signing_keys.clone() {
+        Some(keys) => keys,
+        None => tokio::task::spawn_blocking(SigningKeys::generate)
+            .await?
+            .map_err(io::Error::other)?,
+    };
+    let base = base_url(&settings, listener.local_addr()?)?;
+    let shared = Shared::new(settings, base, keys);
+    let serving = serve(listener, shared.clone(), shutdown);
+    Ok((Simulator { shared }, serving))
+}
+
+async fn serve(
+    listener: TcpListener,
+    shared: Shared,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let stopping = CancellationToken::new();
+    let serving = axum::serve(listener, endpoints::router(shared))
+        .with_graceful_shutdown(stopping.clone().cancelled_owned())
+        .into_future();
+    let deadline = async {
+        shutdown.await;
+        stopping.cancel();
+        tokio::time::sleep(SHUTDOWN_GRACE).await;
+    };
+    tokio::select! {
+        result = serving => result,
+        () = deadline => Ok(()),
+    }
+}
+
+/// The address clients are told: the public one, else the bound one.
+fn base_url(settings: &Settings, bound: SocketAddr) -> io::Result<Url> {
+    if let Some(public) = &settings.public_url {
+        return Ok(public.clone());
+    }
+    let ip = match bound.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    let text = format!("http://{}", SocketAddr::new(ip, bound.port()));
+    Url::parse(&text).map_err(io::Error::other)
+}
+
+/// A handle to a running simulator: the hands of a test. Cheap to clone.
+///
+/// Phone numbers may be written with `+` and spaces.
+#[derive(Debug, Clone)]
+pub struct Simulator {
+    shared: Shared,
+}
+
+impl Simulator {
+    /// Where the simulator is reached.
+    pub fn base_url(&self) -> Url {
+        self.shared.base().clone()
+    }
+
+    /// The issuer identifier, with the slash at its end.
+    pub fn issuer(&self) -> Url {
+        self.shared.at(endpoints::ISSUER)
+    }
+
+    /// Sets what happens to the next logins of a number.
+    pub fn set_behaviour(&self, msisdn: &str, behaviour: Behaviour) {
+        let digits = digits_of(msisdn);
+        self.shared
+            .change(|state| state.behaviours.insert(digits, Arc::new(behaviour)));
+    }
+
+    /// Takes back [`set_behaviour`](Self::set_behaviour).
+    pub fn clear_behaviour(&self, msisdn: &str) {
+        let digits = digits_of(msisdn);
+        self.shared.change(|state| state.behaviours.remove(&digits));
+    }
+
+    /// Sets what happens to the next logins of numbers that are neither magic
+    /// nor set by themselves.
+    pub fn set_default_behaviour(&self, behaviour: Behaviour) {
+        self.shared
+            .change(|state| state.default_behaviour = Arc::new(behaviour));
+    }
+
+    /// Sets what the discovery document and the key set say.
+    pub fn set_discovery(&self, knobs: DiscoveryKnobs) {
+        self.shared.change(|state| state.discovery = knobs);
+    }
+
+    /// Approves every login that waits on this phone; says how many there were.
+    pub fn approve(&self, msisdn: &str) -> usize {
+        self.decide(msisdn, Decision::Approved)
+    }
+
+    /// Refuses every login that waits on this phone; says how many there were.
+    pub fn deny(&self, msisdn: &str) -> usize {
+        self.decide(msisdn, Decision::Denied)
+    }
+
+    fn decide(&self, msisdn: &str, decision: Decision) -> usize {
+        let now = self.shared.now();
+        let digits = digits_of(msisdn);
+        self.shared
+            .change(|state| state.logins.decide_all(&digits, decision, now))
+    }
+
+    /// What the phones show at the moment.
+    pub fn waiting(&self) -> Vec<WaitingLogin> {
+        phone_page::waiting(&self.shared, None)
+    }
+
+    /// The `sub` that a number has at a client, or `None` for a number Vipps
+    /// would not take.
+    pub fn subject(&self, client_id: &str, msisdn: &str) -> Option<String> {
+        let phone = Msisdn::parse(&digits_of(msisdn))?;
+        Some(people::subject(client_id, &phone))
+    }
+
+    /// Everything received so far, oldest first.
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
+        self.shared
+            .look(|state| state.journal.entries().cloned().collect())
+    }
+
+    /// Waits for a request, past or future, in the state the predicate asks for.
+    /// It is seen once when it arrives and again when it is answered.
+    pub async fn wait_for_request(
+        &self,
+        mut predicate: impl FnMut(&ReceivedRequest) -> bool,
+    ) -> ReceivedRequest {
+        self.shared
+            .wait_for(|state| {
+                let mut entries = state.journal.entries();
+                entries.find(|entry| predicate(entry)).cloned()
+            })
+            .await
+    }
+
+    /// Protocol time since the start: the scale of a request's `arrived_ms`.
+    pub fn now(&self) -> Duration {
+        self.shared.now()
+    }
+
+    /// Lets protocol time jump ahead: logins and access tokens age.
+    pub fn advance(&self, by: Duration) {
+        self.shared.clock().advance(by);
+    }
+
+    /// Signs with new keys from now on. The old ones stay published when
+    /// `keep_old`, else every older one vanishes from the key set.
+    pub async fn rotate_keys(&self, keep_old: bool) -> Result<(), KeyError> {
+        self.shared.rotate_keys(keep_old).await
+    }
+
+    /// Forgets logins, tokens, requests and all behaviours and discovery knobs.
+    /// Keys, clients and the clock stay.
+    pub fn reset(&self) {
+        self.shared.reset();
+    }
+}

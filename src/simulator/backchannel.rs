@@ -1,0 +1,252 @@
+//! The start of a login, and the question whether a number can log in.
+//!
+//! Checks follow CIBA §7.1 and the narrower rules of Vipps's guide to
+//! merchant-initiated login; refusals follow CIBA §13.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use super::behaviour::Behaviour;
+use super::fault::{Fault, RetryAfter};
+use super::form::{Form, authenticate};
+use super::journal::Reply;
+use super::logins::{Login, Progress};
+use super::msisdn::Msisdn;
+use super::settings::ClientRegistration;
+use super::state::Shared;
+use super::{answer, answer::OauthError, claims, random};
+
+/// Seconds a client may ask for.
+const EXPIRY_RANGE: std::ops::RangeInclusive<u64> = 60..=900;
+
+/// What a valid start request asks for.
+#[derive(Debug)]
+struct Asked {
+    phone: Msisdn,
+    scopes: Vec<String>,
+    binding_message: Option<String>,
+    expiry: Option<u64>,
+}
+
+/// `POST /vipps-login-ciba/api/backchannel/authentication`
+pub(super) async fn start(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Reply, Reply> {
+    let form = Form::parse(&headers, &body)?;
+    let client = authenticate(&shared.settings().clients, &headers, &form)?;
+    let asked = Asked::read(&form)?;
+    let phone = asked.phone.clone();
+    let behaviour = shared.look(|state| state.behaviour_of(&phone));
+    let (outcome, response) = begin(&shared, client, asked, &behaviour)?;
+    shared.linger(behaviour.start.latency_ms).await;
+    Ok(Reply::new(outcome, response).about(&phone))
+}
+
+fn begin(
+    shared: &Shared,
+    client: &ClientRegistration,
+    asked: Asked,
+    behaviour: &Arc<Behaviour>,
+) -> Result<(&'static str, Response), OauthError> {
+    let fault = behaviour.start.fault.as_ref();
+    if let Some(refusal) = fault.filter(|fault| !fault.hides_success()) {
+        return Ok(("fault", refusal.into_response()));
+    }
+    if is_crowded(shared, &asked.phone) {
+        let busy = Fault::status(429, "too_many_requests").retry_after(RetryAfter::Seconds(30));
+        return Ok(("busy", busy.into_response()));
+    }
+    let answer = acknowledge(shared, client, asked, Arc::clone(behaviour))?;
+    Ok(match fault {
+        Some(fault) => ("fault", fault.into_response()),
+        None => ("started", answer),
+    })
+}
+
+/// Vipps limits the logins that wait on one phone at the same time.
+fn is_crowded(shared: &Shared, phone: &Msisdn) -> bool {
+    let now = shared.now();
+    shared
+        .settings()
+        .max_waiting_per_number
+        .is_some_and(|most| {
+            shared.look(|state| {
+                let waiting = state.logins.waiting(now);
+                waiting.iter().filter(|login| &login.phone == phone).count() >= most
+            })
+        })
+}
+
+/// Makes the phone ring and answers with CIBA §7.3.
+fn acknowledge(
+    shared: &Shared,
+    client: &ClientRegistration,
+    asked: Asked,
+    behaviour: Arc<Behaviour>,
+) -> Result<Response, OauthError> {
+    let settings = shared.settings();
+    let now = shared.now();
+    let expiry = asked.expiry.unwrap_or(settings.default_expiry_seconds);
+    let answer = behaviour.start.answer.clone();
+    let login = Login {
+        handle: random::token()?,
+        auth_req_id: random::token()?,
+        client_id: client.client_id.clone(),
+        phone: asked.phone,
+        scopes: asked.scopes,
+        binding_message: asked.binding_message,
+        expires: now + Duration::from_secs(expiry),
+        interval: Duration::from_secs(settings.interval_seconds),
+        behaviour,
+        progress: Progress::default(),
+    };
+    let fields = [
+        ("auth_req_id", json!(login.auth_req_id)),
+        ("expires_in", json!(expiry)),
+        ("interval", json!(settings.interval_seconds)),
+    ];
+    let fields = fields.map(|(name, value)| (name.to_owned(), value));
+    let body = answer.render(Map::from_iter(fields));
+    let login = with_announced_interval(login, &answer.set);
+    shared.change(|state| state.logins.insert(login, now));
+    Ok(answer::json(StatusCode::OK, body))
+}
+
+/// An interval that a behaviour announces is also the one that is enforced.
+fn with_announced_interval(mut login: Login, overridden: &Map<String, Value>) -> Login {
+    if let Some(seconds) = overridden.get("interval").and_then(Value::as_u64) {
+        login.interval = Duration::from_secs(seconds);
+    }
+    login
+}
+
+impl Asked {
+    fn read(form: &Form) -> Result<Self, OauthError> {
+        if form.get("request").is_some() || form.get("user_code").is_some() {
+            return Err(OauthError::invalid_request(
+                "Signed requests and user codes are not supported",
+            ));
+        }
+        if form.get("requested_flow").is_some() {
+            return Err(OauthError::invalid_request(
+                "requested_flow is not supported",
+            ));
+        }
+        Ok(Self {
+            phone: phone(form)?,
+            scopes: scopes(form)?,
+            binding_message: binding_message(form)?,
+            expiry: expiry(form)?,
+        })
+    }
+}
+
+/// Exactly one hint (CIBA §7.1), of the kind and for the countries Vipps takes.
+fn phone(form: &Form) -> Result<Msisdn, OauthError> {
+    let others = ["login_hint_token", "id_token_hint"];
+    if others.iter().any(|name| form.get(name).is_some()) {
+        return Err(OauthError::invalid_request(
+            "Exactly one hint, login_hint, is accepted",
+        ));
+    }
+    let hint = form
+        .get("login_hint")
+        .ok_or(OauthError::invalid_request("login_hint is missing"))?;
+    hinted(hint)
+}
+
+fn hinted(hint: &str) -> Result<Msisdn, OauthError> {
+    Msisdn::from_hint(hint).ok_or(OauthError::invalid_request(
+        "login_hint.value: must be urn:msisdn: and a number starting with 46, 45, 47, 358 or 299",
+    ))
+}
+
+/// Scopes outside a sales unit's plan are dropped without a word; the retired
+/// `nnin` is refused (guide to merchant-initiated login).
+fn scopes(form: &Form) -> Result<Vec<String>, OauthError> {
+    let asked: Vec<&str> = form
+        .get("scope")
+        .ok_or(OauthError::invalid_request("scope is missing"))?
+        .split_whitespace()
+        .collect();
+    if !asked.contains(&"openid") {
+        return Err(OauthError::bad(
+            "invalid_scope",
+            "scope must contain openid",
+        ));
+    }
+    if asked.contains(&"nnin") {
+        return Err(OauthError::bad("invalid_scope", "nnin is not supported"));
+    }
+    let mut granted: Vec<String> = Vec::new();
+    for scope in asked {
+        if claims::SCOPES.contains(&scope) && !granted.iter().any(|other| other == scope) {
+            granted.push(scope.to_owned());
+        }
+    }
+    Ok(granted)
+}
+
+/// Five to eight of A-Z, 0-9 and the hyphen.
+fn binding_message(form: &Form) -> Result<Option<String>, OauthError> {
+    let Some(message) = form.get("binding_message") else {
+        return Ok(None);
+    };
+    let allowed = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-';
+    if (5..=8).contains(&message.len()) && message.bytes().all(allowed) {
+        return Ok(Some(message.to_owned()));
+    }
+    Err(OauthError::bad(
+        "invalid_binding_message",
+        "binding_message must be 5 to 8 of A-Z, 0-9 and hyphen",
+    ))
+}
+
+fn expiry(form: &Form) -> Result<Option<u64>, OauthError> {
+    form.get("requested_expiry")
+        .map(|text| {
+            text.parse()
+                .ok()
+                .filter(|seconds| EXPIRY_RANGE.contains(seconds))
+                .ok_or(OauthError::invalid_request(
+                    "requested_expiry must be 60 to 900 seconds",
+                ))
+        })
+        .transpose()
+}
+
+/// `POST /vipps-login-ciba/api/v1/user-exists`
+///
+/// Takes the parameter in both spellings: the guide has `login_hint`, the
+/// OpenAPI document `loginHint`.
+pub(super) async fn user_exists(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Reply, Reply> {
+    let form = Form::parse(&headers, &body)?;
+    authenticate(&shared.settings().clients, &headers, &form)?;
+    let hint = form
+        .get("login_hint")
+        .or_else(|| form.get("loginHint"))
+        .ok_or(OauthError::invalid_request("login_hint is missing"))?;
+    let phone = hinted(hint)?;
+    let behaviour = shared.look(|state| state.behaviour_of(&phone));
+    let knobs = &behaviour.user_exists;
+    let reply = match &knobs.fault {
+        Some(fault) => Reply::new("fault", fault),
+        None => {
+            let body = json!({ "exists": knobs.exists }).to_string();
+            Reply::new("answered", answer::json(StatusCode::OK, body))
+        }
+    };
+    Ok(reply.about(&phone))
+}

@@ -1,0 +1,173 @@
+//! The control API: the verbs of [`Simulator`](super::Simulator) over HTTP, for
+//! tests and demonstrations in other languages or processes.
+//!
+//! It has no authentication and shows everything the simulator received. Bind
+//! the simulator to the loopback interface only.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Json, Path, Query, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post, put};
+use serde::{Deserialize, Serialize};
+
+use super::behaviour::Behaviour;
+use super::discovery::DiscoveryKnobs;
+use super::journal::ReceivedRequest;
+use super::logins::Decision;
+use super::magic::magic_numbers;
+use super::msisdn::digits_of;
+use super::phone_page::{self, WaitingLogin};
+use super::state::Shared;
+
+/// The routes, to be nested under `/control`.
+pub(super) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/behaviour", get(show_default).put(set_default))
+        .route(
+            "/behaviours/{msisdn}",
+            put(set_behaviour).delete(clear_behaviour),
+        )
+        .route("/requests", get(requests))
+        .route("/logins", get(logins))
+        .route("/logins/{msisdn}/approve", post(approve))
+        .route("/logins/{msisdn}/deny", post(deny))
+        .route("/clock/advance", post(advance))
+        .route("/keys/rotate", post(rotate_keys))
+        .route("/discovery", get(show_discovery).put(set_discovery))
+        .route("/magic-numbers", get(magic))
+        .route("/reset", post(reset))
+}
+
+async fn show_default(State(shared): State<Shared>) -> Json<Behaviour> {
+    Json(shared.look(|state| (*state.default_behaviour).clone()))
+}
+
+async fn set_default(State(shared): State<Shared>, Json(behaviour): Json<Behaviour>) -> StatusCode {
+    shared.change(|state| state.default_behaviour = Arc::new(behaviour));
+    StatusCode::NO_CONTENT
+}
+
+async fn set_behaviour(
+    State(shared): State<Shared>,
+    Path(msisdn): Path<String>,
+    Json(behaviour): Json<Behaviour>,
+) -> StatusCode {
+    let digits = digits_of(&msisdn);
+    shared.change(|state| state.behaviours.insert(digits, Arc::new(behaviour)));
+    StatusCode::NO_CONTENT
+}
+
+async fn clear_behaviour(State(shared): State<Shared>, Path(msisdn): Path<String>) -> StatusCode {
+    let digits = digits_of(&msisdn);
+    shared.change(|state| state.behaviours.remove(&digits));
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Debug, Deserialize)]
+struct Since {
+    /// Only requests with this number or a higher one.
+    #[serde(default)]
+    from: u64,
+}
+
+async fn requests(
+    State(shared): State<Shared>,
+    Query(since): Query<Since>,
+) -> Json<Vec<ReceivedRequest>> {
+    Json(shared.look(|state| {
+        let entries = state.journal.entries();
+        entries
+            .filter(|entry| entry.number >= since.from)
+            .cloned()
+            .collect()
+    }))
+}
+
+async fn logins(State(shared): State<Shared>) -> Json<Vec<WaitingLogin>> {
+    Json(phone_page::waiting(&shared, None))
+}
+
+/// How many waiting logins a verb settled.
+#[derive(Debug, Serialize)]
+struct Decided {
+    decided: usize,
+}
+
+async fn approve(State(shared): State<Shared>, Path(msisdn): Path<String>) -> Json<Decided> {
+    decide(&shared, &msisdn, Decision::Approved)
+}
+
+async fn deny(State(shared): State<Shared>, Path(msisdn): Path<String>) -> Json<Decided> {
+    decide(&shared, &msisdn, Decision::Denied)
+}
+
+fn decide(shared: &Shared, msisdn: &str, decision: Decision) -> Json<Decided> {
+    let now = shared.now();
+    let digits = digits_of(msisdn);
+    let decided = shared.change(|state| state.logins.decide_all(&digits, decision, now));
+    Json(Decided { decided })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    seconds: u64,
+}
+
+async fn advance(State(shared): State<Shared>, Json(by): Json<Advance>) -> StatusCode {
+    shared.clock().advance(Duration::from_secs(by.seconds));
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rotation {
+    #[serde(default)]
+    keep_old: bool,
+}
+
+async fn rotate_keys(State(shared): State<Shared>, Json(how): Json<Rotation>) -> StatusCode {
+    match shared.rotate_keys(how.keep_old).await {
+        Ok(()) => StatusCode::NO_CONTENT,
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+async fn show_discovery(State(shared): State<Shared>) -> Json<DiscoveryKnobs> {
+    Json(shared.look(|state| state.discovery.clone()))
+}
+
+async fn set_discovery(
+    State(shared): State<Shared>,
+    Json(knobs): Json<DiscoveryKnobs>,
+) -> StatusCode {
+    shared.change(|state| state.discovery = knobs);
+    StatusCode::NO_CONTENT
+}
+
+/// A line of the table of magic numbers.
+#[derive(Debug, Serialize)]
+struct MagicLine {
+    suffix: &'static str,
+    name: &'static str,
+    effect: &'static str,
+    examples: [String; 5],
+}
+
+async fn magic() -> Json<Vec<MagicLine>> {
+    let lines = magic_numbers().iter().map(|magic| MagicLine {
+        suffix: magic.suffix,
+        name: magic.name,
+        effect: magic.effect,
+        examples: magic.examples(),
+    });
+    Json(lines.collect())
+}
+
+async fn reset(State(shared): State<Shared>) -> StatusCode {
+    shared.reset();
+    StatusCode::NO_CONTENT
+}

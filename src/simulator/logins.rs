@@ -1,0 +1,315 @@
+//! One login as the simulator sees it, and what a poll finds. Reads no clock:
+//! every step takes the protocol time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::behaviour::{Behaviour, EarlyPoll, Outcome};
+use super::fault::Fault;
+use super::msisdn::Msisdn;
+
+/// How much the interval grows with each `slow_down` (CIBA §11).
+const SLOW_DOWN_STEP: Duration = Duration::from_secs(5);
+/// How long a login is remembered after it expired.
+const RETENTION: Duration = Duration::from_secs(3600);
+/// How often, in logins, old ones are looked for.
+const SWEEP_EVERY: usize = 1024;
+
+/// One started login.
+#[derive(Debug, Clone)]
+pub(super) struct Login {
+    /// What the phone page calls it. Not the `auth_req_id`, which is the
+    /// client's secret.
+    pub(super) handle: String,
+    pub(super) auth_req_id: String,
+    pub(super) client_id: String,
+    pub(super) phone: Msisdn,
+    pub(super) scopes: Vec<String>,
+    pub(super) binding_message: Option<String>,
+    pub(super) expires: Duration,
+    pub(super) interval: Duration,
+    pub(super) behaviour: Arc<Behaviour>,
+    pub(super) progress: Progress,
+}
+
+/// What has happened to a login so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Progress {
+    decision: Option<Decision>,
+    redeemed: bool,
+    polls: usize,
+    pendings: u32,
+    last_poll: Option<Duration>,
+}
+
+/// What the person decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    Approved,
+    Denied,
+}
+
+/// What a poll finds.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Found {
+    Pending,
+    /// Inside the interval; to be answered as pending.
+    Early,
+    /// Inside the interval; to be answered as `slow_down`.
+    TooFast,
+    Denied,
+    Expired,
+    /// Already exchanged.
+    Spent,
+    /// Approved, and by this poll exchanged.
+    Approved,
+    Fault(Fault),
+}
+
+impl Login {
+    /// Whether the phone still shows the request.
+    pub(super) fn is_waiting(&self, now: Duration) -> bool {
+        self.progress.decision.is_none() && !self.progress.redeemed && now < self.expires
+    }
+
+    /// Settles a waiting login; says whether it was waiting.
+    pub(super) fn decide(&mut self, decision: Decision, now: Duration) -> bool {
+        let waiting = self.is_waiting(now);
+        if waiting {
+            self.progress.decision = Some(decision);
+        }
+        waiting
+    }
+
+    /// One poll at protocol time `now`.
+    pub(super) fn poll(&mut self, now: Duration, enforce_interval: bool) -> Found {
+        if self.progress.redeemed {
+            return Found::Spent;
+        }
+        let early = enforce_interval && self.is_early(now);
+        self.progress.last_poll = Some(now);
+        if let Some(fault) = self.next_fault() {
+            return Found::Fault(fault);
+        }
+        if now >= self.expires && self.progress.decision != Some(Decision::Denied) {
+            return Found::Expired;
+        }
+        if early {
+            return self.early_answer();
+        }
+        self.answer()
+    }
+
+    /// Measured from arrival to arrival, the laxest reading of CIBA §7.3. The
+    /// first poll may come at any time.
+    fn is_early(&self, now: Duration) -> bool {
+        let last = self.progress.last_poll;
+        last.is_some_and(|last| now.saturating_sub(last) < self.interval)
+    }
+
+    fn next_fault(&mut self) -> Option<Fault> {
+        let faults = &self.behaviour.token.faults;
+        let fault = faults.get(self.progress.polls).cloned().flatten();
+        self.progress.polls += 1;
+        if fault.as_ref().is_some_and(Fault::is_slow_down) {
+            self.interval += SLOW_DOWN_STEP;
+        }
+        fault
+    }
+
+    fn early_answer(&mut self) -> Found {
+        match self.behaviour.token.early {
+            EarlyPoll::Pending => Found::Early,
+            EarlyPoll::SlowDown => {
+                self.interval += SLOW_DOWN_STEP;
+                Found::TooFast
+            }
+        }
+    }
+
+    fn answer(&mut self) -> Found {
+        if self.progress.decision.is_none() {
+            self.progress.decision = self.scripted_decision();
+        }
+        match self.progress.decision {
+            Some(Decision::Approved) => {
+                self.progress.redeemed = true;
+                Found::Approved
+            }
+            Some(Decision::Denied) => Found::Denied,
+            None => {
+                self.progress.pendings += 1;
+                Found::Pending
+            }
+        }
+    }
+
+    fn scripted_decision(&self) -> Option<Decision> {
+        let due = |after| self.progress.pendings >= after;
+        match self.behaviour.outcome {
+            Outcome::Approve { after_pendings } if due(after_pendings) => Some(Decision::Approved),
+            Outcome::Deny { after_pendings } if due(after_pendings) => Some(Decision::Denied),
+            Outcome::Approve { .. } | Outcome::Deny { .. } | Outcome::Human | Outcome::Expire => {
+                None
+            }
+        }
+    }
+}
+
+/// All logins, by `auth_req_id`.
+#[derive(Debug, Default)]
+pub(super) struct Logins {
+    by_id: HashMap<String, Login>,
+}
+
+impl Logins {
+    pub(super) fn insert(&mut self, login: Login, now: Duration) {
+        if self.by_id.len() % SWEEP_EVERY == SWEEP_EVERY - 1 {
+            self.by_id.retain(|_, old| now < old.expires + RETENTION);
+        }
+        self.by_id.insert(login.auth_req_id.clone(), login);
+    }
+
+    /// The login a client started under this identifier.
+    pub(super) fn of_client(&mut self, auth_req_id: &str, client_id: &str) -> Option<&mut Login> {
+        let login = self.by_id.get_mut(auth_req_id)?;
+        (login.client_id == client_id).then_some(login)
+    }
+
+    pub(super) fn by_handle(&mut self, handle: &str) -> Option<&mut Login> {
+        self.by_id.values_mut().find(|login| login.handle == handle)
+    }
+
+    /// What the phones show, the soonest to expire first.
+    pub(super) fn waiting(&self, now: Duration) -> Vec<&Login> {
+        let mut waiting: Vec<&Login> = self
+            .by_id
+            .values()
+            .filter(|login| login.is_waiting(now))
+            .collect();
+        waiting.sort_by(|a, b| (a.expires, &a.handle).cmp(&(b.expires, &b.handle)));
+        waiting
+    }
+
+    /// Settles every waiting login of a number; says how many there were.
+    pub(super) fn decide_all(&mut self, digits: &str, decision: Decision, now: Duration) -> usize {
+        self.by_id
+            .values_mut()
+            .filter(|login| login.phone.as_str() == digits)
+            .map(|login| usize::from(login.decide(decision, now)))
+            .sum()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.by_id.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulator::behaviour::TokenKnobs;
+
+    fn login(behaviour: Behaviour) -> Login {
+        Login {
+            handle: "handle".to_owned(),
+            auth_req_id: "id".to_owned(),
+            client_id: "client".to_owned(),
+            phone: Msisdn::parse("4790000001").unwrap(),
+            scopes: vec!["openid".to_owned()],
+            binding_message: None,
+            expires: Duration::from_secs(600),
+            interval: Duration::from_secs(5),
+            behaviour: Arc::new(behaviour),
+            progress: Progress::default(),
+        }
+    }
+
+    /// Polls every `step` seconds, the first at zero.
+    fn polls(login: &mut Login, step: u64, count: u64) -> Vec<Found> {
+        (0..count)
+            .map(|index| login.poll(Duration::from_secs(index * step), true))
+            .collect()
+    }
+
+    #[test]
+    fn approves_after_two_pendings_and_only_once() {
+        let found = polls(&mut login(Behaviour::approve_after(2)), 5, 4);
+        let expected = [
+            Found::Pending,
+            Found::Pending,
+            Found::Approved,
+            Found::Spent,
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_refusal_stays_a_refusal_past_expiry() {
+        let mut login = login(Behaviour::deny_after(0));
+        assert_eq!(login.poll(Duration::ZERO, true), Found::Denied);
+        assert_eq!(login.poll(Duration::from_secs(700), true), Found::Denied);
+    }
+
+    #[test]
+    fn an_approval_nobody_fetched_expires() {
+        let mut login = login(Behaviour::default());
+        assert!(login.decide(Decision::Approved, Duration::ZERO));
+        assert_eq!(login.poll(Duration::from_secs(600), true), Found::Expired);
+    }
+
+    #[test]
+    fn early_polls_are_seen_and_do_not_count() {
+        let found = polls(&mut login(Behaviour::approve_after(1)), 4, 3);
+        assert_eq!(found, [Found::Pending, Found::Early, Found::Early]);
+    }
+
+    #[test]
+    fn slow_down_makes_the_interval_grow() {
+        let mut login = login(Behaviour {
+            token: TokenKnobs {
+                early: EarlyPoll::SlowDown,
+                ..TokenKnobs::default()
+            },
+            ..Behaviour::default()
+        });
+        let at = |seconds| Duration::from_secs(seconds);
+        assert_eq!(login.poll(at(0), true), Found::Pending);
+        assert_eq!(login.poll(at(3), true), Found::TooFast);
+        assert_eq!(login.poll(at(12), true), Found::TooFast);
+        assert_eq!(login.poll(at(27), true), Found::Pending);
+    }
+
+    #[test]
+    fn the_interval_can_go_unenforced() {
+        let mut login = login(Behaviour::approve_after(1));
+        assert_eq!(login.poll(Duration::ZERO, false), Found::Pending);
+        assert_eq!(login.poll(Duration::ZERO, false), Found::Approved);
+    }
+
+    #[test]
+    fn faults_come_in_their_order() {
+        let mut login = login(Behaviour {
+            token: TokenKnobs {
+                faults: vec![None, Some(Fault::error("slow_down"))],
+                ..TokenKnobs::default()
+            },
+            ..Behaviour::approve_after(1)
+        });
+        let found = polls(&mut login, 10, 3);
+        let slow_down = Found::Fault(Fault::error("slow_down"));
+        assert_eq!(found, [Found::Pending, slow_down, Found::Approved]);
+    }
+
+    #[test]
+    fn the_phone_shows_a_login_until_it_is_decided() {
+        let mut logins = Logins::default();
+        logins.insert(login(Behaviour::default()), Duration::ZERO);
+        assert_eq!(logins.waiting(Duration::ZERO).len(), 1);
+        assert_eq!(logins.waiting(Duration::from_secs(600)).len(), 0);
+        let decided = logins.decide_all("4790000001", Decision::Denied, Duration::ZERO);
+        assert_eq!(decided, 1);
+        assert_eq!(logins.waiting(Duration::ZERO).len(), 0);
+    }
+}

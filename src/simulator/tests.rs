@@ -1,0 +1,7 @@
+//! The simulator as a client sees it, over a real loopback socket.
+
+mod bench;
+mod flow;
+mod refusals;
+mod steering;
+mod tokens;

@@ -1,0 +1,187 @@
+//! The token endpoint (CIBA §10.1 and §11) and revocation (RFC 7009).
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, json};
+
+use super::form::{Form, authenticate};
+use super::id_token::{self, Facts};
+use super::journal::Reply;
+use super::keys::KeyError;
+use super::logins::{Found, Login};
+use super::settings::ClientRegistration;
+use super::state::{Access, Shared};
+use super::{answer, answer::OauthError, claims, clock, endpoints, people, random};
+
+const PENDING: OauthError = OauthError::bad(
+    "authorization_pending",
+    "The authorization request is still pending",
+);
+const SLOW_DOWN: OauthError = OauthError::bad("slow_down", "Polling faster than the interval");
+const DENIED: OauthError = OauthError::bad("access_denied", "The user refused");
+const EXPIRED: OauthError = OauthError::bad("expired_token", "The auth_req_id has expired");
+const UNKNOWN: OauthError = OauthError::bad("invalid_grant", "The auth_req_id is not known");
+const SPENT: OauthError = OauthError::bad("invalid_grant", "The auth_req_id has been used");
+
+/// The grants this endpoint tells apart.
+#[derive(Debug, Clone, Copy)]
+enum Grant {
+    /// Polling with an `auth_req_id`.
+    Ciba,
+    /// The `code` of a login that ended on a web page.
+    CibaRedirect,
+}
+
+impl Grant {
+    fn read(form: &Form) -> Result<Self, OauthError> {
+        match form.get("grant_type") {
+            Some("urn:openid:params:grant-type:ciba") => Ok(Self::Ciba),
+            Some("urn:vipps:params:grant-type:ciba-redirect") => Ok(Self::CibaRedirect),
+            Some(_) => Err(unsupported()),
+            None => Err(OauthError::invalid_request("grant_type is missing")),
+        }
+    }
+}
+
+fn unsupported() -> OauthError {
+    OauthError::bad("unsupported_grant_type", "This grant is not offered")
+}
+
+/// `POST /access-management-1.0/access/oauth2/token`
+pub(super) async fn exchange(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Reply, Reply> {
+    let form = Form::parse(&headers, &body)?;
+    let client = authenticate(&shared.settings().clients, &headers, &form)?;
+    match Grant::read(&form)? {
+        Grant::Ciba => poll(&shared, client, &form).await,
+        Grant::CibaRedirect => Err(unsupported().into()),
+    }
+}
+
+async fn poll(shared: &Shared, client: &ClientRegistration, form: &Form) -> Result<Reply, Reply> {
+    let auth_req_id = form
+        .get("auth_req_id")
+        .ok_or(OauthError::invalid_request("auth_req_id is missing"))?;
+    let now = shared.now();
+    let enforce = shared.settings().enforce_interval;
+    let (found, login) = shared
+        .change(|state| {
+            let login = state.logins.of_client(auth_req_id, &client.client_id)?;
+            Some((login.poll(now, enforce), login.clone()))
+        })
+        .ok_or(UNKNOWN)?;
+    let reply = answer_to(shared, client, &login, found).await?;
+    shared.linger(login.behaviour.token.latency_ms).await;
+    Ok(reply.about(&login.phone))
+}
+
+async fn answer_to(
+    shared: &Shared,
+    client: &ClientRegistration,
+    login: &Login,
+    found: Found,
+) -> Result<Reply, OauthError> {
+    Ok(match found {
+        Found::Pending => Reply::new("pending", PENDING),
+        Found::Early => Reply::new("early", PENDING),
+        Found::TooFast => Reply::new("early", SLOW_DOWN),
+        Found::Denied => Reply::new("denied", DENIED),
+        Found::Expired => Reply::new("expired", EXPIRED),
+        Found::Spent => Reply::new("spent", SPENT),
+        Found::Fault(fault) => Reply::new("fault", &fault),
+        Found::Approved => {
+            let success = success(shared, client, login).await?;
+            match &login.behaviour.token.success_fault {
+                Some(fault) => Reply::new("lost", fault),
+                None => Reply::new("approved", success),
+            }
+        }
+    })
+}
+
+/// The success in poll mode: no refresh token, no `scope`.
+async fn success(
+    shared: &Shared,
+    client: &ClientRegistration,
+    login: &Login,
+) -> Result<Response, OauthError> {
+    let access_token = format!("ciba.{}", random::token()?);
+    let lifetime = shared.settings().access_token_seconds;
+    let id_token = sign(shared, client, login, &access_token)
+        .await
+        .map_err(|_| OauthError::server_error("The ID token could not be signed"))?;
+    let fields = [
+        ("access_token", json!(access_token)),
+        ("token_type", json!("Bearer")),
+        ("expires_in", json!(lifetime)),
+        ("id_token", json!(id_token)),
+    ];
+    let fields = fields.map(|(name, value)| (name.to_owned(), value));
+    let body = login.behaviour.token.answer.render(Map::from_iter(fields));
+    let access = Access {
+        client_id: login.client_id.clone(),
+        phone: login.phone.clone(),
+        scopes: login.scopes.clone(),
+        behaviour: login.behaviour.clone(),
+        expires: shared.now() + Duration::from_secs(lifetime),
+        reads: 0,
+    };
+    let now = shared.now();
+    shared.change(|state| state.grant(access_token, access, now));
+    Ok(answer::json(StatusCode::OK, body))
+}
+
+async fn sign(
+    shared: &Shared,
+    client: &ClientRegistration,
+    login: &Login,
+    access_token: &str,
+) -> Result<String, KeyError> {
+    let behaviour = &login.behaviour;
+    if behaviour.id_token.rotate_keys_first {
+        shared.rotate_keys(false).await?;
+    }
+    let keys = shared.look(|state| state.keys.current());
+    let issuer = shared.at(endpoints::ISSUER);
+    let person = people::person(&login.phone);
+    let facts = Facts {
+        issuer: issuer.as_str(),
+        client,
+        subject: &people::subject(&login.client_id, &login.phone),
+        auth_req_id: &login.auth_req_id,
+        access_token,
+        user_data: claims::claims(&person, &login.scopes, &behaviour.userinfo),
+        now: clock::wall_seconds(),
+        token_id: random::uuid()?,
+    };
+    id_token::mint(&behaviour.id_token, &facts, &keys)
+}
+
+/// `POST /access-management-1.0/access/oauth2/revoke`
+///
+/// Succeeds for unknown tokens too (RFC 7009 §2.2).
+pub(super) async fn revoke(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Reply, Reply> {
+    let form = Form::parse(&headers, &body)?;
+    let client = authenticate(&shared.settings().clients, &headers, &form)?;
+    let token = form
+        .get("token")
+        .ok_or(OauthError::invalid_request("token is missing"))?;
+    shared.change(|state| {
+        let owned = |access: &Access| access.client_id == client.client_id;
+        if state.access.get(token).is_some_and(owned) {
+            state.access.remove(token);
+        }
+    });
+    Ok(Reply::new("revoked", StatusCode::OK.into_response()))
+}
