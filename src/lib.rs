@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod ciba;
+pub mod config;
 pub mod identity;
 pub mod phone;
 pub mod session;
