@@ -4,8 +4,10 @@
 
 pub mod ciba;
 pub mod config;
+pub mod http;
 pub mod identity;
 pub mod phone;
 pub mod session;
 pub mod simulator;
+pub mod telemetry;
 pub mod timestamp;
