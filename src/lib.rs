@@ -5,5 +5,6 @@
 pub mod ciba;
 pub mod identity;
 pub mod phone;
+pub mod provider;
 pub mod session;
 pub mod timestamp;
