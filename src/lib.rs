@@ -7,6 +7,7 @@ pub mod config;
 pub mod http;
 pub mod identity;
 pub mod phone;
+pub mod provider;
 pub mod session;
 pub mod simulator;
 pub mod telemetry;
