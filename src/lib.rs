@@ -6,4 +6,5 @@ pub mod ciba;
 pub mod identity;
 pub mod phone;
 pub mod session;
+pub mod store;
 pub mod timestamp;
