@@ -11,4 +11,5 @@ pub mod provider;
 pub mod session;
 pub mod simulator;
 pub mod telemetry;
+pub mod store;
 pub mod timestamp;
