@@ -251,6 +251,11 @@ pub enum SigningAlgorithm {
     Es256,
 }
 
+impl SigningAlgorithm {
+    /// Every one that this gateway can verify.
+    pub const ALL: [Self; 2] = [Self::Rs256, Self::Es256];
+}
+
 /// `[[tenants.clients]]`: one of a tenant's systems.
 #[derive(Clone, Debug)]
 pub struct Client {

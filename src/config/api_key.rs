@@ -43,8 +43,9 @@ impl ApiKey {
     }
 }
 
-/// The SHA-256 of an [`ApiKey`]. Displays as hex, as the configuration has it.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialOrd, Ord)]
+/// The SHA-256 of an [`ApiKey`]. Displays as hex, as the configuration has it;
+/// its debug form is only enough to tell one from another.
+#[derive(Clone, Copy, Eq)]
 pub struct ApiKeyHash([u8; 32]);
 
 impl ApiKeyHash {
@@ -52,14 +53,18 @@ impl ApiKeyHash {
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
         let mut hash = [0; 32];
-        if text.len() != 2 * hash.len() || !text.is_ascii() {
+        let digits: Vec<u8> = text.chars().map(hex_digit).collect::<Option<_>>()?;
+        let pairs = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]);
+        if digits.len() != 2 * hash.len() {
             return None;
         }
-        for (byte, index) in hash.iter_mut().zip((0..).step_by(2)) {
-            *byte = u8::from_str_radix(text.get(index..index + 2)?, 16).ok()?;
-        }
+        hash.iter_mut().zip(pairs).for_each(|(byte, pair)| *byte = pair);
         Some(Self(hash))
     }
+}
+
+fn hex_digit(digit: char) -> Option<u8> {
+    u8::try_from(digit.to_digit(16)?).ok()
 }
 
 impl PartialEq for ApiKeyHash {
@@ -72,5 +77,12 @@ impl PartialEq for ApiKeyHash {
 impl fmt::Display for ApiKeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ApiKeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, second, third, ..] = self.0;
+        write!(f, "ApiKeyHash({first:02x}{second:02x}{third:02x}…)")
     }
 }

@@ -163,12 +163,26 @@ impl<'r> Section<'r> {
     pub(super) fn list<T: Setting>(&mut self, key: &str) -> Option<Vec<T>> {
         let node = self.take(key)?;
         let nodes = self.items(key, node)?;
+        Some(self.read_items(key, &nodes))
+    }
+
+    /// As [`Section::list`], with one item at least; `reason` says why.
+    pub(super) fn list_of_some<T: Setting>(&mut self, key: &str, reason: &str) -> Option<Vec<T>> {
+        let node = self.take(key)?;
+        let nodes = self.items(key, node)?;
+        if nodes.is_empty() {
+            self.wrong(key, format_args!("is empty; {reason}"));
+        }
+        Some(self.read_items(key, &nodes))
+    }
+
+    fn read_items<T: Setting>(&self, key: &str, nodes: &[Node]) -> Vec<T> {
         let path = self.path_of(key);
-        let items = nodes.iter().enumerate().filter_map(|(index, node)| {
+        let item = |(index, node): (usize, &Node)| {
             let problem = |problem| self.reading.note(&node.place, &format!("{path}[{index}]"), problem);
             T::read(&node.value).map_err(problem).ok()
-        });
-        Some(items.collect())
+        };
+        nodes.iter().enumerate().filter_map(item).collect()
     }
 
     /// A table that may be left out.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use url::{Host, Url};
 
 use super::section::{Section, Table};
@@ -90,6 +91,14 @@ impl Table for Http {
     }
 }
 
+/// Where logins are kept.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum StoreKind {
+    Redis,
+    Memory,
+}
+
 /// `[store]` by itself; `[keys]` joins it in [`super::Config`].
 pub(super) enum StoreSection {
     Memory,
@@ -109,22 +118,12 @@ impl StoreSection {
 
 impl Table for StoreSection {
     fn read(section: &mut Section<'_>) -> Option<Self> {
-        let kind: Option<String> = section.required("kind");
-        match kind?.as_str() {
-            "memory" => Some(Self::Memory),
-            "redis" => Self::redis(section),
-            _ => {
-                section.wrong("kind", "must be \"redis\" or, for one process without memory of its past, \"memory\"");
-                None
-            }
-        }
-    }
-}
-
-impl StoreSection {
-    fn redis(section: &mut Section<'_>) -> Option<Self> {
+        let kind: Option<StoreKind> = section.required("kind");
         let key = if section.has("url") { "url" } else { "url_file" };
-        let url = section.required_secret("url", "url_file");
+        let url = match kind {
+            Some(StoreKind::Redis) => section.required_secret("url", "url_file"),
+            Some(StoreKind::Memory) | None => section.secret("url", "url_file"),
+        };
         let trusted = section.agreed("plaintext", "trusted-network");
         if let Some(problem) = url.as_ref().and_then(|url| redis_problem(url.expose_secret(), trusted)) {
             section.wrong(key, problem);
@@ -132,7 +131,10 @@ impl StoreSection {
         let (bounds, words) = (Duration::from_millis(50)..=seconds(30), "between 50ms and 30s");
         let connect_timeout = section.within("connect_timeout", seconds(2), bounds.clone(), words);
         let response_timeout = section.within("response_timeout", seconds(1), bounds, words);
-        Some(Self::Redis { url: url?, connect_timeout, response_timeout })
+        match kind? {
+            StoreKind::Memory => Some(Self::Memory),
+            StoreKind::Redis => Some(Self::Redis { url: url?, connect_timeout, response_timeout }),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
 
+use super::service::StoreKind;
 use super::tree::Value;
 use super::{ClientAuthentication, LogFormat, SigningAlgorithm};
 use crate::identity::Claim;
@@ -69,7 +70,7 @@ macro_rules! setting {
 setting! {
     bool, "must be true or false", flag;
     u32, "must be a whole number", |value| u32::try_from(integer(value)?).ok();
-    String, "must be a text that is not empty", |value| Some(text(value).filter(|text| !text.is_empty())?.to_owned());
+    String, "must be a text, not empty", |value| Some(text(value).filter(|text| !text.is_empty())?.to_owned());
     PathBuf, "must be the path of a file", |value| Some(text(value).filter(|text| !text.is_empty())?.into());
     Duration, "must be a time with its unit, such as \"500ms\", \"5s\" or \"10m\"",
         |value| humantime::parse_duration(text(value)?).ok();
@@ -79,6 +80,7 @@ setting! {
     Country, "must be one of \"NO\", \"SE\", \"DK\", \"FI\", \"GL\"", |value| named(text(value)?);
     Channel, "must be one of \"call-centre\", \"point-of-sale\", \"tv-box\"; \
         the provider forbids this login in web pages and apps", |value| named(text(value)?);
+    StoreKind, "must be \"redis\" or \"memory\"", |value| named(text(value)?);
     LogFormat, "must be \"text\" or \"json\"", |value| named(text(value)?);
     ClientAuthentication, "must be \"client_secret_basic\" or \"client_secret_post\"", |value| named(text(value)?);
     SigningAlgorithm, "must be \"RS256\" or \"ES256\"", |value| named(text(value)?);

@@ -59,6 +59,7 @@ impl Table for Provider {
         {
             section.wrong("merchant_serial_number", "must be digits, in quotes");
         }
+        let signing_algorithms = section.list_of_some("signing_algorithms", "leave it out for RS256 and ES256");
         let systems = Systems::read(section);
         let (shortest, longest) = (Duration::from_secs(1), Duration::from_secs(30));
         let request_timeout =
@@ -71,7 +72,7 @@ impl Table for Provider {
             authentication,
             merchant_serial_number,
             systems,
-            signing_algorithms: signing_algorithms(section),
+            signing_algorithms: signing_algorithms.unwrap_or_else(|| SigningAlgorithm::ALL.to_vec()),
             request_timeout,
             poll_timeout,
             allow_insecure_hosts,
@@ -94,14 +95,6 @@ fn issuer_problem(issuer: &IssuerUrl, allow_insecure_hosts: bool) -> Option<&'st
         "http" => Some("must begin with https://; only tests set allow_insecure_hosts = true"),
         _ => Some("must begin with https://"),
     }
-}
-
-fn signing_algorithms(section: &mut Section<'_>) -> Vec<SigningAlgorithm> {
-    let algorithms = section.list("signing_algorithms");
-    if algorithms.as_ref().is_some_and(Vec::is_empty) {
-        section.wrong("signing_algorithms", "must name one at least");
-    }
-    algorithms.unwrap_or_else(|| vec![SigningAlgorithm::Rs256, SigningAlgorithm::Es256])
 }
 
 fn additional_hosts(section: &mut Section<'_>) -> Vec<String> {
@@ -141,10 +134,11 @@ impl Table for Client {
         if let Some(id) = &id {
             section.unique("id", section.list_path(), id.as_str());
         }
-        let channels = section.list("channels");
-        if channels.as_ref().is_none_or(Vec::is_empty) {
-            section.wrong("channels", "must name one channel at least; each one must be");
+        let channels_needed = "it names where the people are whom this client may log in";
+        if !section.has("channels") {
+            section.missing("channels", channels_needed);
         }
+        let channels = section.list_of_some("channels", channels_needed);
         let api_keys = section
             .tables::<ConfiguredKey>("api_keys", "a client proves itself by an API key, whose SHA-256 stands here");
         let api_keys = api_keys.into_iter().map(|ConfiguredKey(hash)| hash).collect();
