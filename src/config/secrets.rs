@@ -77,9 +77,7 @@ struct InFile(SecretString);
 
 impl Table for InFile {
     fn read(section: &mut Section<'_>) -> Option<Self> {
-        if !section.has("file") {
-            section.missing("file", "the secret stands by itself or in a file");
-        }
+        section.need("file", "the secret stands by itself or in a file");
         section.file("file").map(Self)
     }
 }
@@ -104,12 +102,10 @@ impl Section<'_> {
 
     /// As [`Section::secret`], where there must be one.
     pub(super) fn required_secret(&mut self, key: &str, file_key: &str) -> Option<SecretString> {
-        let given = self.has(key) || self.has(file_key);
-        let secret = self.secret(key, file_key);
-        if !given {
-            self.missing(key, format_args!("give {key} or {file_key}"));
+        if !self.has(file_key) {
+            self.need(key, format_args!("give {key} or {file_key}"));
         }
-        secret
+        self.secret(key, file_key)
     }
 
     /// A secret that stands under `key`, or as `{ file = "…" }`.
