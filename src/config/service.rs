@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::{Host, Url};
 
+use super::secrets::Given;
 use super::section::{Section, Table};
 use super::{Drain, Grpc, Guard, Http, IdentityWindow, Keys, Log, LogFormat, Redis, SecretKey, Store, Tls};
 
@@ -100,13 +101,14 @@ impl StoreSection {
 impl Table for StoreSection {
     fn read(section: &mut Section<'_>) -> Option<Self> {
         let kind: Option<StoreKind> = section.required("kind");
-        let key = if section.has("url") { "url" } else { "url_file" };
         let url = match kind {
             Some(StoreKind::Redis) => section.required_secret("url", "url_file"),
             Some(StoreKind::Memory) | None => section.secret("url", "url_file"),
         };
         let trusted = section.agreed("plaintext", "trusted-network");
-        if let Some(problem) = url.as_ref().and_then(|url| redis_problem(url.expose_secret(), trusted)) {
+        if let Some(Given { key, secret }) = &url
+            && let Some(problem) = redis_problem(secret.expose_secret(), trusted)
+        {
             section.wrong(key, problem);
         }
         let bounds = Duration::from_millis(50)..=seconds(30);
@@ -114,7 +116,7 @@ impl Table for StoreSection {
         let response_timeout = section.within("response_timeout", seconds(1), bounds);
         match kind? {
             StoreKind::Memory => Some(Self::Memory),
-            StoreKind::Redis => Some(Self::Redis { url: url?, connect_timeout, response_timeout }),
+            StoreKind::Redis => Some(Self::Redis { url: url?.secret, connect_timeout, response_timeout }),
         }
     }
 }
@@ -148,9 +150,8 @@ fn is_loopback(url: &Url) -> bool {
 
 impl Table for Keys {
     fn read(section: &mut Section<'_>) -> Option<Self> {
-        let hash_key_key = if section.has("hash_key") { "hash_key" } else { "hash_key_file" };
         let hash_key = section.required_secret("hash_key", "hash_key_file");
-        let hash_key = hash_key.and_then(|secret| section.secret_key(hash_key_key, &secret));
+        let hash_key = hash_key.and_then(|given| section.secret_key(&given));
         let active_seal_key: Option<String> = section.required("active_seal_key");
         let SealKeys(seal_keys) = section.required_table("seal", "it holds the seal keys by name")?;
         let active_seal_key = active_seal_key?;
@@ -167,11 +168,11 @@ impl Table for SealKeys {
     fn read(section: &mut Section<'_>) -> Option<Self> {
         let mut keys = BTreeMap::new();
         for name in section.names() {
-            let secret = section.secret_or_file(&name);
+            let given = section.secret_or_file(&name);
             if !is_key_name(&name) {
                 section.wrong(&name, "must be named with 1 to 32 lower-case letters, digits, hyphens and underscores");
             }
-            if let Some(key) = secret.and_then(|secret| section.secret_key(&name, &secret)) {
+            if let Some(key) = given.and_then(|given| section.secret_key(&given)) {
                 keys.insert(name, key);
             }
         }

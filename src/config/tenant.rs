@@ -7,6 +7,7 @@ use openidconnect::IssuerUrl;
 use secrecy::ExposeSecret;
 use url::Host;
 
+use super::secrets::Given;
 use super::section::{Section, Table};
 use super::{ApiKeyHash, Client, ClientAuthentication, Provider, SigningAlgorithm, Systems, Tenant};
 use crate::identity::Claim;
@@ -75,7 +76,7 @@ impl Table for Provider {
             ca_certificates: section.certificates("ca_file"),
             issuer: issuer?,
             client_id: client_id?,
-            client_secret: client_secret?,
+            client_secret: client_secret?.secret,
         })
     }
 }
@@ -143,9 +144,8 @@ struct ConfiguredKey(ApiKeyHash);
 
 impl Table for ConfiguredKey {
     fn read(section: &mut Section<'_>) -> Option<Self> {
-        let key = if section.has("sha256") { "sha256" } else { "sha256_file" };
-        let text = section.required_secret("sha256", "sha256_file")?;
-        let Some(hash) = ApiKeyHash::from_hex(text.expose_secret().trim()) else {
+        let Given { key, secret } = section.required_secret("sha256", "sha256_file")?;
+        let Some(hash) = ApiKeyHash::from_hex(secret.expose_secret().trim()) else {
             section.wrong(key, "must be the SHA-256 of an API key, in 64 hex digits; the key itself is kept nowhere");
             return None;
         };
