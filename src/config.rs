@@ -31,7 +31,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 pub use api_key::{ApiKey, ApiKeyHash};
-pub use environment::FILE_VARIABLE;
+pub use environment::{FILE_VARIABLE, variables};
 pub use mistakes::{Mistake, Mistakes, Place};
 pub use secrets::{Certificates, SecretKey};
 
@@ -308,12 +308,11 @@ impl Table for Config {
     fn read(section: &mut Section<'_>) -> Option<Self> {
         let grpc = section.table_or_defaults("grpc");
         let http = section.table_or_defaults("http");
-        let has_keys = section.has("keys");
-        let keys = section.table::<Keys>("keys");
         let store = section.table_or_defaults::<StoreSection>("store");
-        if matches!(store, Some(StoreSection::Redis { .. })) && !has_keys {
-            section.missing("keys", "with kind = \"redis\" records are sealed and numbers hashed before they leave");
+        if matches!(store, Some(StoreSection::Redis { .. })) {
+            section.need("keys", "with kind = \"redis\" records are sealed and numbers hashed before they leave");
         }
+        let keys = section.table("keys");
         let identity_window = section.table_or_defaults("identity").map(|IdentityWindow(window)| window);
         let drain = section.table_or_defaults("drain");
         let log = section.table_or_defaults("log");

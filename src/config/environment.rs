@@ -5,6 +5,8 @@
 //! `CIBA_GATEWAY_TENANTS__0__PROVIDER__CLIENT_SECRET`. A list of plain values
 //! is written with commas.
 
+use std::ffi::OsString;
+
 use super::mistakes::{Mistake, Place};
 use super::tree::{Entries, Node, Value};
 
@@ -12,6 +14,13 @@ const PREFIX: &str = "CIBA_GATEWAY_";
 
 /// Names the configuration file for the command line; no setting.
 pub const FILE_VARIABLE: &str = "CIBA_GATEWAY_CONFIG";
+
+/// The variables of this process. One that is not UTF-8 is no right value for
+/// any setting, so it does not matter what becomes of its odd bytes.
+pub fn variables() -> impl Iterator<Item = (String, String)> {
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
+}
 
 /// Lays the settings among `variables` over `root`. Whether a setting of that
 /// name exists is found out by whoever reads the tree.
@@ -44,30 +53,38 @@ fn set(root: &mut Entries, name: String, text: String) -> Result<(), Mistake> {
     let path = name.strip_prefix(PREFIX).unwrap_or_default().to_ascii_lowercase();
     let levels: Vec<&str> = path.split("__").collect();
     let place = Place::Variable(name);
-    let wrong = |problem: &str| {
-        Err(Mistake { place: place.clone(), key: String::new(), problem: format!("sets nothing: {problem}") })
-    };
-    let Some((first, deeper)) = levels.split_first().filter(|_| levels.iter().all(|level| !level.is_empty())) else {
-        return wrong("write the setting's path in capitals with __ between levels");
-    };
-    let mut node = root.entry((*first).to_owned()).or_insert_with(|| fresh(&place, deeper));
-    for (depth, level) in deeper.iter().enumerate() {
-        let below = || fresh(&place, deeper.get(depth + 1..).unwrap_or_default());
+    match node_at(root, &levels, &place) {
+        Ok(node) => {
+            *node = Node { place, value: Value::Untyped(text) };
+            Ok(())
+        }
+        Err(why) => Err(Mistake { place, key: String::new(), problem: format!("sets nothing: {why}") }),
+    }
+}
+
+/// Finds the node at the end of the path, or makes it.
+fn node_at<'t>(root: &'t mut Entries, levels: &[&str], place: &Place) -> Result<&'t mut Node, &'static str> {
+    let (first, mut deeper) = levels.split_first().ok_or("it has no path")?;
+    if levels.contains(&"") {
+        return Err("write the setting's path in capitals, with __ between levels");
+    }
+    let mut node = root.entry((*first).to_owned()).or_insert_with(|| fresh(place, deeper));
+    while let Some((level, below)) = deeper.split_first() {
+        deeper = below;
         node = match &mut node.value {
-            Value::Table(table) => table.entry((*level).to_owned()).or_insert_with(below),
+            Value::Table(table) => table.entry((*level).to_owned()).or_insert_with(|| fresh(place, below)),
             Value::List(list) => match level.parse::<usize>() {
                 Ok(position) if position < list.len() => &mut list[position],
-                Ok(position) if position == list.len() => list.push_mut(below()),
-                Ok(_) => return wrong("the list has no item before that one; positions count from 0 without gaps"),
-                Err(_) => return wrong("a list comes there; after its name comes a position, from 0"),
+                Ok(position) if position == list.len() => list.push_mut(fresh(place, below)),
+                Ok(_) => return Err("the list has no item before that one; positions count from 0 without gaps"),
+                Err(_) => return Err("a list comes there; after its name comes a position, from 0"),
             },
             Value::Text(_) | Value::Integer(_) | Value::Flag(_) | Value::Untyped(_) | Value::Foreign => {
-                return wrong("a level of its path is a plain value, not a table");
+                return Err("a level of its path is a plain value, not a table");
             }
         };
     }
-    *node = Node { place, value: Value::Untyped(text) };
-    Ok(())
+    Ok(node)
 }
 
 /// What to put where nothing is yet, for the levels that follow.

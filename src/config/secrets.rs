@@ -77,48 +77,51 @@ struct InFile(SecretString);
 
 impl Table for InFile {
     fn read(section: &mut Section<'_>) -> Option<Self> {
-        if !section.has("file") {
-            section.missing("file", "the secret stands by itself or in a file");
-        }
+        section.need("file", "the secret stands by itself or in a file");
         section.file("file").map(Self)
     }
+}
+
+/// A secret and the setting that gave it, which is at fault when it is wrong.
+pub(super) struct Given<'k> {
+    pub(super) key: &'k str,
+    pub(super) secret: SecretString,
 }
 
 impl Section<'_> {
     /// A secret that stands under `key` or in the file that `file_key` names.
     /// One that comes from the environment replaces both.
-    pub(super) fn secret(&mut self, key: &str, file_key: &str) -> Option<SecretString> {
+    pub(super) fn secret<'k>(&mut self, key: &'k str, file_key: &'k str) -> Option<Given<'k>> {
         if self.has(key) && self.has(file_key) {
             match (self.is_from_environment(key), self.is_from_environment(file_key)) {
                 (true, false) => self.overrule(file_key),
                 (false, true) => self.overrule(key),
                 (true, true) | (false, false) => {
-                    self.file(file_key);
+                    self.overrule(file_key);
                     self.wrong(file_key, format_args!("stands beside {key}; keep one of them"));
                 }
             }
         }
-        let in_file = self.file(file_key);
-        self.optional::<String>(key).map(SecretString::from).or(in_file)
+        let in_file = self.file(file_key).map(|secret| Given { key: file_key, secret });
+        self.optional::<String>(key).map(|text| Given { key, secret: text.into() }).or(in_file)
     }
 
     /// As [`Section::secret`], where there must be one.
-    pub(super) fn required_secret(&mut self, key: &str, file_key: &str) -> Option<SecretString> {
-        let given = self.has(key) || self.has(file_key);
-        let secret = self.secret(key, file_key);
-        if !given {
-            self.missing(key, format_args!("give {key} or {file_key}"));
+    pub(super) fn required_secret<'k>(&mut self, key: &'k str, file_key: &'k str) -> Option<Given<'k>> {
+        if !self.has(file_key) {
+            self.need(key, format_args!("give {key} or {file_key}"));
         }
-        secret
+        self.secret(key, file_key)
     }
 
     /// A secret that stands under `key`, or as `{ file = "…" }`.
-    pub(super) fn secret_or_file(&mut self, key: &str) -> Option<SecretString> {
-        if self.is_table(key) {
+    pub(super) fn secret_or_file<'k>(&mut self, key: &'k str) -> Option<Given<'k>> {
+        let secret = if self.is_table(key) {
             self.table::<InFile>(key).map(|InFile(secret)| secret)
         } else {
             self.optional::<String>(key).map(SecretString::from)
-        }
+        };
+        secret.map(|secret| Given { key, secret })
     }
 
     /// The text of the file that `key` names, without the line ends at its end.
@@ -151,8 +154,8 @@ impl Section<'_> {
         Some(pem)
     }
 
-    /// What a secret under `key` says as a [`SecretKey`].
-    pub(super) fn secret_key(&self, key: &str, secret: &SecretString) -> Option<SecretKey> {
+    /// The secret as a [`SecretKey`].
+    pub(super) fn secret_key(&self, Given { key, secret }: &Given<'_>) -> Option<SecretKey> {
         let secret_key = SecretKey::from_base64(secret.expose_secret());
         if secret_key.is_none() {
             self.wrong(key, "must be 32 random bytes in base64, as `openssl rand -base64 32` gives them");

@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use super::mistakes::{Mistake, Place};
-use super::setting::Setting;
+use super::setting::{Bounded, Setting};
 use super::tree::{Entries, Node, Value};
 
 /// What all tables of one configuration share while they are read.
@@ -72,7 +72,12 @@ impl<'r> Section<'r> {
         table
     }
 
+    /// Of a name that no setting can have nothing is shown: it may be a secret
+    /// that changed places with its name.
     fn path_of(&self, key: &str) -> String {
+        let is_name =
+            key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte));
+        let key = if is_name && key.len() <= 40 { key } else { "…" };
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
@@ -119,9 +124,19 @@ impl<'r> Section<'r> {
         self.reading.note(place, &self.path_of(key), problem);
     }
 
-    /// Notes that a needed setting is not given.
-    pub(super) fn missing(&self, key: &str, expected: impl Display) {
-        self.wrong(key, format_args!("is missing; {expected}"));
+    /// Notes what is wrong with a setting unless it is left out or `holds`.
+    pub(super) fn check<T>(&self, key: &str, value: Option<&T>, holds: impl FnOnce(&T) -> bool, problem: &str) {
+        if !value.is_none_or(holds) {
+            self.wrong(key, problem);
+        }
+    }
+
+    /// Notes a mistake when the setting is not given; `reason` says why it is needed.
+    pub(super) fn need(&mut self, key: &str, reason: impl Display) {
+        if !self.has(key) {
+            self.take(key);
+            self.wrong(key, format_args!("is missing; {reason}"));
+        }
     }
 
     /// A setting that may be left out.
@@ -132,10 +147,7 @@ impl<'r> Section<'r> {
 
     /// A setting that must be there.
     pub(super) fn required<T: Setting>(&mut self, key: &str) -> Option<T> {
-        if !self.has(key) {
-            self.take(key);
-            self.missing(key, format_args!("it {}", T::EXPECTED));
-        }
+        self.need(key, format_args!("it {}", T::EXPECTED));
         self.optional(key)
     }
 
@@ -144,35 +156,25 @@ impl<'r> Section<'r> {
         self.optional(key).unwrap_or(default)
     }
 
-    /// A setting with a default and bounds, which `bounds` puts into words.
-    pub(super) fn within<T: Setting + PartialOrd>(
-        &mut self,
-        key: &str,
-        default: T,
-        range: RangeInclusive<T>,
-        bounds: &str,
-    ) -> T {
+    /// A setting with a default and bounds.
+    pub(super) fn within<T: Bounded>(&mut self, key: &str, default: T, bounds: RangeInclusive<T>) -> T {
         let value = self.or(key, default);
-        if !range.contains(&value) {
-            self.wrong(key, format_args!("must be {bounds}"));
+        if !bounds.contains(&value) {
+            let (least, most) = (bounds.start().written(), bounds.end().written());
+            self.wrong(key, format_args!("must be between {least} and {most}"));
         }
         value
     }
 
     /// A list of plain values; `None` when it is left out.
     pub(super) fn list<T: Setting>(&mut self, key: &str) -> Option<Vec<T>> {
-        let node = self.take(key)?;
-        let nodes = self.items(key, node)?;
+        let nodes = self.items(key)?;
         Some(self.read_items(key, &nodes))
     }
 
     /// As [`Section::list`], with one item at least; `reason` says why.
     pub(super) fn list_of_some<T: Setting>(&mut self, key: &str, reason: &str) -> Option<Vec<T>> {
-        let node = self.take(key)?;
-        let nodes = self.items(key, node)?;
-        if nodes.is_empty() {
-            self.wrong(key, format_args!("is empty; {reason}"));
-        }
+        let nodes = self.some_items(key, reason)?;
         Some(self.read_items(key, &nodes))
     }
 
@@ -200,29 +202,29 @@ impl<'r> Section<'r> {
 
     /// A table that must be there; `reason` says why.
     pub(super) fn required_table<T: Table>(&mut self, key: &str, reason: &str) -> Option<T> {
-        if !self.has(key) {
-            self.take(key);
-            self.missing(key, reason);
-        }
+        self.need(key, reason);
         self.table(key)
     }
 
     /// A list of tables that has at least one; `reason` says why.
     pub(super) fn tables<T: Table>(&mut self, key: &str, reason: &str) -> Vec<T> {
-        let Some(node) = self.take(key) else {
-            self.missing(key, reason);
-            return Vec::new();
-        };
-        let nodes = self.items(key, node).unwrap_or_default();
-        if nodes.is_empty() {
-            self.wrong(key, format_args!("is empty; {reason}"));
-        }
+        self.need(key, reason);
+        let nodes = self.some_items(key, reason).unwrap_or_default();
         let path = self.path_of(key);
         let table = |(index, node)| self.reading.table(format!("{path}[{index}]"), node);
         nodes.into_iter().enumerate().filter_map(table).collect()
     }
 
-    fn items(&self, key: &str, node: Node) -> Option<Vec<Node>> {
+    fn some_items(&mut self, key: &str, reason: &str) -> Option<Vec<Node>> {
+        let nodes = self.items(key)?;
+        if nodes.is_empty() {
+            self.wrong(key, format_args!("is empty; {reason}"));
+        }
+        Some(nodes)
+    }
+
+    fn items(&mut self, key: &str) -> Option<Vec<Node>> {
+        let node = self.take(key)?;
         match node.value {
             Value::List(nodes) => Some(nodes),
             Value::Untyped(text) => Some(split(&text, &node.place)),
@@ -236,7 +238,7 @@ impl<'r> Section<'r> {
     /// Notes a mistake when the value occurs twice within `scope`.
     pub(super) fn unique(&self, key: &str, scope: &str, value: &str) {
         if !self.reading.taken.borrow_mut().insert((scope.to_owned(), value.to_owned())) {
-            self.wrong(key, "stands there twice; each must be different");
+            self.wrong(key, "is taken already; each must be different");
         }
     }
 

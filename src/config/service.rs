@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::{Host, Url};
 
+use super::secrets::Given;
 use super::section::{Section, Table};
 use super::{Drain, Grpc, Guard, Http, IdentityWindow, Keys, Log, LogFormat, Redis, SecretKey, Store, Tls};
 
@@ -39,24 +40,9 @@ impl Table for Grpc {
             listen,
             tls,
             reflection: section.or("reflection", false),
-            max_concurrent_streams: section.within(
-                "max_concurrent_streams",
-                10_000,
-                1..=1_000_000,
-                "between 1 and 1000000",
-            ),
-            keepalive_interval: section.within(
-                "keepalive_interval",
-                seconds(20),
-                seconds(1)..=seconds(3600),
-                "between 1s and 1h",
-            ),
-            keepalive_timeout: section.within(
-                "keepalive_timeout",
-                seconds(10),
-                seconds(1)..=seconds(60),
-                "between 1s and 1m",
-            ),
+            max_concurrent_streams: section.within("max_concurrent_streams", 10_000, 1..=1_000_000),
+            keepalive_interval: section.within("keepalive_interval", seconds(20), seconds(1)..=seconds(3600)),
+            keepalive_timeout: section.within("keepalive_timeout", seconds(10), seconds(1)..=seconds(60)),
         })
     }
 }
@@ -65,9 +51,7 @@ impl Section<'_> {
     /// A risk that is taken only by writing down what makes it none.
     fn agreed(&mut self, key: &str, reason: &str) -> bool {
         let given: Option<String> = self.optional(key);
-        if given.as_ref().is_some_and(|given| given != reason) {
-            self.wrong(key, format_args!("must be \"{reason}\" or be left out"));
-        }
+        self.check(key, given.as_ref(), |given| given == reason, &format!("must be \"{reason}\" or be left out"));
         given.is_some()
     }
 }
@@ -75,9 +59,7 @@ impl Section<'_> {
 impl Table for Tls {
     fn read(section: &mut Section<'_>) -> Option<Self> {
         for key in ["certificate_file", "key_file"] {
-            if !section.has(key) {
-                section.missing(key, "TLS needs a certificate and its key, both as PEM files");
-            }
+            section.need(key, "TLS needs a certificate and its key, both as PEM files");
         }
         let certificates = section.certificates("certificate_file");
         let key = section.private_key("key_file");
@@ -119,21 +101,22 @@ impl StoreSection {
 impl Table for StoreSection {
     fn read(section: &mut Section<'_>) -> Option<Self> {
         let kind: Option<StoreKind> = section.required("kind");
-        let key = if section.has("url") { "url" } else { "url_file" };
         let url = match kind {
             Some(StoreKind::Redis) => section.required_secret("url", "url_file"),
             Some(StoreKind::Memory) | None => section.secret("url", "url_file"),
         };
         let trusted = section.agreed("plaintext", "trusted-network");
-        if let Some(problem) = url.as_ref().and_then(|url| redis_problem(url.expose_secret(), trusted)) {
+        if let Some(Given { key, secret }) = &url
+            && let Some(problem) = redis_problem(secret.expose_secret(), trusted)
+        {
             section.wrong(key, problem);
         }
-        let (bounds, words) = (Duration::from_millis(50)..=seconds(30), "between 50ms and 30s");
-        let connect_timeout = section.within("connect_timeout", seconds(2), bounds.clone(), words);
-        let response_timeout = section.within("response_timeout", seconds(1), bounds, words);
+        let bounds = Duration::from_millis(50)..=seconds(30);
+        let connect_timeout = section.within("connect_timeout", seconds(2), bounds.clone());
+        let response_timeout = section.within("response_timeout", seconds(1), bounds);
         match kind? {
             StoreKind::Memory => Some(Self::Memory),
-            StoreKind::Redis => Some(Self::Redis { url: url?, connect_timeout, response_timeout }),
+            StoreKind::Redis => Some(Self::Redis { url: url?.secret, connect_timeout, response_timeout }),
         }
     }
 }
@@ -167,9 +150,8 @@ fn is_loopback(url: &Url) -> bool {
 
 impl Table for Keys {
     fn read(section: &mut Section<'_>) -> Option<Self> {
-        let hash_key_key = if section.has("hash_key") { "hash_key" } else { "hash_key_file" };
         let hash_key = section.required_secret("hash_key", "hash_key_file");
-        let hash_key = hash_key.and_then(|secret| section.secret_key(hash_key_key, &secret));
+        let hash_key = hash_key.and_then(|given| section.secret_key(&given));
         let active_seal_key: Option<String> = section.required("active_seal_key");
         let SealKeys(seal_keys) = section.required_table("seal", "it holds the seal keys by name")?;
         let active_seal_key = active_seal_key?;
@@ -186,11 +168,11 @@ impl Table for SealKeys {
     fn read(section: &mut Section<'_>) -> Option<Self> {
         let mut keys = BTreeMap::new();
         for name in section.names() {
-            let secret = section.secret_or_file(&name);
+            let given = section.secret_or_file(&name);
             if !is_key_name(&name) {
                 section.wrong(&name, "must be named with 1 to 32 lower-case letters, digits, hyphens and underscores");
             }
-            if let Some(key) = secret.and_then(|secret| section.secret_key(&name, &secret)) {
+            if let Some(key) = given.and_then(|given| section.secret_key(&given)) {
                 keys.insert(name, key);
             }
         }
@@ -206,14 +188,14 @@ fn is_key_name(name: &str) -> bool {
 
 impl Table for IdentityWindow {
     fn read(section: &mut Section<'_>) -> Option<Self> {
-        Some(Self(section.within("window", seconds(120), seconds(1)..=seconds(600), "between 1s and 10m")))
+        Some(Self(section.within("window", seconds(120), seconds(1)..=seconds(600))))
     }
 }
 
 impl Table for Drain {
     fn read(section: &mut Section<'_>) -> Option<Self> {
-        let notice = section.within("notice", seconds(5), seconds(0)..=seconds(60), "at most 1m");
-        let limit = section.within("limit", seconds(25), seconds(1)..=seconds(300), "between 1s and 5m");
+        let notice = section.within("notice", seconds(5), seconds(0)..=seconds(60));
+        let limit = section.within("limit", seconds(25), seconds(1)..=seconds(300));
         if notice >= limit {
             section.wrong("limit", "must be longer than notice, which is part of it");
         }
@@ -236,8 +218,8 @@ impl Table for Guard {
     fn read(section: &mut Section<'_>) -> Option<Self> {
         // Whatever is set, no number rings more than five times a minute.
         Some(Self {
-            starts_per_number: section.within("starts_per_number", 3, 1..=5, "between 1 and 5"),
-            per: section.within("per", seconds(600), seconds(60)..=seconds(86_400), "between 1m and 24h"),
+            starts_per_number: section.within("starts_per_number", 3, 1..=5),
+            per: section.within("per", seconds(600), seconds(60)..=seconds(86_400)),
         })
     }
 }

@@ -25,6 +25,24 @@ pub(super) trait Setting: Sized {
     fn read(value: &Value) -> Result<Self, String>;
 }
 
+/// A plain value that has bounds.
+pub(super) trait Bounded: Setting + PartialOrd {
+    /// As the configuration has it.
+    fn written(&self) -> String;
+}
+
+impl Bounded for u32 {
+    fn written(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Bounded for Duration {
+    fn written(&self) -> String {
+        humantime::format_duration(*self).to_string()
+    }
+}
+
 fn text(value: &Value) -> Option<&str> {
     match value {
         Value::Text(text) | Value::Untyped(text) => Some(text),

@@ -7,12 +7,19 @@ use openidconnect::IssuerUrl;
 use secrecy::ExposeSecret;
 use url::Host;
 
+use super::secrets::Given;
 use super::section::{Section, Table};
 use super::{ApiKeyHash, Client, ClientAuthentication, Provider, SigningAlgorithm, Systems, Tenant};
 use crate::identity::Claim;
 use crate::session::{ClientId, TenantId};
 
-const LIFETIMES: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(600);
+/// The provider's shortest. A poll that takes longer would still be under way
+/// when the next one is due.
+const POLL_INTERVAL: Duration = seconds(5);
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
 
 impl Table for Tenant {
     fn read(section: &mut Section<'_>) -> Option<Self> {
@@ -23,8 +30,7 @@ impl Table for Tenant {
         let name = section.optional("name");
         // No default: a Danish and a Norwegian number look the same without it.
         let default_country = section.required("default_country");
-        let default_lifetime =
-            section.within("default_lifetime", Duration::from_secs(300), LIFETIMES, "between 60s and 10m");
+        let default_lifetime = section.within("default_lifetime", seconds(300), seconds(60)..=seconds(600));
         let default_claims = section.list("default_claims").unwrap_or_else(|| vec![Claim::Name, Claim::PhoneNumber]);
         let provider = section.required_table("provider", "it holds the credential at Vipps MobilePay Login");
         let clients = section.tables("clients", "without one nobody can ask for a login");
@@ -49,38 +55,28 @@ impl Table for Provider {
             section.wrong("issuer", problem);
         }
         let client_id = section.required::<String>("client_id");
-        if client_id.as_ref().is_some_and(|id| id.len() > 255 || !is_header_text(id)) {
-            section.wrong("client_id", "must be at most 255 printable ASCII characters");
-        }
+        let is_client_id = |id: &String| id.len() <= 255 && is_header_text(id);
+        section.check("client_id", client_id.as_ref(), is_client_id, "must be at most 255 printable ASCII characters");
         let client_secret = section.required_secret("client_secret", "client_secret_file");
         let authentication = section.or("authentication", ClientAuthentication::Basic);
-        let merchant_serial_number = section.optional::<String>("merchant_serial_number");
-        if merchant_serial_number.as_ref().is_some_and(|msn| msn.len() > 20 || !msn.bytes().all(|b| b.is_ascii_digit()))
-        {
-            section.wrong("merchant_serial_number", "must be digits, in quotes");
-        }
+        let serial_number = section.optional::<String>("merchant_serial_number");
+        let is_serial_number = |text: &String| text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_digit());
+        section.check("merchant_serial_number", serial_number.as_ref(), is_serial_number, "must be up to 20 digits");
         let signing_algorithms = section.list_of_some("signing_algorithms", "leave it out for RS256 and ES256");
         let systems = Systems::read(section);
-        let (shortest, longest) = (Duration::from_secs(1), Duration::from_secs(30));
-        let request_timeout =
-            section.within("request_timeout", Duration::from_secs(10), shortest..=longest, "between 1s and 30s");
-        // Two requests must never be under way for one login, and the provider's interval is 5 s.
-        let interval = Duration::from_secs(5);
-        let poll_timeout =
-            section.within("poll_timeout", Duration::from_secs(4), shortest..=interval, "between 1s and 5s");
         Some(Self {
             authentication,
-            merchant_serial_number,
+            merchant_serial_number: serial_number,
             systems,
             signing_algorithms: signing_algorithms.unwrap_or_else(|| SigningAlgorithm::ALL.to_vec()),
-            request_timeout,
-            poll_timeout,
+            request_timeout: section.within("request_timeout", seconds(10), seconds(1)..=seconds(30)),
+            poll_timeout: section.within("poll_timeout", seconds(4), seconds(1)..=POLL_INTERVAL),
             allow_insecure_hosts,
             additional_hosts: additional_hosts(section),
             ca_certificates: section.certificates("ca_file"),
             issuer: issuer?,
             client_id: client_id?,
-            client_secret: client_secret?,
+            client_secret: client_secret?.secret,
         })
     }
 }
@@ -117,11 +113,10 @@ impl Systems {
 }
 
 fn header(section: &mut Section<'_>, key: &str) -> Option<String> {
-    let value = section.optional::<String>(key)?;
-    if value.len() > 30 || !is_header_text(&value) {
-        section.wrong(key, "must be 1 to 30 printable ASCII characters");
-    }
-    Some(value)
+    let value = section.optional::<String>(key);
+    let fits = |value: &String| value.len() <= 30 && is_header_text(value);
+    section.check(key, value.as_ref(), fits, "must be 1 to 30 printable ASCII characters");
+    value
 }
 
 fn is_header_text(text: &str) -> bool {
@@ -134,11 +129,9 @@ impl Table for Client {
         if let Some(id) = &id {
             section.unique("id", section.list_path(), id.as_str());
         }
-        let channels_needed = "it names where the people are whom this client may log in";
-        if !section.has("channels") {
-            section.missing("channels", channels_needed);
-        }
-        let channels = section.list_of_some("channels", channels_needed);
+        let reason = "it names where the people are whom this client may log in";
+        section.need("channels", reason);
+        let channels = section.list_of_some("channels", reason);
         let api_keys = section
             .tables::<ConfiguredKey>("api_keys", "a client proves itself by an API key, whose SHA-256 stands here");
         let api_keys = api_keys.into_iter().map(|ConfiguredKey(hash)| hash).collect();
@@ -151,9 +144,8 @@ struct ConfiguredKey(ApiKeyHash);
 
 impl Table for ConfiguredKey {
     fn read(section: &mut Section<'_>) -> Option<Self> {
-        let key = if section.has("sha256") { "sha256" } else { "sha256_file" };
-        let text = section.required_secret("sha256", "sha256_file")?;
-        let Some(hash) = ApiKeyHash::from_hex(text.expose_secret().trim()) else {
+        let Given { key, secret } = section.required_secret("sha256", "sha256_file")?;
+        let Some(hash) = ApiKeyHash::from_hex(secret.expose_secret().trim()) else {
             section.wrong(key, "must be the SHA-256 of an API key, in 64 hex digits; the key itself is kept nowhere");
             return None;
         };

@@ -3,8 +3,9 @@ use std::time::Duration;
 use http::StatusCode;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::{Metrics, ProviderOperation, StoreOperation, ceiling};
+use super::{Metrics, ProviderOperation, StoreOperation, TelemetryError, ceiling, init};
 use crate::ciba::PollAnswer;
+use crate::config::LogFormat;
 use crate::session::{Channel, FailureReason, Outcome};
 
 fn page(metrics: &Metrics) -> String {
@@ -63,6 +64,11 @@ fn a_watch_counts_while_it_is_open() {
     assert!(page(&metrics).contains("open_watches 1"));
     drop(second);
     assert!(page(&metrics).contains("open_watches 0"));
+}
+
+#[test]
+fn a_filter_that_is_none_is_refused() {
+    assert!(matches!(init(LogFormat::Text, "ciba_gateway=loud"), Err(TelemetryError::Filter(_))));
 }
 
 #[test]

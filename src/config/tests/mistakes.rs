@@ -1,5 +1,5 @@
 use super::super::Place;
-use super::{HASH, LEAST, changed, line, lines, parse, parse_with};
+use super::{HASH, KEY, LEAST, changed, line, lines, parse, parse_with};
 
 #[test]
 fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
@@ -102,7 +102,7 @@ fn ids_and_api_keys_are_different() {
 
     let client = LEAST.split_once("[[tenants.clients]]").unwrap().1.replace("0001", "ffff");
     let told = line(parse(&format!("{LEAST}[[tenants.clients]]{client}")));
-    assert!(told.contains("tenants[0].clients[1].id stands there twice"), "{told}");
+    assert!(told.contains("tenants[0].clients[1].id is taken already"), "{told}");
 }
 
 #[test]
@@ -131,4 +131,21 @@ fn headers_fit_the_provider() {
 fn a_file_that_is_not_there_is_one_mistake() {
     let told = super::Config::load("/nowhere/gateway.toml".as_ref(), std::iter::empty()).unwrap_err().to_string();
     assert!(told.starts_with("/nowhere/gateway.toml: cannot be read: No such file"), "{told}");
+}
+
+#[test]
+fn a_secret_that_changed_places_with_its_name_is_not_shown() {
+    for text in [
+        format!("{LEAST}[keys]\n\"{KEY}\" = \"hash_key\""),
+        format!("{LEAST}[keys.seal]\n\"{KEY}\" = \"{KEY}\""),
+        LEAST.replace("client_secret = \"bank-secret\"", "Bank-Secret = \"client_secret\""),
+        LEAST.replace("client_secret = \"bank-secret\"", "client_secret = bank-secret"),
+        LEAST.replace("client_secret = \"bank-secret\"", "client_secret \"bank-secret\""),
+        LEAST.replace("client_secret = \"bank-secret\"", "client_secret = \"\\Xank-secret bank-secret\""),
+        LEAST.replace("client_secret = \"bank-secret\"", "client_secret = 'bank-secret' bank-secret"),
+        LEAST.replace("client_secret = \"bank-secret\"", "bank-secret"),
+    ] {
+        let told = parse(&text).unwrap_err().to_string();
+        assert!(!told.contains(KEY) && !told.to_lowercase().contains("bank-secret"), "{told}");
+    }
 }
