@@ -1,15 +1,44 @@
 //! A gRPC gateway that logs a person in by phone number: the CIBA flow of
 //! Vipps MobilePay Login behind an API for call centres, TV boxes and tills.
+//!
+//! ```text
+//! main ─ cli ─ gateway::run(config, listeners, shutdown)
+//!           ├ grpc       proto ⇄ domain, caller credentials, the status table
+//!           ├ http       liveness, readiness, metrics
+//!           │   └ logins     the use cases: start, get, wait, watch, confirm code, cancel, erase
+//!           │      ├ poller     polls the logins that this process owns
+//!           │      ├ ledger     the one way from an event to a record; tells watchers
+//!           │      ├ provider   trait Provider; vipps implements it            (network)
+//!           │      ├ store      trait SessionStore; redis and memory implement it
+//!           │      ├ session    states and transitions                         (pure)
+//!           │      ├ ciba       protocol words; answer → next step             (pure)
+//!           │      ├ identity   who the person is: typed claims                (pure)
+//!           │      └ phone      PhoneNumber, BindingCode                       (pure)
+//!           ├ simulator  a faithful local Vipps, for the demo, tests and integrators
+//!           └ config, telemetry, clock
+//! ```
+//!
+//! Pure modules know no network, no runtime and no clock: the present is handed
+//! to them as a [`timestamp::Timestamp`]. `provider` and `store` do not know each
+//! other, and `grpc` knows neither. To read the code: `session`, then `logins`,
+//! then `poller`; the adapters when you need them.
 #![forbid(unsafe_code)]
 
 pub mod ciba;
+pub mod cli;
+pub mod clock;
 pub mod config;
+pub mod gateway;
+pub mod grpc;
 pub mod http;
 pub mod identity;
+pub mod ledger;
+pub mod logins;
 pub mod phone;
+pub mod poller;
 pub mod provider;
 pub mod session;
 pub mod simulator;
-pub mod telemetry;
 pub mod store;
+pub mod telemetry;
 pub mod timestamp;

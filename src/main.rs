@@ -1,3 +1,8 @@
-//! The `ciba-gateway` command.
+//! The `ciba-gateway` command; see [`ciba_gateway::cli`].
 
-fn main() {}
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    ciba_gateway::cli::main().await
+}

@@ -55,9 +55,7 @@ mod tests;
 mod token;
 mod userinfo;
 
-pub use behaviour::{
-    Behaviour, Consents, EarlyPoll, Outcome, StartKnobs, TokenKnobs, UserExistsKnobs, UserinfoKnobs,
-};
+pub use behaviour::{Behaviour, Consents, EarlyPoll, Outcome, StartKnobs, TokenKnobs, UserExistsKnobs, UserinfoKnobs};
 pub use discovery::DiscoveryKnobs;
 pub use edit::Edit;
 pub use fault::{ErrorAnswer, Fault, RawAnswer, RetryAfter};
@@ -94,19 +92,14 @@ pub async fn start(
     listener: TcpListener,
     settings: Settings,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<(
-    Simulator,
-    impl Future<Output = io::Result<()>> + Send + 'static,
-)> {
+) -> io::Result<(Simulator, impl Future<Output = io::Result<()>> + Send + 'static)> {
     if !(settings.speed.is_finite() && settings.speed > 0.0) {
         let problem = "the simulator's speed must be a positive number";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
     }
     let keys = match settings.signing_keys.clone() {
         Some(keys) => keys,
-        None => tokio::task::spawn_blocking(SigningKeys::generate)
-            .await?
-            .map_err(io::Error::other)?,
+        None => tokio::task::spawn_blocking(SigningKeys::generate).await?.map_err(io::Error::other)?,
     };
     let base = base_url(&settings, listener.local_addr()?)?;
     let shared = Shared::new(settings, base, keys);
@@ -170,8 +163,7 @@ impl Simulator {
     /// Sets what happens to the next logins of a number.
     pub fn set_behaviour(&self, msisdn: &str, behaviour: Behaviour) {
         let digits = digits_of(msisdn);
-        self.shared
-            .change(|state| state.behaviours.insert(digits, Arc::new(behaviour)));
+        self.shared.change(|state| state.behaviours.insert(digits, Arc::new(behaviour)));
     }
 
     /// Takes back [`set_behaviour`](Self::set_behaviour).
@@ -183,8 +175,7 @@ impl Simulator {
     /// Sets what happens to the next logins of numbers that are neither magic
     /// nor set by themselves.
     pub fn set_default_behaviour(&self, behaviour: Behaviour) {
-        self.shared
-            .change(|state| state.default_behaviour = Arc::new(behaviour));
+        self.shared.change(|state| state.default_behaviour = Arc::new(behaviour));
     }
 
     /// Sets what the discovery document and the key set say.
@@ -205,8 +196,7 @@ impl Simulator {
     fn decide(&self, msisdn: &str, decision: Decision) -> usize {
         let now = self.shared.now();
         let digits = digits_of(msisdn);
-        self.shared
-            .change(|state| state.logins.decide_all(&digits, decision, now))
+        self.shared.change(|state| state.logins.decide_all(&digits, decision, now))
     }
 
     /// What the phones show at the moment.
@@ -223,16 +213,12 @@ impl Simulator {
 
     /// Everything received so far, oldest first.
     pub fn requests(&self) -> Vec<ReceivedRequest> {
-        self.shared
-            .look(|state| state.journal.entries().cloned().collect())
+        self.shared.look(|state| state.journal.entries().cloned().collect())
     }
 
     /// Waits for a request, past or future, in the state the predicate asks for.
     /// It is seen once when it arrives and again when it is answered.
-    pub async fn wait_for_request(
-        &self,
-        mut predicate: impl FnMut(&ReceivedRequest) -> bool,
-    ) -> ReceivedRequest {
+    pub async fn wait_for_request(&self, mut predicate: impl FnMut(&ReceivedRequest) -> bool) -> ReceivedRequest {
         self.shared
             .wait_for(|state| {
                 let mut entries = state.journal.entries();

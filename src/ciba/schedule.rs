@@ -109,6 +109,20 @@ impl Schedule {
         Step::PollAgain { schedule: Self { next_poll_at, ..next }, changed }
     }
 
+    /// The schedule once there is no time for another poll: `answer` was the
+    /// last one.
+    #[must_use]
+    pub const fn finished(self, answer: &PollAnswer) -> Self {
+        let in_trouble = matches!(answer, PollAnswer::Trouble { .. } | PollAnswer::CredentialsRefused);
+        Self { next_poll_at: self.expires_at, consecutive_troubles: in_trouble as u32, ..self }
+    }
+
+    /// Whether the last poll has been sent.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.next_poll_at >= self.expires_at
+    }
+
     fn backoff(&self, jitter: f64) -> Duration {
         let doublings = self.consecutive_troubles.saturating_sub(1).min(6);
         if self.consecutive_troubles == 0 {

@@ -1,6 +1,7 @@
 //! API keys: what a client system shows, and what the configuration keeps of it.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -71,6 +72,12 @@ impl PartialEq for ApiKeyHash {
     /// Takes the same time wherever the hashes differ.
     fn eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Hash for ApiKeyHash {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 

@@ -42,6 +42,7 @@ use super::{IdentifyError, Provider, ProviderProblem};
 use crate::ciba::{self, AuthReqId, GRANT_TYPE, PollAnswer, StartAnswer, Tokens, Unclear};
 use crate::identity::{Identity, Subject};
 use crate::session::{FailureReason, Terms};
+use crate::telemetry::Metrics;
 use crate::timestamp::Timestamp;
 
 pub use self::hosts::ForbiddenUrl;
@@ -70,13 +71,13 @@ impl Vipps {
     ///
     /// # Errors
     /// When the settings cannot work, in words for an operator.
-    pub fn new(settings: &Settings, clock: Clock) -> Result<Self, InvalidSettings> {
+    pub fn new(settings: &Settings, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, InvalidSettings> {
         settings.check_values()?;
         let issuer = IssuerUrl::new(settings.issuer.clone()).map_err(|_| InvalidSettings::Issuer)?;
         let discovery_url = discovery_url(&settings.issuer).ok_or(InvalidSettings::Issuer)?;
         let hosts = AllowedHosts::new(issuer.url(), &settings.additional_hosts, settings.allow_insecure_hosts);
         hosts.check(issuer.url())?;
-        let http = Http::new(settings, Arc::clone(&clock))?;
+        let http = Http::new(settings, Arc::clone(&clock), metrics)?;
         let discovery = Discovery { http: http.clone(), issuer: settings.issuer.clone(), hosts };
         let key_set = KeySet { http: http.clone(), algorithms: settings.signing_algorithms.clone() };
         Ok(Self {
@@ -89,6 +90,13 @@ impl Vipps {
             id_token_rules: Rules::new(issuer, &settings.client_id, &settings.signing_algorithms),
             clock,
         })
+    }
+
+    /// Our time and the provider's, as it wrote it on its discovery document;
+    /// `None` when it cannot be reached or does not say.
+    pub async fn server_time(&self) -> Option<(Timestamp, Timestamp)> {
+        let answer = self.http.send(Operation::Discovery, self.http.get(&self.discovery_url)).await.ok()?;
+        Some(((self.clock)(), answer.date?))
     }
 
     async fn metadata(&self) -> Result<Arc<Metadata>, ProviderProblem> {

@@ -1,1 +1,257 @@
+//! Every pair of state and event, every deadline, and what no order of events
+//! can do.
 
+use proptest::prelude::*;
+
+use super::*;
+use crate::ciba::DEFAULT_INTERVAL;
+use crate::identity::{Claim, Subject};
+use crate::phone::{Country, PhoneNumber};
+
+const T0: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+fn terms(code_mode: CodeMode) -> Terms {
+    Terms {
+        tenant: TenantId::new("acme").unwrap(),
+        client: ClientId::new("desktop").unwrap(),
+        agent: Some(AgentId::new("kari").unwrap()),
+        terminal: None,
+        call: None,
+        channel: Channel::CallCentre,
+        call_direction: Some(CallDirection::Inbound),
+        phone: PhoneNumber::parse("+4790000001", Country::Norway).unwrap(),
+        code: code("ACDEF"),
+        code_mode,
+        claims: [Claim::Name].into(),
+        lifetime: Duration::from_secs(300),
+        expected_subject: None,
+        labels: Labels::new(),
+        created_at: T0,
+    }
+}
+
+fn code(text: &str) -> BindingCode {
+    BindingCode::parse(text).unwrap()
+}
+
+fn identity() -> Box<Identity> {
+    Box::new(Identity::from_userinfo(br#"{"sub":"4f3c"}"#).unwrap())
+}
+
+fn tokens() -> Tokens {
+    Tokens::new("access".into(), Some("id".into()))
+}
+
+fn accepted() -> Event {
+    let accepted = Accepted {
+        auth_req_id: AuthReqId::new("handle").unwrap(),
+        expires_in: Duration::from_secs(600),
+        interval: DEFAULT_INTERVAL,
+    };
+    Event::Accepted { accepted, sent_at: T0 }
+}
+
+fn schedule() -> Schedule {
+    Schedule::new(Duration::from_secs(10), T0, T0.plus(Duration::from_secs(240)))
+}
+
+fn events() -> Vec<Event> {
+    vec![
+        accepted(),
+        Event::Rescheduled(schedule()),
+        Event::Redeemed(tokens()),
+        Event::Approved(identity()),
+        Event::Denied,
+        Event::Expired,
+        Event::Failed(FailureReason::ProviderError),
+        Event::Cancelled,
+        Event::CodeTyped(code("ACDEF")),
+        Event::Erased,
+    ]
+}
+
+fn new_session(mode: CodeMode) -> Session {
+    Session::new(LoginId::from_random([7; 20]), terms(mode), T0)
+}
+
+fn after(mode: CodeMode, events: impl IntoIterator<Item = Event>) -> Session {
+    events.into_iter().fold(new_session(mode), |session, event| session.apply(event, T0).unwrap())
+}
+
+fn states(mode: CodeMode) -> [Session; 5] {
+    [
+        new_session(mode),
+        after(mode, [accepted()]),
+        after(mode, [accepted(), Event::Redeemed(tokens())]),
+        // Without a code to wait for this one has ended.
+        after(mode, [accepted(), Event::Redeemed(tokens()), Event::Approved(identity())]),
+        after(mode, [accepted(), Event::Denied]),
+    ]
+}
+
+/// What each event makes of each state, in the order of [`events`]; `-` is illegal.
+#[test]
+fn every_pair_of_state_and_event_is_decided() {
+    let expected = [
+        ("starting", ["pending", "-", "-", "-", "-", "-", "ended", "ended", "starting", "ended"]),
+        ("pending", ["-", "pending", "redeemed", "-", "ended", "ended", "ended", "ended", "pending", "ended"]),
+        ("redeemed", ["-", "-", "-", "awaiting_code", "-", "-", "ended", "ended", "redeemed", "ended"]),
+        ("awaiting_code", ["-", "-", "-", "-", "-", "-", "ended", "ended", "ended", "ended"]),
+        ("ended", ["-", "-", "-", "-", "-", "-", "-", "-", "-", "ended"]),
+    ];
+    for (session, (name, row)) in states(CodeMode::ReadBack).into_iter().zip(expected) {
+        assert_eq!(session.state.name(), name);
+        for (event, expected) in events().into_iter().zip(row) {
+            let event_name = event.name();
+            let next = session.clone().apply(event, T0);
+            let next = next.as_ref().map_or("-", |next| next.state.name());
+            assert_eq!(next, expected, "{event_name} in {name}");
+        }
+    }
+}
+
+#[test]
+fn a_login_without_read_back_ends_with_the_approval_and_takes_no_code() {
+    for mode in [CodeMode::ReadOut, CodeMode::Display] {
+        let [starting, pending, redeemed, approved, _] = states(mode);
+        assert!(matches!(
+            &approved.state,
+            State::Ended(Ended { outcome: Outcome::Approved { identity: Some(_) }, .. })
+        ));
+        for session in [starting, pending, redeemed] {
+            assert!(session.apply(Event::CodeTyped(code("ACDEF")), T0).is_err());
+        }
+    }
+}
+
+#[test]
+fn a_code_typed_before_the_approval_lets_the_approval_end_the_login() {
+    let typed = Event::CodeTyped(code("acd ef"));
+    let session =
+        after(CodeMode::ReadBack, [accepted(), typed, Event::Redeemed(tokens()), Event::Approved(identity())]);
+    assert!(matches!(session.state, State::Ended(Ended { outcome: Outcome::Approved { identity: Some(_) }, .. })));
+}
+
+#[test]
+fn the_third_wrong_code_ends_the_login_whether_approved_or_not() {
+    for approved in [false, true] {
+        let mut session = states(CodeMode::ReadBack)[if approved { 3 } else { 1 }].clone();
+        for wrong in ["QQQQQ", "WWWWW"] {
+            session = session.apply(Event::CodeTyped(code(wrong)), T0).unwrap();
+            assert!(!session.has_ended());
+        }
+        session = session.apply(Event::CodeTyped(code("EEEEE")), T0).unwrap();
+        let Outcome::Failed(reason) = outcome(&session) else { panic!("not failed") };
+        assert_eq!(reason, FailureReason::CodeMismatch);
+    }
+}
+
+#[test]
+fn the_same_wrong_code_again_is_not_another_try() {
+    let mut session = states(CodeMode::ReadBack)[1].clone();
+    for _ in 0..10 {
+        session = session.apply(Event::CodeTyped(code("QQQQQ")), T0).unwrap();
+    }
+    assert!(matches!(session.code_check(), Some(CodeCheck::Open { tries: 1, .. })));
+}
+
+/// SR18: 600 s at most, and never longer than the caller asked.
+#[test]
+fn the_provider_cannot_make_a_login_last_longer_than_was_asked() {
+    for (lifetime, expires_in, expected) in [(600, 900, 600), (120, 600, 120), (300, 60, 60)] {
+        let mut session = new_session(CodeMode::Display);
+        session.terms.lifetime = Duration::from_secs(lifetime);
+        let Event::Accepted { mut accepted, sent_at } = accepted() else { unreachable!() };
+        accepted.expires_in = Duration::from_secs(expires_in);
+        let session = session.apply(Event::Accepted { accepted, sent_at }, T0).unwrap();
+        assert_eq!(session.deadline(), Some(T0.plus(Duration::from_secs(expected)).plus(EXPIRY_GRACE)));
+    }
+}
+
+#[test]
+fn in_read_back_mode_the_last_minute_is_left_for_the_code() {
+    assert_eq!(terms(CodeMode::ReadBack).requested_expiry(), Duration::from_secs(240));
+    assert_eq!(terms(CodeMode::Display).requested_expiry(), Duration::from_secs(300));
+}
+
+#[test]
+fn each_live_state_has_its_own_end_by_the_clock() {
+    let expected = [
+        Some((START_LIMIT, Outcome::Failed(FailureReason::StartUnknown))),
+        Some((Duration::from_secs(245), Outcome::Expired)),
+        Some((REDEEM_LIMIT, Outcome::Failed(FailureReason::ProviderUnavailable))),
+        Some((CODE_LIMIT, Outcome::Failed(FailureReason::CodeNotConfirmed))),
+        None,
+    ];
+    for (session, expected) in states(CodeMode::ReadBack).into_iter().zip(expected) {
+        let Some((limit, expected)) = expected else {
+            assert_eq!(session.overdue(T0.plus(Duration::from_secs(100_000))), None);
+            continue;
+        };
+        let deadline = T0.plus(limit);
+        assert_eq!(session.deadline(), Some(deadline));
+        assert_eq!(session.overdue(deadline.minus(Duration::from_millis(1))), None);
+        let ended = session.overdue(deadline.plus(Duration::from_secs(9))).unwrap();
+        assert_eq!(outcome(&ended), expected);
+        let State::Ended(Ended { at, .. }) = ended.state else { panic!("not ended") };
+        assert_eq!(at, deadline, "it ended when its time was up, not when somebody looked");
+    }
+}
+
+#[test]
+fn erasing_removes_the_identity_and_keeps_the_outcome() {
+    let approved = states(CodeMode::Display)[3].clone();
+    let erased = approved.apply(Event::Erased, T0).unwrap();
+    assert_eq!(outcome(&erased), Outcome::Approved { identity: None });
+}
+
+#[test]
+fn a_session_prints_without_number_code_token_or_person() {
+    for session in states(CodeMode::ReadBack).into_iter().chain(states(CodeMode::Display)) {
+        let printed = format!("{session:?}");
+        for secret in ["4790000001", "ACDEF", "access", "\"id\"", "4f3c", "handle"] {
+            assert!(!printed.contains(secret), "{secret} in {printed}");
+        }
+    }
+}
+
+fn outcome(session: &Session) -> Outcome {
+    match &session.state {
+        State::Ended(ended) => ended.outcome.clone(),
+        _ => panic!("the login has not ended"),
+    }
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let wrong = prop::sample::select(vec!["QQQQQ", "WWWWW", "EEEEE", "ACDEF"]).prop_map(|c| Event::CodeTyped(code(c)));
+    prop_oneof![prop::sample::select(events()), wrong]
+}
+
+proptest! {
+    /// The first terminal outcome wins, whatever is tried afterwards.
+    #[test]
+    fn no_order_of_events_changes_an_outcome(events in prop::collection::vec(any_event(), 0..40)) {
+        let mut session = new_session(CodeMode::ReadBack);
+        let mut first: Option<&'static str> = None;
+        for (step, event) in events.into_iter().enumerate() {
+            let now = T0.plus(Duration::from_secs(step as u64));
+            session = session.clone().apply(event, now).unwrap_or(session);
+            if let State::Ended(ended) = &session.state {
+                prop_assert_eq!(*first.get_or_insert(ended.outcome.name()), ended.outcome.name());
+            }
+        }
+    }
+
+    /// Nobody is approved in read-back mode without the right code.
+    #[test]
+    fn no_order_of_events_approves_without_the_code(
+        events in prop::collection::vec(any_event().prop_filter("not the code", |e| *e != Event::CodeTyped(code("ACDEF"))), 0..40)
+    ) {
+        let mut session = new_session(CodeMode::ReadBack);
+        for event in events {
+            session = session.clone().apply(event, T0).unwrap_or(session);
+            let approved = matches!(&session.state, State::Ended(Ended { outcome: Outcome::Approved { .. }, .. }));
+            prop_assert!(!approved);
+        }
+    }
+}

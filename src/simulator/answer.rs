@@ -28,11 +28,7 @@ pub(super) struct OauthError {
 impl OauthError {
     /// A 400 with this code.
     pub(super) const fn bad(error: &'static str, description: &'static str) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            error,
-            description,
-        }
+        Self { status: StatusCode::BAD_REQUEST, error, description }
     }
 
     /// A missing, malformed or contradictory parameter.
@@ -42,20 +38,12 @@ impl OauthError {
 
     /// Credentials that do not belong to a registered client.
     pub(super) const fn invalid_client(description: &'static str) -> Self {
-        Self {
-            status: StatusCode::UNAUTHORIZED,
-            error: "invalid_client",
-            description,
-        }
+        Self { status: StatusCode::UNAUTHORIZED, error: "invalid_client", description }
     }
 
     /// A failure of the simulator itself.
     pub(super) const fn server_error(description: &'static str) -> Self {
-        Self {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            error: "server_error",
-            description,
-        }
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, error: "server_error", description }
     }
 
     /// The `error` code, which is also what the journal calls the outcome.
@@ -70,9 +58,7 @@ impl IntoResponse for OauthError {
         let mut answer = json(self.status, body.to_string());
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Basic realm=\"ciba\"");
-            answer
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, challenge);
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         answer
     }

@@ -35,11 +35,7 @@ struct Asked {
 }
 
 /// `POST /vipps-login-ciba/api/backchannel/authentication`
-pub(super) async fn start(
-    State(shared): State<Shared>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Reply, Reply> {
+pub(super) async fn start(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Result<Reply, Reply> {
     let form = Form::parse(&headers, &body)?;
     let client = authenticate(&shared.settings().clients, &headers, &form)?;
     let asked = Asked::read(&form)?;
@@ -74,15 +70,12 @@ fn begin(
 /// Vipps limits the logins that wait on one phone at the same time.
 fn is_crowded(shared: &Shared, phone: &Msisdn) -> bool {
     let now = shared.now();
-    shared
-        .settings()
-        .max_waiting_per_number
-        .is_some_and(|most| {
-            shared.look(|state| {
-                let waiting = state.logins.waiting(now);
-                waiting.iter().filter(|login| &login.phone == phone).count() >= most
-            })
+    shared.settings().max_waiting_per_number.is_some_and(|most| {
+        shared.look(|state| {
+            let waiting = state.logins.waiting(now);
+            waiting.iter().filter(|login| &login.phone == phone).count() >= most
         })
+    })
 }
 
 /// Makes the phone ring and answers with CIBA §7.3.
@@ -131,14 +124,10 @@ fn with_announced_interval(mut login: Login, overridden: &Map<String, Value>) ->
 impl Asked {
     fn read(form: &Form) -> Result<Self, OauthError> {
         if form.get("request").is_some() || form.get("user_code").is_some() {
-            return Err(OauthError::invalid_request(
-                "Signed requests and user codes are not supported",
-            ));
+            return Err(OauthError::invalid_request("Signed requests and user codes are not supported"));
         }
         if form.get("requested_flow").is_some() {
-            return Err(OauthError::invalid_request(
-                "requested_flow is not supported",
-            ));
+            return Err(OauthError::invalid_request("requested_flow is not supported"));
         }
         Ok(Self {
             phone: phone(form)?,
@@ -153,13 +142,9 @@ impl Asked {
 fn phone(form: &Form) -> Result<Msisdn, OauthError> {
     let others = ["login_hint_token", "id_token_hint"];
     if others.iter().any(|name| form.get(name).is_some()) {
-        return Err(OauthError::invalid_request(
-            "Exactly one hint, login_hint, is accepted",
-        ));
+        return Err(OauthError::invalid_request("Exactly one hint, login_hint, is accepted"));
     }
-    let hint = form
-        .get("login_hint")
-        .ok_or(OauthError::invalid_request("login_hint is missing"))?;
+    let hint = form.get("login_hint").ok_or(OauthError::invalid_request("login_hint is missing"))?;
     hinted(hint)
 }
 
@@ -172,16 +157,10 @@ fn hinted(hint: &str) -> Result<Msisdn, OauthError> {
 /// Scopes outside a sales unit's plan are dropped without a word; the retired
 /// `nnin` is refused (guide to merchant-initiated login).
 fn scopes(form: &Form) -> Result<Vec<String>, OauthError> {
-    let asked: Vec<&str> = form
-        .get("scope")
-        .ok_or(OauthError::invalid_request("scope is missing"))?
-        .split_whitespace()
-        .collect();
+    let asked: Vec<&str> =
+        form.get("scope").ok_or(OauthError::invalid_request("scope is missing"))?.split_whitespace().collect();
     if !asked.contains(&"openid") {
-        return Err(OauthError::bad(
-            "invalid_scope",
-            "scope must contain openid",
-        ));
+        return Err(OauthError::bad("invalid_scope", "scope must contain openid"));
     }
     if asked.contains(&"nnin") {
         return Err(OauthError::bad("invalid_scope", "nnin is not supported"));
@@ -204,10 +183,7 @@ fn binding_message(form: &Form) -> Result<Option<String>, OauthError> {
     if (5..=8).contains(&message.len()) && message.bytes().all(allowed) {
         return Ok(Some(message.to_owned()));
     }
-    Err(OauthError::bad(
-        "invalid_binding_message",
-        "binding_message must be 5 to 8 of A-Z, 0-9 and hyphen",
-    ))
+    Err(OauthError::bad("invalid_binding_message", "binding_message must be 5 to 8 of A-Z, 0-9 and hyphen"))
 }
 
 fn expiry(form: &Form) -> Result<Option<u64>, OauthError> {
@@ -216,9 +192,7 @@ fn expiry(form: &Form) -> Result<Option<u64>, OauthError> {
             text.parse()
                 .ok()
                 .filter(|seconds| EXPIRY_RANGE.contains(seconds))
-                .ok_or(OauthError::invalid_request(
-                    "requested_expiry must be 60 to 900 seconds",
-                ))
+                .ok_or(OauthError::invalid_request("requested_expiry must be 60 to 900 seconds"))
         })
         .transpose()
 }
@@ -227,11 +201,7 @@ fn expiry(form: &Form) -> Result<Option<u64>, OauthError> {
 ///
 /// Takes the parameter in both spellings: the guide has `login_hint`, the
 /// OpenAPI document `loginHint`.
-pub(super) async fn user_exists(
-    State(shared): State<Shared>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Reply, Reply> {
+pub(super) async fn user_exists(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Result<Reply, Reply> {
     let form = Form::parse(&headers, &body)?;
     authenticate(&shared.settings().clients, &headers, &form)?;
     let hint = form

@@ -32,30 +32,17 @@ pub struct Behaviour {
 impl Behaviour {
     /// The person approves; this many polls are answered pending first.
     pub fn approve_after(pendings: u32) -> Self {
-        Self {
-            outcome: Outcome::Approve {
-                after_pendings: pendings,
-            },
-            ..Self::default()
-        }
+        Self { outcome: Outcome::Approve { after_pendings: pendings }, ..Self::default() }
     }
 
     /// The person refuses; this many polls are answered pending first.
     pub fn deny_after(pendings: u32) -> Self {
-        Self {
-            outcome: Outcome::Deny {
-                after_pendings: pendings,
-            },
-            ..Self::default()
-        }
+        Self { outcome: Outcome::Deny { after_pendings: pendings }, ..Self::default() }
     }
 
     /// Nobody answers, and the login expires.
     pub fn expire() -> Self {
-        Self {
-            outcome: Outcome::Expire,
-            ..Self::default()
-        }
+        Self { outcome: Outcome::Expire, ..Self::default() }
     }
 }
 
@@ -169,10 +156,7 @@ pub struct UserExistsKnobs {
 
 impl Default for UserExistsKnobs {
     fn default() -> Self {
-        Self {
-            fault: None,
-            exists: true,
-        }
+        Self { fault: None, exists: true }
     }
 }
 
@@ -196,24 +180,16 @@ mod tests {
         }"#;
         let behaviour: Behaviour = serde_json::from_str(text).unwrap();
         assert_eq!(behaviour.outcome, Behaviour::approve_after(1).outcome);
-        assert_eq!(
-            behaviour.token.faults,
-            [None, Some(Fault::error("slow_down"))]
-        );
+        assert_eq!(behaviour.token.faults, [None, Some(Fault::error("slow_down"))]);
         let again = serde_json::to_string(&behaviour).unwrap();
-        assert_eq!(
-            serde_json::from_str::<Behaviour>(&again).unwrap(),
-            behaviour
-        );
+        assert_eq!(serde_json::from_str::<Behaviour>(&again).unwrap(), behaviour);
     }
 
     #[test]
     fn refuses_misspelt_knobs() {
-        for text in [
-            r#"{"outcom": "human"}"#,
-            r#"{"start": {"latency": 3}}"#,
-            r#"{"outcome": {"approve": {"after": 1}}}"#,
-        ] {
+        for text in
+            [r#"{"outcom": "human"}"#, r#"{"start": {"latency": 3}}"#, r#"{"outcome": {"approve": {"after": 1}}}"#]
+        {
             assert!(serde_json::from_str::<Behaviour>(text).is_err(), "{text}");
         }
     }

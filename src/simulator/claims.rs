@@ -44,11 +44,7 @@ pub(super) const SCOPES: [&str; 11] = [
 const TIME_OF_CONSENT: &str = "2026-01-15T09:30:00Z";
 
 /// The claims of a person for these scopes, without `sub`.
-pub(super) fn claims(
-    person: &Person,
-    scopes: &[String],
-    knobs: &UserinfoKnobs,
-) -> Map<String, Value> {
+pub(super) fn claims(person: &Person, scopes: &[String], knobs: &UserinfoKnobs) -> Map<String, Value> {
     scopes
         .iter()
         .flat_map(|scope| of_scope(scope, person, knobs))
@@ -63,24 +59,16 @@ fn of_scope(scope: &str, person: &Person, knobs: &UserinfoKnobs) -> Vec<(&'stati
             ("given_name", json!(person.given_name)),
             ("family_name", json!(person.family_name)),
         ],
-        "phoneNumber" => vec![
-            ("phone_number", json!(person.phone_number)),
-            ("phone_number_verified", json!(true)),
-        ],
-        "email" => vec![
-            ("email", json!(person.email)),
-            ("email_verified", json!(true)),
-        ],
+        "phoneNumber" => vec![("phone_number", json!(person.phone_number)), ("phone_number_verified", json!(true))],
+        "email" => vec![("email", json!(person.email)), ("email_verified", json!(true))],
         "address" => addresses(person, knobs.empty_address),
         "birthDate" => vec![("birthdate", json!(person.birthdate))],
         "nin" => vec![("nin", json!(person.nin))],
         "gender" => vec![("gender", json!(person.gender))],
-        "delegatedConsents" => answered(knobs.consents)
-            .map(|yes| vec![("delegatedConsents", delegated_consents(yes))])
-            .unwrap_or_default(),
-        "customFlow" => answered(knobs.consents)
-            .map(|yes| vec![("flowResult", flow_result(yes))])
-            .unwrap_or_default(),
+        "delegatedConsents" => {
+            answered(knobs.consents).map(|yes| vec![("delegatedConsents", delegated_consents(yes))]).unwrap_or_default()
+        }
+        "customFlow" => answered(knobs.consents).map(|yes| vec![("flowResult", flow_result(yes))]).unwrap_or_default(),
         "agreement" => vec![("agreement", agreement())],
         _ => Vec::new(),
     }
@@ -107,29 +95,14 @@ fn addresses(person: &Person, empty: bool) -> Vec<(&'static str, Value)> {
         let nowhere = address(&Address::default(), "");
         return vec![("address", nowhere), ("other_addresses", json!([]))];
     }
-    let others: Vec<Value> = person
-        .other_home
-        .iter()
-        .map(|other| address(other, "other"))
-        .collect();
-    vec![
-        ("address", address(&person.home, "home")),
-        ("other_addresses", json!(others)),
-    ]
+    let others: Vec<Value> = person.other_home.iter().map(|other| address(other, "other")).collect();
+    vec![("address", address(&person.home, "home")), ("other_addresses", json!(others))]
 }
 
 fn address(address: &Address, kind: &str) -> Value {
-    let Address {
-        street,
-        postal_code,
-        region,
-        country,
-    } = address;
-    let formatted = if street.is_empty() {
-        String::new()
-    } else {
-        format!("{street}\n{postal_code}\n{region}\n{country}")
-    };
+    let Address { street, postal_code, region, country } = address;
+    let formatted =
+        if street.is_empty() { String::new() } else { format!("{street}\n{postal_code}\n{region}\n{country}") };
     json!({
         "address_type": kind,
         "street_address": street,
@@ -151,7 +124,8 @@ fn links() -> Value {
 
 /// The older form of marketing consents. Refusals are listed like consents.
 fn delegated_consents(yes: bool) -> Value {
-    let consent = |id: &str, text: &str| json!({ "id": id, "accepted": yes, "required": false, "textDisplayedToUser": text });
+    let consent =
+        |id: &str, text: &str| json!({ "id": id, "accepted": yes, "required": false, "textDisplayedToUser": text });
     json!({
         "language": "en",
         "heading": "Join the customer club",
@@ -225,10 +199,7 @@ mod tests {
 
     #[test]
     fn an_empty_address_is_there_and_empty() {
-        let knobs = UserinfoKnobs {
-            empty_address: true,
-            ..UserinfoKnobs::default()
-        };
+        let knobs = UserinfoKnobs { empty_address: true, ..UserinfoKnobs::default() };
         let claims = claims_of(&["address"], &knobs);
         assert_eq!(claims["address"]["street_address"], "");
         assert_eq!(claims["address"]["formatted"], "");
@@ -236,14 +207,8 @@ mod tests {
 
     #[test]
     fn refused_consents_are_listed() {
-        let knobs = UserinfoKnobs {
-            consents: Consents::Refused,
-            ..UserinfoKnobs::default()
-        };
+        let knobs = UserinfoKnobs { consents: Consents::Refused, ..UserinfoKnobs::default() };
         let claims = claims_of(&["delegatedConsents"], &knobs);
-        assert_eq!(
-            claims["delegatedConsents"]["consents"][0]["accepted"],
-            false
-        );
+        assert_eq!(claims["delegatedConsents"]["consents"][0]["accepted"], false);
     }
 }

@@ -22,11 +22,7 @@ pub(super) struct Clock {
 impl Clock {
     /// A clock that starts at zero and runs `speed` times as fast as the wall.
     pub(super) fn new(speed: f64) -> Self {
-        Self {
-            origin: Instant::now(),
-            speed,
-            skipped_ms: AtomicU64::new(0),
-        }
+        Self { origin: Instant::now(), speed, skipped_ms: AtomicU64::new(0) }
     }
 
     /// Protocol time since the start.
@@ -61,11 +57,7 @@ pub(super) fn wall_now() -> SystemTime {
 
 /// The wall clock in seconds since 1970.
 pub(super) fn wall_seconds() -> i64 {
-    wall_now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_secs()).ok())
-        .unwrap_or(0)
+    wall_now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -26,10 +26,7 @@ use super::state::Shared;
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
         .route("/behaviour", get(show_default).put(set_default))
-        .route(
-            "/behaviours/{msisdn}",
-            put(set_behaviour).delete(clear_behaviour),
-        )
+        .route("/behaviours/{msisdn}", put(set_behaviour).delete(clear_behaviour))
         .route("/requests", get(requests))
         .route("/logins", get(logins))
         .route("/logins/{msisdn}/approve", post(approve))
@@ -73,16 +70,10 @@ struct Since {
     from: u64,
 }
 
-async fn requests(
-    State(shared): State<Shared>,
-    Query(since): Query<Since>,
-) -> Json<Vec<ReceivedRequest>> {
+async fn requests(State(shared): State<Shared>, Query(since): Query<Since>) -> Json<Vec<ReceivedRequest>> {
     Json(shared.look(|state| {
         let entries = state.journal.entries();
-        entries
-            .filter(|entry| entry.number >= since.from)
-            .cloned()
-            .collect()
+        entries.filter(|entry| entry.number >= since.from).cloned().collect()
     }))
 }
 
@@ -140,10 +131,7 @@ async fn show_discovery(State(shared): State<Shared>) -> Json<DiscoveryKnobs> {
     Json(shared.look(|state| state.discovery.clone()))
 }
 
-async fn set_discovery(
-    State(shared): State<Shared>,
-    Json(knobs): Json<DiscoveryKnobs>,
-) -> StatusCode {
+async fn set_discovery(State(shared): State<Shared>, Json(knobs): Json<DiscoveryKnobs>) -> StatusCode {
     shared.change(|state| state.discovery = knobs);
     StatusCode::NO_CONTENT
 }

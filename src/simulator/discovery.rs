@@ -93,10 +93,7 @@ fn endpoints(shared: &Shared, jwks_file: &str) -> Map<String, Value> {
         ("userinfo_endpoint", paths::USERINFO.to_owned()),
         ("revocation_endpoint", paths::REVOCATION.to_owned()),
         ("end_session_endpoint", paths::END_SESSION.to_owned()),
-        (
-            "backchannel_authentication_endpoint",
-            paths::BACKCHANNEL.to_owned(),
-        ),
+        ("backchannel_authentication_endpoint", paths::BACKCHANNEL.to_owned()),
     ]
     .into_iter()
     .map(|(name, path)| (name.to_owned(), json!(shared.at(&path))))
@@ -108,26 +105,13 @@ fn capabilities() -> Map<String, Value> {
         ("subject_types_supported", &["public", "pairwise"]),
         (
             "response_types_supported",
-            &[
-                "code",
-                "code id_token",
-                "id_token",
-                "token id_token",
-                "token",
-                "token id_token code",
-            ],
+            &["code", "code id_token", "id_token", "token id_token", "token", "token id_token code"],
         ),
         ("claims_supported", &["sub"]),
-        (
-            "grant_types_supported",
-            &["authorization_code", "client_credentials"],
-        ),
+        ("grant_types_supported", &["authorization_code", "client_credentials"]),
         ("response_modes_supported", &["query", "fragment"]),
         ("scopes_supported", &SCOPES),
-        (
-            "token_endpoint_auth_methods_supported",
-            &["client_secret_post", "client_secret_basic"],
-        ),
+        ("token_endpoint_auth_methods_supported", &["client_secret_post", "client_secret_basic"]),
         ("userinfo_signing_alg_values_supported", &["none"]),
         ("id_token_signing_alg_values_supported", &["RS256"]),
         ("request_object_signing_alg_values_supported", &["none"]),

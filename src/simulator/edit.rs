@@ -25,10 +25,7 @@ impl Edit {
 
     /// An edit that leaves out these fields.
     pub fn removing<const N: usize>(fields: [&str; N]) -> Self {
-        Self {
-            remove: fields.map(str::to_owned).to_vec(),
-            ..Self::default()
-        }
+        Self { remove: fields.map(str::to_owned).to_vec(), ..Self::default() }
     }
 
     /// The same edit, which also sets `field`.
@@ -53,10 +50,7 @@ impl Edit {
         for (field, value) in &self.twice {
             text.pop();
             let separator = if text.len() > 1 { "," } else { "" };
-            text.push_str(&format!(
-                "{separator}{}:{value}}}",
-                Value::from(field.as_str())
-            ));
+            text.push_str(&format!("{separator}{}:{value}}}", Value::from(field.as_str())));
         }
         text
     }
@@ -72,19 +66,13 @@ mod tests {
 
     #[test]
     fn removes_then_sets() {
-        let edit = Edit {
-            remove: vec!["a".to_owned(), "b".to_owned()],
-            ..Edit::setting("b", 2)
-        };
+        let edit = Edit { remove: vec!["a".to_owned(), "b".to_owned()], ..Edit::setting("b", 2) };
         assert_eq!(edit.render(object(r#"{"a":1,"b":1}"#)), r#"{"b":2}"#);
     }
 
     #[test]
     fn writes_a_field_twice() {
-        let edit = Edit {
-            twice: object(r#"{"a":2}"#),
-            ..Edit::default()
-        };
+        let edit = Edit { twice: object(r#"{"a":2}"#), ..Edit::default() };
         assert_eq!(edit.render(object(r#"{"a":1}"#)), r#"{"a":1,"a":2}"#);
         assert_eq!(edit.render(Map::new()), r#"{"a":2}"#);
     }

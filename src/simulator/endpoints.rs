@@ -14,8 +14,7 @@ pub(super) const ISSUER: &str = "/access-management-1.0/access/";
 
 /// Paths below the host.
 pub(super) mod paths {
-    pub(crate) const DISCOVERY: &str =
-        "/access-management-1.0/access/.well-known/openid-configuration";
+    pub(crate) const DISCOVERY: &str = "/access-management-1.0/access/.well-known/openid-configuration";
     pub(crate) const WELL_KNOWN: &str = "/access-management-1.0/access/.well-known/";
     pub(crate) const KEY_SET: &str = "/access-management-1.0/access/.well-known/{file}";
     pub(crate) const AUTHORIZATION: &str = "/access-management-1.0/access/oauth2/auth";
@@ -39,10 +38,7 @@ pub(super) fn router(shared: Shared) -> Router {
 
 fn vipps(shared: &Shared) -> Router<Shared> {
     let observed = |endpoint: Endpoint, route: MethodRouter<Shared>| {
-        route.layer(from_fn_with_state(
-            (shared.clone(), endpoint),
-            journal::observe,
-        ))
+        route.layer(from_fn_with_state((shared.clone(), endpoint), journal::observe))
     };
     let discovery = observed(Endpoint::Discovery, get(discovery::document));
     let key_set = observed(Endpoint::Jwks, get(discovery::key_set));

@@ -54,13 +54,7 @@ pub struct ErrorAnswer {
 
 impl Default for ErrorAnswer {
     fn default() -> Self {
-        Self {
-            status: 400,
-            error: None,
-            error_code: None,
-            description: None,
-            retry_after: None,
-        }
+        Self { status: 400, error: None, error_code: None, description: None, retry_after: None }
     }
 }
 
@@ -106,9 +100,7 @@ impl RetryAfter {
     fn header(&self) -> Option<HeaderValue> {
         let text = match self {
             Self::Seconds(seconds) => seconds.to_string(),
-            Self::Date(seconds) => {
-                httpdate::fmt_http_date(clock::wall_now() + Duration::from_secs(*seconds))
-            }
+            Self::Date(seconds) => httpdate::fmt_http_date(clock::wall_now() + Duration::from_secs(*seconds)),
             Self::Text(text) => text.clone(),
         };
         HeaderValue::from_str(&text).ok()
@@ -118,35 +110,22 @@ impl RetryAfter {
 impl Fault {
     /// A 400 with this `error`.
     pub fn error(error: &str) -> Self {
-        Self::Error(ErrorAnswer {
-            error: Some(error.to_owned()),
-            ..ErrorAnswer::default()
-        })
+        Self::Error(ErrorAnswer { error: Some(error.to_owned()), ..ErrorAnswer::default() })
     }
 
     /// A 400 that carries only an `error_code`, as text.
     pub fn error_code(code: &str) -> Self {
-        Self::Error(ErrorAnswer {
-            error_code: Some(code.into()),
-            ..ErrorAnswer::default()
-        })
+        Self::Error(ErrorAnswer { error_code: Some(code.into()), ..ErrorAnswer::default() })
     }
 
     /// A JSON error with this status.
     pub fn status(status: u16, error: &str) -> Self {
-        Self::Error(ErrorAnswer {
-            status,
-            error: Some(error.to_owned()),
-            ..ErrorAnswer::default()
-        })
+        Self::Error(ErrorAnswer { status, error: Some(error.to_owned()), ..ErrorAnswer::default() })
     }
 
     /// What the API gateway in front of Vipps may send: no JSON.
     pub fn gateway(status: u16) -> Self {
-        Self::Raw(RawAnswer {
-            status,
-            ..RawAnswer::default()
-        })
+        Self::Raw(RawAnswer { status, ..RawAnswer::default() })
     }
 
     /// A 200 whose body is not JSON although it says so.
@@ -204,10 +183,7 @@ impl ErrorAnswer {
         };
         put("error", self.error.as_deref().map(Value::from));
         put("error_code", self.error_code.clone());
-        put(
-            "error_description",
-            self.description.as_deref().map(Value::from),
-        );
+        put("error_description", self.description.as_deref().map(Value::from));
         let answer = answer::json(status_of(self.status), Value::Object(body).to_string());
         with_retry_after(answer, self.retry_after.as_ref())
     }
@@ -246,19 +222,12 @@ where
 
 fn flood(bytes: usize) -> Response {
     const PIECE: usize = 64 * 1024;
-    let padding = (0..bytes)
-        .step_by(PIECE)
-        .map(move |at| Bytes::from(vec![b'x'; PIECE.min(bytes - at)]));
+    let padding = (0..bytes).step_by(PIECE).map(move |at| Bytes::from(vec![b'x'; PIECE.min(bytes - at)]));
     let opening = std::iter::once(Bytes::from_static(b"{\"padding\":\""));
     let closing = std::iter::once(Bytes::from_static(b"\"}"));
-    streamed(stream::iter(
-        opening.chain(padding).chain(closing).map(io::Result::Ok),
-    ))
+    streamed(stream::iter(opening.chain(padding).chain(closing).map(io::Result::Ok)))
 }
 
 fn broken_off() -> Response {
-    streamed(stream::iter([
-        Ok(Bytes::from_static(b"{\"")),
-        Err(io::Error::other("the connection is cut on purpose")),
-    ]))
+    streamed(stream::iter([Ok(Bytes::from_static(b"{\"")), Err(io::Error::other("the connection is cut on purpose"))]))
 }

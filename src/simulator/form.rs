@@ -66,9 +66,7 @@ pub(super) fn authenticate<'a>(
     let authorization = text_header(headers, header::AUTHORIZATION.as_str());
     let (id, secret, method) = match (authorization, form.get("client_secret")) {
         (Some(_), Some(_)) => {
-            return Err(OauthError::invalid_request(
-                "Two kinds of client authentication",
-            ));
+            return Err(OauthError::invalid_request("Two kinds of client authentication"));
         }
         (Some(value), None) => {
             let (id, secret) = basic(value)?;
@@ -81,15 +79,11 @@ pub(super) fn authenticate<'a>(
         (None, None) => return Err(OauthError::invalid_client("No client authentication")),
     };
     if form.get("client_id").is_some_and(|other| other != id) {
-        return Err(OauthError::invalid_request(
-            "client_id is not the authenticated client",
-        ));
+        return Err(OauthError::invalid_request("client_id is not the authenticated client"));
     }
     clients
         .iter()
-        .find(|client| {
-            client.client_id == id && client.client_secret == secret && client.auth_method == method
-        })
+        .find(|client| client.client_id == id && client.client_secret == secret && client.auth_method == method)
         .ok_or(OauthError::invalid_client("Client authentication failed"))
 }
 
@@ -98,18 +92,13 @@ pub(super) fn authenticate<'a>(
 fn basic(value: &str) -> Result<(String, String), OauthError> {
     let (scheme, encoded) = value.split_once(' ').unwrap_or((value, ""));
     if !scheme.eq_ignore_ascii_case("basic") {
-        return Err(OauthError::invalid_request(
-            "Client authentication must be Basic",
-        ));
+        return Err(OauthError::invalid_request("Client authentication must be Basic"));
     }
     STANDARD
         .decode(encoded.trim())
         .ok()
         .and_then(|bytes| String::from_utf8(bytes).ok())
-        .and_then(|text| {
-            text.split_once(':')
-                .map(|(id, secret)| (id.to_owned(), secret.to_owned()))
-        })
+        .and_then(|text| text.split_once(':').map(|(id, secret)| (id.to_owned(), secret.to_owned())))
         .ok_or(OauthError::invalid_client("Malformed Basic credentials"))
 }
 
@@ -125,10 +114,7 @@ mod tests {
             auth_method,
             ..ClientRegistration::default()
         };
-        vec![
-            unit("basic", AuthMethod::Basic),
-            unit("post", AuthMethod::Post),
-        ]
+        vec![unit("basic", AuthMethod::Basic), unit("post", AuthMethod::Post)]
     }
 
     fn try_authenticate(credentials: Option<&str>, body: &str) -> Result<String, &'static str> {
@@ -139,19 +125,14 @@ mod tests {
             headers.insert(header::AUTHORIZATION, value.parse().unwrap());
         }
         Form::parse(&headers, body.as_bytes())
-            .and_then(|form| {
-                authenticate(&clients(), &headers, &form).map(|client| client.client_id.clone())
-            })
+            .and_then(|form| authenticate(&clients(), &headers, &form).map(|client| client.client_id.clone()))
             .map_err(|error| error.code())
     }
 
     #[test]
     fn each_client_uses_its_own_method() {
         let post = "client_id=post&client_secret=a%2Bb%2Fc%3D";
-        assert_eq!(
-            try_authenticate(Some("basic:a+b/c="), ""),
-            Ok("basic".into())
-        );
+        assert_eq!(try_authenticate(Some("basic:a+b/c="), ""), Ok("basic".into()));
         assert_eq!(try_authenticate(None, post), Ok("post".into()));
         let refused = Err("invalid_client");
         assert_eq!(try_authenticate(Some("post:a+b/c="), ""), refused);
@@ -162,14 +143,8 @@ mod tests {
     #[test]
     fn contradictions_are_refused() {
         let refused = Err("invalid_request");
-        assert_eq!(
-            try_authenticate(Some("basic:a+b/c="), "client_id=post"),
-            refused
-        );
-        assert_eq!(
-            try_authenticate(Some("basic:a+b/c="), "client_secret=a"),
-            refused
-        );
+        assert_eq!(try_authenticate(Some("basic:a+b/c="), "client_id=post"), refused);
+        assert_eq!(try_authenticate(Some("basic:a+b/c="), "client_secret=a"), refused);
         assert_eq!(try_authenticate(Some("basic:a+b/c="), "x=1&x=2"), refused);
     }
 }

@@ -194,11 +194,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// Builds and signs the token.
-pub(super) fn mint(
-    shape: &IdTokenShape,
-    facts: &Facts<'_>,
-    keys: &SigningKeys,
-) -> Result<String, KeyError> {
+pub(super) fn mint(shape: &IdTokenShape, facts: &Facts<'_>, keys: &SigningKeys) -> Result<String, KeyError> {
     let key = signing_key(shape.alg, keys);
     let header = encode(shape.header.apply(header(shape, key)));
     let claims = encode(shape.claims.apply(claims(shape, facts)));
@@ -235,11 +231,7 @@ fn header(shape: &IdTokenShape, key: Option<&Key>) -> Map<String, Value> {
 
 fn claims(shape: &IdTokenShape, facts: &Facts<'_>) -> Map<String, Value> {
     let issued = facts.now + shape.issued_offset_seconds;
-    let mut claims = if shape.user_data {
-        facts.user_data.clone()
-    } else {
-        Map::new()
-    };
+    let mut claims = if shape.user_data { facts.user_data.clone() } else { Map::new() };
     let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
     put("iss", json!(facts.issuer));
     put("sub", json!(facts.subject));
@@ -267,9 +259,7 @@ fn audience(form: &Audience, client_id: &str) -> Value {
     match form {
         Audience::Array => json!([client_id]),
         Audience::String => json!(client_id),
-        Audience::ArrayAnd(others) => std::iter::once(client_id)
-            .chain(others.iter().map(String::as_str))
-            .collect(),
+        Audience::ArrayAnd(others) => std::iter::once(client_id).chain(others.iter().map(String::as_str)).collect(),
     }
 }
 

@@ -101,10 +101,7 @@ impl ReceivedRequest {
 }
 
 fn find<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    pairs
-        .iter()
-        .find(|(other, _)| other == name)
-        .map(|(_, value)| value.as_str())
+    pairs.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
 }
 
 /// An answer with a note for the journal.
@@ -122,14 +119,8 @@ struct Note {
 
 impl Reply {
     pub(super) fn new(outcome: &'static str, response: impl IntoResponse) -> Self {
-        let note = Note {
-            outcome,
-            phone: None,
-        };
-        Self {
-            note,
-            response: response.into_response(),
-        }
+        let note = Note { outcome, phone: None };
+        Self { note, response: response.into_response() }
     }
 
     /// Says which number the answer is about.
@@ -163,11 +154,7 @@ pub(super) struct Journal {
 
 impl Journal {
     pub(super) fn new(capacity: usize) -> Self {
-        Self {
-            entries: VecDeque::new(),
-            capacity,
-            next_number: 0,
-        }
+        Self { entries: VecDeque::new(), capacity, next_number: 0 }
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = &ReceivedRequest> {
@@ -234,22 +221,14 @@ pub(super) async fn observe(
     let mut response = next.run(Request::from_parts(parts, Body::from(body))).await;
     if !endpoint.is_cacheable() {
         let no_store = HeaderValue::from_static("no-store");
-        response
-            .headers_mut()
-            .insert(header::CACHE_CONTROL, no_store);
+        response.headers_mut().insert(header::CACHE_CONTROL, no_store);
     }
     let note = response.extensions_mut().remove::<Note>();
     record_answer(&shared, endpoint, number, response.status(), note);
     response
 }
 
-fn record_answer(
-    shared: &Shared,
-    endpoint: Endpoint,
-    number: u64,
-    status: StatusCode,
-    note: Option<Note>,
-) {
+fn record_answer(shared: &Shared, endpoint: Endpoint, number: u64, status: StatusCode, note: Option<Note>) {
     tracing::info!(
         endpoint = endpoint.name(),
         http.status = status.as_u16(),
@@ -258,9 +237,7 @@ fn record_answer(
     );
     let now_ms = clock::millis(shared.now());
     shared.change(|state| {
-        state
-            .journal
-            .answered(number, now_ms, status.as_u16(), note);
+        state.journal.answered(number, now_ms, status.as_u16(), note);
     });
 }
 

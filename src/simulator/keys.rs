@@ -76,10 +76,7 @@ impl std::fmt::Debug for SigningKeys {
 impl SigningKeys {
     /// Generates both pairs. Computes for a while; keep it off the async threads.
     pub fn generate() -> Result<Self, KeyError> {
-        Ok(Self(Arc::new(Pairs {
-            rsa: Key::rsa()?,
-            p256: Key::p256()?,
-        })))
+        Ok(Self(Arc::new(Pairs { rsa: Key::rsa()?, p256: Key::p256()? })))
     }
 
     /// The key for RS256.
@@ -103,20 +100,14 @@ impl Key {
             "e": URL_SAFE_NO_PAD.encode(private.e().to_bytes_be()),
         });
         let der = private.to_pkcs1_der()?;
-        Ok(Self {
-            kid,
-            signing: EncodingKey::from_rsa_der(der.as_bytes()),
-            algorithm: Algorithm::RS256,
-            jwk,
-        })
+        Ok(Self { kid, signing: EncodingKey::from_rsa_der(der.as_bytes()), algorithm: Algorithm::RS256, jwk })
     }
 
     fn p256() -> Result<Self, KeyError> {
         let rng = SystemRandom::new();
         let scheme = &ECDSA_P256_SHA256_FIXED_SIGNING;
         let der = EcdsaKeyPair::generate_pkcs8(scheme, &rng).map_err(|_| KeyError::P256)?;
-        let pair =
-            EcdsaKeyPair::from_pkcs8(scheme, der.as_ref(), &rng).map_err(|_| KeyError::P256)?;
+        let pair = EcdsaKeyPair::from_pkcs8(scheme, der.as_ref(), &rng).map_err(|_| KeyError::P256)?;
         let kid = new_kid()?;
         Ok(Self {
             jwk: p256_jwk(&kid, pair.public_key().as_ref())?,
@@ -128,20 +119,14 @@ impl Key {
 
     /// The signature over `message`, in the base64url form a JWT carries.
     pub(super) fn sign(&self, message: &str) -> Result<String, KeyError> {
-        Ok(crypto::sign(
-            message.as_bytes(),
-            &self.signing,
-            self.algorithm,
-        )?)
+        Ok(crypto::sign(message.as_bytes(), &self.signing, self.algorithm)?)
     }
 }
 
 /// The JWK of an uncompressed P-256 point: a marker byte, then both coordinates.
 fn p256_jwk(kid: &str, point: &[u8]) -> Result<Value, KeyError> {
-    let (x, y) = point
-        .strip_prefix(&[4])
-        .and_then(|coordinates| coordinates.split_at_checked(32))
-        .ok_or(KeyError::P256)?;
+    let (x, y) =
+        point.strip_prefix(&[4]).and_then(|coordinates| coordinates.split_at_checked(32)).ok_or(KeyError::P256)?;
     Ok(json!({
         "kty": "EC", "use": "sig", "alg": "ES256", "crv": "P-256", "kid": kid,
         "x": URL_SAFE_NO_PAD.encode(x),
@@ -169,10 +154,7 @@ pub(super) struct KeyRing {
 
 impl KeyRing {
     pub(super) fn new(current: SigningKeys) -> Self {
-        Self {
-            current,
-            retired: Vec::new(),
-        }
+        Self { current, retired: Vec::new() }
     }
 
     pub(super) fn current(&self) -> SigningKeys {

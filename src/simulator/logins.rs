@@ -150,9 +150,7 @@ impl Login {
         match self.behaviour.outcome {
             Outcome::Approve { after_pendings } if due(after_pendings) => Some(Decision::Approved),
             Outcome::Deny { after_pendings } if due(after_pendings) => Some(Decision::Denied),
-            Outcome::Approve { .. } | Outcome::Deny { .. } | Outcome::Human | Outcome::Expire => {
-                None
-            }
+            Outcome::Approve { .. } | Outcome::Deny { .. } | Outcome::Human | Outcome::Expire => None,
         }
     }
 }
@@ -183,11 +181,7 @@ impl Logins {
 
     /// What the phones show, the soonest to expire first.
     pub(super) fn waiting(&self, now: Duration) -> Vec<&Login> {
-        let mut waiting: Vec<&Login> = self
-            .by_id
-            .values()
-            .filter(|login| login.is_waiting(now))
-            .collect();
+        let mut waiting: Vec<&Login> = self.by_id.values().filter(|login| login.is_waiting(now)).collect();
         waiting.sort_by(|a, b| (a.expires, &a.handle).cmp(&(b.expires, &b.handle)));
         waiting
     }
@@ -228,20 +222,13 @@ mod tests {
 
     /// Polls every `step` seconds, the first at zero.
     fn polls(login: &mut Login, step: u64, count: u64) -> Vec<Found> {
-        (0..count)
-            .map(|index| login.poll(Duration::from_secs(index * step), true))
-            .collect()
+        (0..count).map(|index| login.poll(Duration::from_secs(index * step), true)).collect()
     }
 
     #[test]
     fn approves_after_two_pendings_and_only_once() {
         let found = polls(&mut login(Behaviour::approve_after(2)), 5, 4);
-        let expected = [
-            Found::Pending,
-            Found::Pending,
-            Found::Approved,
-            Found::Spent,
-        ];
+        let expected = [Found::Pending, Found::Pending, Found::Approved, Found::Spent];
         assert_eq!(found, expected);
     }
 
@@ -268,10 +255,7 @@ mod tests {
     #[test]
     fn slow_down_makes_the_interval_grow() {
         let mut login = login(Behaviour {
-            token: TokenKnobs {
-                early: EarlyPoll::SlowDown,
-                ..TokenKnobs::default()
-            },
+            token: TokenKnobs { early: EarlyPoll::SlowDown, ..TokenKnobs::default() },
             ..Behaviour::default()
         });
         let at = |seconds| Duration::from_secs(seconds);
@@ -291,10 +275,7 @@ mod tests {
     #[test]
     fn faults_come_in_their_order() {
         let mut login = login(Behaviour {
-            token: TokenKnobs {
-                faults: vec![None, Some(Fault::error("slow_down"))],
-                ..TokenKnobs::default()
-            },
+            token: TokenKnobs { faults: vec![None, Some(Fault::error("slow_down"))], ..TokenKnobs::default() },
             ..Behaviour::approve_after(1)
         });
         let found = polls(&mut login, 10, 3);

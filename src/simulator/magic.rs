@@ -30,13 +30,8 @@ pub struct MagicNumber {
 
 /// National digits that go before a suffix, by country calling code, so that
 /// the result looks like a mobile number there.
-const EXAMPLE_PREFIXES: [(&str, &str); 5] = [
-    ("47", "900"),
-    ("45", "200"),
-    ("46", "7000"),
-    ("358", "4000"),
-    ("299", "2"),
-];
+const EXAMPLE_PREFIXES: [(&str, &str); 5] =
+    [("47", "900"), ("45", "200"), ("46", "7000"), ("358", "4000"), ("299", "2")];
 
 impl MagicNumber {
     /// The behaviour behind the number.
@@ -57,10 +52,7 @@ pub fn magic_numbers() -> &'static [MagicNumber] {
 
 /// What this number does by itself, if it is a magic one.
 pub(super) fn behaviour_of(phone: &Msisdn) -> Option<Behaviour> {
-    magic_numbers()
-        .iter()
-        .find(|magic| phone.national().ends_with(magic.suffix))
-        .map(MagicNumber::behaviour)
+    magic_numbers().iter().find(|magic| phone.national().ends_with(magic.suffix)).map(MagicNumber::behaviour)
 }
 
 /// Approves on the third poll, the happy path of the conformance suite.
@@ -69,24 +61,15 @@ fn approved() -> Behaviour {
 }
 
 fn start_fault(fault: Fault) -> Behaviour {
-    start(StartKnobs {
-        fault: Some(fault),
-        ..StartKnobs::default()
-    })
+    start(StartKnobs { fault: Some(fault), ..StartKnobs::default() })
 }
 
 fn start_answer(answer: Edit) -> Behaviour {
-    start(StartKnobs {
-        answer,
-        ..StartKnobs::default()
-    })
+    start(StartKnobs { answer, ..StartKnobs::default() })
 }
 
 fn start(start: StartKnobs) -> Behaviour {
-    Behaviour {
-        start,
-        ..approved()
-    }
+    Behaviour { start, ..approved() }
 }
 
 /// The person is not one Vipps knows: the start fails, and so does the question
@@ -100,29 +83,17 @@ fn unknown_user(fault: Fault) -> Behaviour {
 /// Two pending answers, then this one for every later poll that a client makes
 /// within reason.
 fn third_poll(fault: Fault) -> Behaviour {
-    let faults = [None, None]
-        .into_iter()
-        .chain(std::iter::repeat_n(Some(fault), 20))
-        .collect();
+    let faults = [None, None].into_iter().chain(std::iter::repeat_n(Some(fault), 20)).collect();
     Behaviour {
         outcome: Outcome::Expire,
-        token: TokenKnobs {
-            faults,
-            ..TokenKnobs::default()
-        },
+        token: TokenKnobs { faults, ..TokenKnobs::default() },
         ..Behaviour::default()
     }
 }
 
 /// These answers first, then approval with the next poll.
 fn polls(faults: Vec<Option<Fault>>) -> Behaviour {
-    Behaviour {
-        token: TokenKnobs {
-            faults,
-            ..TokenKnobs::default()
-        },
-        ..Behaviour::approve_after(1)
-    }
+    Behaviour { token: TokenKnobs { faults, ..TokenKnobs::default() }, ..Behaviour::approve_after(1) }
 }
 
 fn twice(fault: Fault) -> Behaviour {
@@ -130,74 +101,44 @@ fn twice(fault: Fault) -> Behaviour {
 }
 
 fn success(fault: Fault) -> Behaviour {
-    token(TokenKnobs {
-        success_fault: Some(fault),
-        ..TokenKnobs::default()
-    })
+    token(TokenKnobs { success_fault: Some(fault), ..TokenKnobs::default() })
 }
 
 fn token_answer(answer: Edit) -> Behaviour {
-    token(TokenKnobs {
-        answer,
-        ..TokenKnobs::default()
-    })
+    token(TokenKnobs { answer, ..TokenKnobs::default() })
 }
 
 fn token(token: TokenKnobs) -> Behaviour {
-    Behaviour {
-        token,
-        ..approved()
-    }
+    Behaviour { token, ..approved() }
 }
 
 fn userinfo(userinfo: UserinfoKnobs) -> Behaviour {
-    Behaviour {
-        userinfo,
-        ..approved()
-    }
+    Behaviour { userinfo, ..approved() }
 }
 
 fn userinfo_claims(claims: Edit) -> Behaviour {
-    userinfo(UserinfoKnobs {
-        claims,
-        ..UserinfoKnobs::default()
-    })
+    userinfo(UserinfoKnobs { claims, ..UserinfoKnobs::default() })
 }
 
 /// Takes away every claim that a scope released.
 fn nothing_but_sub() -> Edit {
-    Edit {
-        remove: claims::RELEASED.map(str::to_owned).to_vec(),
-        ..Edit::default()
-    }
+    Edit { remove: claims::RELEASED.map(str::to_owned).to_vec(), ..Edit::default() }
 }
 
 fn userinfo_faults(fault: Fault, times: usize) -> Behaviour {
-    userinfo(UserinfoKnobs {
-        faults: vec![Some(fault); times],
-        ..UserinfoKnobs::default()
-    })
+    userinfo(UserinfoKnobs { faults: vec![Some(fault); times], ..UserinfoKnobs::default() })
 }
 
 fn consents(consents: Consents) -> Behaviour {
-    userinfo(UserinfoKnobs {
-        consents,
-        ..UserinfoKnobs::default()
-    })
+    userinfo(UserinfoKnobs { consents, ..UserinfoKnobs::default() })
 }
 
 fn id_token(id_token: IdTokenShape) -> Behaviour {
-    Behaviour {
-        id_token,
-        ..approved()
-    }
+    Behaviour { id_token, ..approved() }
 }
 
 fn id_token_claims(claims: Edit) -> Behaviour {
-    id_token(IdTokenShape {
-        claims,
-        ..IdTokenShape::default()
-    })
+    id_token(IdTokenShape { claims, ..IdTokenShape::default() })
 }
 
 /// RFC 9110 §10.2.3 allows a number and a date; both are needed.
@@ -209,20 +150,14 @@ fn busy(value: RetryAfter) -> Fault {
 fn unknown_user_id() -> Fault {
     Fault::Error(ErrorAnswer {
         error: Some("unknown_user_id".to_owned()),
-        description: Some(
-            "The user needs an active app and must be at least 15 years old".to_owned(),
-        ),
+        description: Some("The user needs an active app and must be at least 15 years old".to_owned()),
         ..ErrorAnswer::default()
     })
 }
 
 /// A body of the API gateway in front of Vipps, with a hint when to come back.
 fn gateway_busy() -> Fault {
-    Fault::Raw(RawAnswer {
-        status: 429,
-        retry_after: Some(RetryAfter::Seconds(5)),
-        ..RawAnswer::default()
-    })
+    Fault::Raw(RawAnswer { status: 429, retry_after: Some(RetryAfter::Seconds(5)), ..RawAnswer::default() })
 }
 
 #[cfg(test)]
@@ -251,13 +186,8 @@ mod tests {
             for example in magic.examples() {
                 let phone = Msisdn::parse(&example).unwrap();
                 assert_eq!(behaviour_of(&phone), Some(magic.behaviour()), "{example}");
-                let number = rlibphonenumber::PHONE_NUMBER_UTIL
-                    .parse(format!("+{example}"), None)
-                    .unwrap();
-                assert!(
-                    rlibphonenumber::PHONE_NUMBER_UTIL.is_possible_number(&number),
-                    "{example}"
-                );
+                let number = rlibphonenumber::PHONE_NUMBER_UTIL.parse(format!("+{example}"), None).unwrap();
+                assert!(rlibphonenumber::PHONE_NUMBER_UTIL.is_possible_number(&number), "{example}");
             }
         }
     }

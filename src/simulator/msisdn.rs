@@ -19,13 +19,8 @@ impl Msisdn {
     /// Checks country code and length (E.164 allows fifteen digits).
     pub(super) fn parse(digits: &str) -> Option<Self> {
         let well_formed = digits.bytes().all(|byte| byte.is_ascii_digit());
-        let country = COUNTRY_CODES
-            .into_iter()
-            .find(|code| digits.len() > code.len() && digits.starts_with(code))?;
-        (well_formed && digits.len() <= 15).then(|| Self {
-            digits: digits.to_owned(),
-            country,
-        })
+        let country = COUNTRY_CODES.into_iter().find(|code| digits.len() > code.len() && digits.starts_with(code))?;
+        (well_formed && digits.len() <= 15).then(|| Self { digits: digits.to_owned(), country })
     }
 
     /// Reads `urn:msisdn:` and `urn:customer-token:` hints.
@@ -52,9 +47,7 @@ impl Msisdn {
 
     /// The number without its country code.
     pub(super) fn national(&self) -> &str {
-        self.digits
-            .strip_prefix(self.country)
-            .unwrap_or(&self.digits)
+        self.digits.strip_prefix(self.country).unwrap_or(&self.digits)
     }
 }
 

@@ -35,12 +35,8 @@ pub(super) struct Address {
     pub(super) country: &'static str,
 }
 
-const WOMEN: [&str; 8] = [
-    "Ingrid", "Astrid", "Solveig", "Freja", "Aino", "Liv", "Pipaluk", "Maja",
-];
-const MEN: [&str; 8] = [
-    "Håkon", "Lars", "Søren", "Åke", "Eero", "Malik", "Jonas", "Émile",
-];
+const WOMEN: [&str; 8] = ["Ingrid", "Astrid", "Solveig", "Freja", "Aino", "Liv", "Pipaluk", "Maja"];
+const MEN: [&str; 8] = ["Håkon", "Lars", "Søren", "Åke", "Eero", "Malik", "Jonas", "Émile"];
 const FAMILIES: [&str; 12] = [
     "Nordmann",
     "Bjørnstad",
@@ -55,14 +51,7 @@ const FAMILIES: [&str; 12] = [
     "Olsen Vik",
     "Hansen-Dahl",
 ];
-const STREETS: [&str; 6] = [
-    "Storgata",
-    "Havnegade",
-    "Sveavägen",
-    "Mannerheimintie",
-    "Aqqusinersuaq",
-    "Fjellveien",
-];
+const STREETS: [&str; 6] = ["Storgata", "Havnegade", "Sveavägen", "Mannerheimintie", "Aqqusinersuaq", "Fjellveien"];
 
 /// The person behind a number.
 pub(super) fn person(phone: &Msisdn) -> Person {
@@ -150,8 +139,8 @@ impl Birth {
 
 fn finnish_check(day: u8, month: u8, short_year: u16, serial: u32) -> char {
     const ALPHABET: [char; 31] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F', 'H', 'J',
-        'K', 'L', 'M', 'N', 'P', 'R', 'S', 'T', 'U', 'V', 'W', 'X', 'Y',
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F', 'H', 'J', 'K', 'L', 'M', 'N',
+        'P', 'R', 'S', 'T', 'U', 'V', 'W', 'X', 'Y',
     ];
     let date = u32::from(day) * 10_000 + u32::from(month) * 100 + u32::from(short_year);
     let remainder = (date * 1_000 + serial) % 31;
@@ -169,12 +158,7 @@ fn address(digest: &Digits, country: &str, at: usize) -> Address {
     let street = digest.pick(at, &STREETS);
     let house = 1 + digest.below(at + 1, 120);
     let floor = 1 + digest.below(at + 2, 6);
-    Address {
-        street: format!("{street} {house}\nH0{floor}01"),
-        postal_code,
-        region,
-        country,
-    }
+    Address { street: format!("{street} {house}\nH0{floor}01"), postal_code, region, country }
 }
 
 #[cfg(test)]
@@ -200,13 +184,9 @@ mod tests {
 
     #[test]
     fn identity_numbers_have_their_countries_formats() {
-        for (digits, length) in [
-            ("4790000001", 11),
-            ("4520000001", 11),
-            ("46700000001", 13),
-            ("358400000001", 11),
-            ("299200001", 11),
-        ] {
+        for (digits, length) in
+            [("4790000001", 11), ("4520000001", 11), ("46700000001", 13), ("358400000001", 11), ("299200001", 11)]
+        {
             assert_eq!(person(&phone(digits)).nin.len(), length, "{digits}");
         }
     }

@@ -64,9 +64,7 @@ pub(super) fn waiting(shared: &Shared, digits: Option<&str>) -> Vec<WaitingLogin
 
 fn shown(shared: &Shared, login: &Login, now: Duration) -> WaitingLogin {
     let clients = &shared.settings().clients;
-    let client = clients
-        .iter()
-        .find(|client| client.client_id == login.client_id);
+    let client = clients.iter().find(|client| client.client_id == login.client_id);
     WaitingLogin {
         handle: login.handle.clone(),
         phone: login.phone.as_str().to_owned(),
@@ -84,10 +82,8 @@ async fn page() -> Result<Response, StatusCode> {
          connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
     let policy = HeaderValue::try_from(policy).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-    let headers = [
-        (header::CONTENT_SECURITY_POLICY, policy),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
+    let headers =
+        [(header::CONTENT_SECURITY_POLICY, policy), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     Ok((headers, Html(PAGE.replace(NONCE_MARK, &nonce))).into_response())
 }
 
@@ -96,10 +92,7 @@ struct Filter {
     phone: Option<String>,
 }
 
-async fn list(
-    State(shared): State<Shared>,
-    Query(filter): Query<Filter>,
-) -> Json<Vec<WaitingLogin>> {
+async fn list(State(shared): State<Shared>, Query(filter): Query<Filter>) -> Json<Vec<WaitingLogin>> {
     let digits = filter.phone.map(|phone| digits_of(&phone));
     Json(waiting(&shared, digits.as_deref()))
 }

@@ -38,10 +38,7 @@ mod tests {
 
     #[test]
     fn uuids_have_their_shape() {
-        assert_eq!(
-            uuid_text([0; 16], 8),
-            "00000000-0000-8000-8000-000000000000"
-        );
+        assert_eq!(uuid_text([0; 16], 8), "00000000-0000-8000-8000-000000000000");
     }
 
     #[test]

@@ -63,9 +63,7 @@ impl State {
         if let Some(own) = self.behaviours.get(phone.as_str()) {
             return Arc::clone(own);
         }
-        magic::behaviour_of(phone)
-            .map(Arc::new)
-            .unwrap_or_else(|| Arc::clone(&self.default_behaviour))
+        magic::behaviour_of(phone).map(Arc::new).unwrap_or_else(|| Arc::clone(&self.default_behaviour))
     }
 
     /// Remembers a new access token; forgets expired ones now and then.
@@ -91,9 +89,7 @@ impl State {
 /// log must not take secrets and numbers there.
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared")
-            .field("base", &self.0.base.as_str())
-            .finish_non_exhaustive()
+        f.debug_struct("Shared").field("base", &self.0.base.as_str()).finish_non_exhaustive()
     }
 }
 

@@ -17,10 +17,7 @@ use super::settings::ClientRegistration;
 use super::state::{Access, Shared};
 use super::{answer, answer::OauthError, claims, clock, endpoints, people, random};
 
-const PENDING: OauthError = OauthError::bad(
-    "authorization_pending",
-    "The authorization request is still pending",
-);
+const PENDING: OauthError = OauthError::bad("authorization_pending", "The authorization request is still pending");
 const SLOW_DOWN: OauthError = OauthError::bad("slow_down", "Polling faster than the interval");
 const DENIED: OauthError = OauthError::bad("access_denied", "The user refused");
 const EXPIRED: OauthError = OauthError::bad("expired_token", "The auth_req_id has expired");
@@ -52,11 +49,7 @@ fn unsupported() -> OauthError {
 }
 
 /// `POST /access-management-1.0/access/oauth2/token`
-pub(super) async fn exchange(
-    State(shared): State<Shared>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Reply, Reply> {
+pub(super) async fn exchange(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Result<Reply, Reply> {
     let form = Form::parse(&headers, &body)?;
     let client = authenticate(&shared.settings().clients, &headers, &form)?;
     match Grant::read(&form)? {
@@ -66,9 +59,7 @@ pub(super) async fn exchange(
 }
 
 async fn poll(shared: &Shared, client: &ClientRegistration, form: &Form) -> Result<Reply, Reply> {
-    let auth_req_id = form
-        .get("auth_req_id")
-        .ok_or(OauthError::invalid_request("auth_req_id is missing"))?;
+    let auth_req_id = form.get("auth_req_id").ok_or(OauthError::invalid_request("auth_req_id is missing"))?;
     let now = shared.now();
     let enforce = shared.settings().enforce_interval;
     let (found, login) = shared
@@ -107,11 +98,7 @@ async fn answer_to(
 }
 
 /// The success in poll mode: no refresh token, no `scope`.
-async fn success(
-    shared: &Shared,
-    client: &ClientRegistration,
-    login: &Login,
-) -> Result<Response, OauthError> {
+async fn success(shared: &Shared, client: &ClientRegistration, login: &Login) -> Result<Response, OauthError> {
     let access_token = format!("ciba.{}", random::token()?);
     let lifetime = shared.settings().access_token_seconds;
     let id_token = sign(shared, client, login, &access_token)
@@ -167,16 +154,10 @@ async fn sign(
 /// `POST /access-management-1.0/access/oauth2/revoke`
 ///
 /// Succeeds for unknown tokens too (RFC 7009 §2.2).
-pub(super) async fn revoke(
-    State(shared): State<Shared>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Reply, Reply> {
+pub(super) async fn revoke(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Result<Reply, Reply> {
     let form = Form::parse(&headers, &body)?;
     let client = authenticate(&shared.settings().clients, &headers, &form)?;
-    let token = form
-        .get("token")
-        .ok_or(OauthError::invalid_request("token is missing"))?;
+    let token = form.get("token").ok_or(OauthError::invalid_request("token is missing"))?;
     shared.change(|state| {
         let owned = |access: &Access| access.client_id == client.client_id;
         if state.access.get(token).is_some_and(owned) {

@@ -34,9 +34,7 @@ pub(super) async fn read(State(shared): State<Shared>, headers: HeaderMap) -> Re
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = text_header(headers, header::AUTHORIZATION.as_str())?.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then_some(token.trim())
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 /// Counts the request; gives the token's access and the fault that is due.
@@ -66,8 +64,5 @@ fn data(access: &Access) -> Response {
 /// The problem object of the OpenAPI document, whose `status` is text.
 fn refused(outcome: &'static str, title: &str) -> Reply {
     let body = json!({ "type": "about:blank", "title": title, "status": "401" });
-    Reply::new(
-        outcome,
-        answer::json(StatusCode::UNAUTHORIZED, body.to_string()),
-    )
+    Reply::new(outcome, answer::json(StatusCode::UNAUTHORIZED, body.to_string()))
 }

@@ -108,6 +108,17 @@ impl From<RedisError> for SetupError {
     }
 }
 
+/// What [`RedisStore::survey`] found.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// As Redis writes it, such as `7.0.15`.
+    pub version: String,
+    /// `maxmemory-policy`; absent where it may not be read.
+    pub eviction: Option<String>,
+    /// Its clock.
+    pub time: Timestamp,
+}
+
 /// See the module.
 pub struct RedisStore {
     link: Link,
@@ -138,6 +149,23 @@ impl RedisStore {
             listener.spawn(Listener { client, settings, tenants, wakes: wakes.clone() }.run());
         }
         Ok(Self { link, calls, wakes, _listener: listener })
+    }
+
+    /// What an operator should know about this Redis.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn survey(&self) -> Result<Survey, StoreError> {
+        let server: String = self.link.command(cmd("INFO").arg("server")).await?;
+        let version = server.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("unknown");
+        let (seconds, micros): (u64, u64) = self.link.command(&cmd("TIME")).await?;
+        // An ACL may keep CONFIG from us; that is no fault.
+        let policy: Result<Vec<String>, _> = self.link.command(cmd("CONFIG").arg("GET").arg("maxmemory-policy")).await;
+        Ok(Survey {
+            version: version.trim().to_owned(),
+            eviction: policy.ok().and_then(|found| found.into_iter().nth(1)),
+            time: Timestamp::from_millis(seconds.saturating_mul(1000).saturating_add(micros / 1000)),
+        })
     }
 
     /// How often commands were sent to Redis so far; listening not counted.

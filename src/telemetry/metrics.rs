@@ -50,6 +50,21 @@ pub enum ProviderOperation {
     Revoke,
 }
 
+impl ProviderOperation {
+    /// The operation's name, for logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Discovery => "discovery",
+            Self::Keys => "keys",
+            Self::Start => "start",
+            Self::Poll => "poll",
+            Self::Userinfo => "userinfo",
+            Self::Revoke => "revoke",
+        }
+    }
+}
+
 /// What the store is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -6,17 +6,20 @@
 //! bodies, numbers and tokens never get here as text to print.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, RequestBuilder, Response};
+use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode};
 use tokio::time::Instant;
 
 use super::Clock;
 use super::hosts::PublicAddresses;
 use super::settings::{InvalidSettings, Settings};
 use crate::ciba::Reply;
+use crate::telemetry::Metrics;
+pub(super) use crate::telemetry::ProviderOperation as Operation;
 use crate::timestamp::Timestamp;
 
 /// A discovery document has about 3 KiB, an identity with consents about 10.
@@ -32,36 +35,14 @@ const MAX_AGE_DEFAULT: Duration = Duration::from_secs(3_600);
 const MAX_AGE_LEAST: Duration = Duration::from_secs(60);
 const MAX_AGE_MOST: Duration = Duration::from_secs(86_400);
 
-/// What is asked, for logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operation {
-    Discovery,
-    Jwks,
-    Start,
-    Poll,
-    Userinfo,
-    Revoke,
-}
-
-impl Operation {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Discovery => "discovery",
-            Self::Jwks => "jwks",
-            Self::Start => "start",
-            Self::Poll => "poll",
-            Self::Userinfo => "userinfo",
-            Self::Revoke => "revoke",
-        }
-    }
-}
-
 /// An answer whose status came; its body may not have.
 pub(super) struct Answer {
     pub(super) status: u16,
     /// How long it may be kept, within our own bounds.
     pub(super) max_age: Duration,
     pub(super) body: Result<Vec<u8>, NoBody>,
+    /// The server's clock, to the second.
+    pub(super) date: Option<Timestamp>,
     retry_after: Option<String>,
     received_at: Timestamp,
 }
@@ -106,10 +87,11 @@ pub(super) struct Http {
     client: Client,
     timeout: Duration,
     clock: Clock,
+    metrics: Arc<Metrics>,
 }
 
 impl Http {
-    pub(super) fn new(settings: &Settings, clock: Clock) -> Result<Self, InvalidSettings> {
+    pub(super) fn new(settings: &Settings, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, InvalidSettings> {
         // Without one, building the client panics.
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(InvalidSettings::Tls("the process has not installed a rustls provider".to_owned()));
@@ -132,7 +114,7 @@ impl Http {
             builder = builder.dns_resolver(PublicAddresses);
         }
         let client = builder.build().map_err(|error| InvalidSettings::Tls(innermost(&error)))?;
-        Ok(Self { client, timeout: settings.request_timeout, clock })
+        Ok(Self { client, timeout: settings.request_timeout, clock, metrics })
     }
 
     /// A GET, still to be sent.
@@ -153,6 +135,8 @@ impl Http {
             Ok(response) => Ok(self.receive(response, deadline).await),
             Err(error) => Err(no_answer(&error)),
         };
+        let status = result.as_ref().ok().and_then(|answer: &Answer| StatusCode::from_u16(answer.status).ok());
+        self.metrics.provider_request(operation, status, started.elapsed());
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let name = operation.name();
         match &result {
@@ -175,9 +159,15 @@ impl Http {
         let text = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
         let (status, retry_after) = (response.status().as_u16(), text(header::RETRY_AFTER).map(str::to_owned));
         let max_age = max_age(text(header::CACHE_CONTROL));
+        let date = text(header::DATE).and_then(server_date);
         let body = tokio::time::timeout_at(deadline, read(response)).await.unwrap_or(Err(NoBody::Broken));
-        Answer { status, max_age, body, retry_after, received_at: (self.clock)() }
+        Answer { status, max_age, body, date, retry_after, received_at: (self.clock)() }
     }
+}
+
+fn server_date(text: &str) -> Option<Timestamp> {
+    let since_epoch = httpdate::parse_http_date(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(Timestamp::from_millis(since_epoch.as_secs() * 1000))
 }
 
 /// Reads to the end or to the bound; what `Content-Length` promises is nothing.

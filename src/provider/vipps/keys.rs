@@ -44,7 +44,7 @@ impl Fetch for KeySet {
 
     async fn fetch(&self, from: &Url) -> Result<(SigningKeys, Duration), ProviderProblem> {
         let problem = |what: String| ProviderProblem(format!("signing keys at {from}: {what}"));
-        let answer = self.http.send(Operation::Jwks, self.http.get(from)).await;
+        let answer = self.http.send(Operation::Keys, self.http.get(from)).await;
         let answer = answer.map_err(|error| problem(error.to_string()))?;
         if answer.status != 200 {
             return Err(problem(format!("answered with status {}", answer.status)));

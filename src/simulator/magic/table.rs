@@ -10,12 +10,7 @@ const fn line(
     effect: &'static str,
     behaviour: fn() -> Behaviour,
 ) -> MagicNumber {
-    MagicNumber {
-        suffix,
-        name,
-        effect,
-        behaviour,
-    }
+    MagicNumber { suffix, name, effect, behaviour }
 }
 
 #[rustfmt::skip]

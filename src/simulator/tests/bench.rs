@@ -30,33 +30,18 @@ impl Bench {
 
     /// A set-up in which polls may come at any time.
     pub(super) async fn impatient() -> Self {
-        Self::with(Settings {
-            enforce_interval: false,
-            speed: 1000.0,
-            ..Settings::default()
-        })
-        .await
+        Self::with(Settings { enforce_interval: false, speed: 1000.0, ..Settings::default() }).await
     }
 
     pub(super) async fn with(settings: Settings) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client_id = settings.clients[0].client_id.clone();
-        let settings = Settings {
-            signing_keys: Some(KEYS.clone()),
-            ..settings
-        };
-        let (simulator, serving) = start(listener, settings, std::future::pending())
-            .await
-            .unwrap();
+        let settings = Settings { signing_keys: Some(KEYS.clone()), ..settings };
+        let (simulator, serving) = start(listener, settings, std::future::pending()).await.unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(serving);
-        Self {
-            simulator,
-            http: reqwest::Client::builder().no_proxy().build().unwrap(),
-            client_id,
-            _serving: tasks,
-        }
+        Self { simulator, http: reqwest::Client::builder().no_proxy().build().unwrap(), client_id, _serving: tasks }
     }
 
     /// Speaks as another client from now on.
@@ -77,17 +62,8 @@ impl Bench {
         Answer::of(self.try_post(path, form).await.unwrap()).await
     }
 
-    pub(super) async fn try_post(
-        &self,
-        path: &str,
-        form: &[(&str, &str)],
-    ) -> reqwest::Result<Response> {
-        self.http
-            .post(self.url(path))
-            .basic_auth(&self.client_id, Some("demo-secret"))
-            .form(form)
-            .send()
-            .await
+    pub(super) async fn try_post(&self, path: &str, form: &[(&str, &str)]) -> reqwest::Result<Response> {
+        self.http.post(self.url(path)).basic_auth(&self.client_id, Some("demo-secret")).form(form).send().await
     }
 
     pub(super) async fn send_json(&self, method: &str, path: &str, body: &Value) -> Answer {
@@ -97,28 +73,22 @@ impl Bench {
     }
 
     pub(super) async fn start_with(&self, form: &[(&str, &str)]) -> Answer {
-        self.post("/vipps-login-ciba/api/backchannel/authentication", form)
-            .await
+        self.post("/vipps-login-ciba/api/backchannel/authentication", form).await
     }
 
     /// Starts a login for a number with every scope; gives the `auth_req_id`.
     pub(super) async fn start(&self, phone: &str) -> String {
         let hint = format!("urn:msisdn:{phone}");
         let scope = "openid name phoneNumber email address birthDate";
-        let answer = self
-            .start_with(&[("login_hint", &hint), ("scope", scope)])
-            .await;
+        let answer = self.start_with(&[("login_hint", &hint), ("scope", scope)]).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
         answer.json()["auth_req_id"].as_str().unwrap().to_owned()
     }
 
     pub(super) async fn poll(&self, auth_req_id: &str) -> Answer {
         let grant = "urn:openid:params:grant-type:ciba";
-        self.post(
-            "/access-management-1.0/access/oauth2/token",
-            &[("grant_type", grant), ("auth_req_id", auth_req_id)],
-        )
-        .await
+        self.post("/access-management-1.0/access/oauth2/token", &[("grant_type", grant), ("auth_req_id", auth_req_id)])
+            .await
     }
 
     /// Starts and fetches the approval at once.
@@ -160,11 +130,7 @@ pub(super) struct Answer {
 
 impl Answer {
     async fn of(response: Response) -> Self {
-        Self {
-            status: response.status(),
-            headers: response.headers().clone(),
-            text: response.text().await.unwrap(),
-        }
+        Self { status: response.status(), headers: response.headers().clone(), text: response.text().await.unwrap() }
     }
 
     pub(super) fn json(&self) -> Value {

@@ -8,21 +8,13 @@ use crate::simulator::*;
 #[tokio::test]
 async fn discovery_says_what_vipps_says_and_no_more() {
     let bench = Bench::new().await;
-    let answer = bench
-        .get("/access-management-1.0/access/.well-known/openid-configuration")
-        .await;
+    let answer = bench.get("/access-management-1.0/access/.well-known/openid-configuration").await;
     let document = answer.json();
     assert_eq!(answer.headers["cache-control"], "max-age=3600");
     assert_eq!(document["issuer"], bench.simulator.issuer().as_str());
     assert!(bench.simulator.issuer().as_str().ends_with("/access/"));
-    assert_eq!(
-        document["backchannel_token_delivery_modes_supported"],
-        json!(["poll"])
-    );
-    assert_eq!(
-        document["id_token_signing_alg_values_supported"],
-        json!(["RS256"])
-    );
+    assert_eq!(document["backchannel_token_delivery_modes_supported"], json!(["poll"]));
+    assert_eq!(document["id_token_signing_alg_values_supported"], json!(["RS256"]));
     assert!(!answer.text.contains("grant-type:ciba"));
     assert!(!answer.text.contains("user-exists"));
 }
@@ -46,12 +38,7 @@ async fn a_person_approves_on_the_phone() {
     let subject = bench.simulator.subject("demo-client", PHONE);
     assert_eq!(person["sub"].as_str(), subject.as_deref());
     assert_eq!(person["phone_number"], PHONE);
-    assert!(
-        person["address"]["street_address"]
-            .as_str()
-            .unwrap()
-            .contains('\n')
-    );
+    assert!(person["address"]["street_address"].as_str().unwrap().contains('\n'));
     assert!(person.get("nin").is_none());
 }
 
@@ -70,19 +57,12 @@ async fn a_person_refuses() {
 async fn nobody_answers() {
     let bench = Bench::new().await;
     let hint = format!("urn:msisdn:{PHONE}");
-    let form = [
-        ("login_hint", hint.as_str()),
-        ("scope", "openid"),
-        ("requested_expiry", "60"),
-    ];
+    let form = [("login_hint", hint.as_str()), ("scope", "openid"), ("requested_expiry", "60")];
     let answer = bench.start_with(&form).await.json();
     assert_eq!(answer["expires_in"], 60);
     bench.pass(61);
     let id = answer["auth_req_id"].as_str().unwrap();
-    assert_eq!(
-        bench.poll(id).await.refusal(),
-        refusal(400, "expired_token")
-    );
+    assert_eq!(bench.poll(id).await.refusal(), refusal(400, "expired_token"));
     assert_eq!(bench.simulator.waiting(), []);
 }
 
@@ -101,24 +81,13 @@ async fn early_polls_are_recorded_and_answered_as_set() {
     let bench = Bench::new().await;
     bench.simulator.set_behaviour(
         PHONE,
-        Behaviour {
-            token: TokenKnobs {
-                early: EarlyPoll::SlowDown,
-                ..TokenKnobs::default()
-            },
-            ..Behaviour::default()
-        },
+        Behaviour { token: TokenKnobs { early: EarlyPoll::SlowDown, ..TokenKnobs::default() }, ..Behaviour::default() },
     );
     let auth_req_id = bench.start(PHONE).await;
     bench.poll(&auth_req_id).await;
     let too_fast = bench.poll(&auth_req_id).await;
     assert_eq!(too_fast.refusal(), refusal(400, "slow_down"));
-    let outcomes: Vec<_> = bench
-        .simulator
-        .requests()
-        .iter()
-        .filter_map(|request| request.outcome)
-        .collect();
+    let outcomes: Vec<_> = bench.simulator.requests().iter().filter_map(|request| request.outcome).collect();
     assert_eq!(outcomes, ["started", "pending", "early"]);
 }
 

@@ -15,41 +15,17 @@ async fn malformed_starts_are_refused() {
         (&[HINT, HINT, SCOPE], "invalid_request"),
         (&[HINT, ("id_token_hint", "x"), SCOPE], "invalid_request"),
         (&[("loginHint", HINT.1), SCOPE], "invalid_request"),
-        (
-            &[("login_hint", "urn:msisdn:12025550100"), SCOPE],
-            "invalid_request",
-        ),
-        (
-            &[("login_hint", "urn:msisdn:+4791234567"), SCOPE],
-            "invalid_request",
-        ),
-        (
-            &[("login_hint", "urn:mobilenumber:91234567"), SCOPE],
-            "invalid_request",
-        ),
+        (&[("login_hint", "urn:msisdn:12025550100"), SCOPE], "invalid_request"),
+        (&[("login_hint", "urn:msisdn:+4791234567"), SCOPE], "invalid_request"),
+        (&[("login_hint", "urn:mobilenumber:91234567"), SCOPE], "invalid_request"),
         (&[HINT], "invalid_request"),
         (&[HINT, ("scope", "name")], "invalid_scope"),
         (&[HINT, ("scope", "openid nnin")], "invalid_scope"),
-        (
-            &[HINT, SCOPE, ("binding_message", "ABC")],
-            "invalid_binding_message",
-        ),
-        (
-            &[HINT, SCOPE, ("binding_message", "abcde\r\n")],
-            "invalid_binding_message",
-        ),
-        (
-            &[HINT, SCOPE, ("requested_expiry", "59")],
-            "invalid_request",
-        ),
-        (
-            &[HINT, SCOPE, ("requested_expiry", "ten")],
-            "invalid_request",
-        ),
-        (
-            &[HINT, SCOPE, ("requested_flow", "login_to_webpage")],
-            "invalid_request",
-        ),
+        (&[HINT, SCOPE, ("binding_message", "ABC")], "invalid_binding_message"),
+        (&[HINT, SCOPE, ("binding_message", "abcde\r\n")], "invalid_binding_message"),
+        (&[HINT, SCOPE, ("requested_expiry", "59")], "invalid_request"),
+        (&[HINT, SCOPE, ("requested_expiry", "ten")], "invalid_request"),
+        (&[HINT, SCOPE, ("requested_flow", "login_to_webpage")], "invalid_request"),
     ];
     for (form, error) in cases {
         let answer = bench.start_with(form).await;
@@ -101,15 +77,9 @@ async fn strangers_are_refused() {
 
 #[tokio::test]
 async fn a_login_belongs_to_the_client_that_started_it() {
-    let second = ClientRegistration {
-        client_id: "second".to_owned(),
-        ..ClientRegistration::default()
-    };
-    let mut bench = Bench::with(Settings {
-        clients: vec![ClientRegistration::default(), second],
-        ..Settings::default()
-    })
-    .await;
+    let second = ClientRegistration { client_id: "second".to_owned(), ..ClientRegistration::default() };
+    let mut bench =
+        Bench::with(Settings { clients: vec![ClientRegistration::default(), second], ..Settings::default() }).await;
     let auth_req_id = bench.start(PHONE).await;
     bench.speak_as("second");
     let foreign = bench.poll(&auth_req_id).await;
@@ -120,10 +90,7 @@ async fn a_login_belongs_to_the_client_that_started_it() {
 async fn other_grants_are_not_offered() {
     let bench = Bench::new().await;
     let path = "/access-management-1.0/access/oauth2/token";
-    for grant in [
-        "urn:vipps:params:grant-type:ciba-redirect",
-        "client_credentials",
-    ] {
+    for grant in ["urn:vipps:params:grant-type:ciba-redirect", "client_credentials"] {
         let answer = bench.post(path, &[("grant_type", grant)]).await;
         assert_eq!(answer.refusal(), refusal(400, "unsupported_grant_type"));
     }
@@ -131,11 +98,7 @@ async fn other_grants_are_not_offered() {
 
 #[tokio::test]
 async fn too_many_logins_on_one_phone_get_a_429() {
-    let bench = Bench::with(Settings {
-        max_waiting_per_number: Some(1),
-        ..Settings::default()
-    })
-    .await;
+    let bench = Bench::with(Settings { max_waiting_per_number: Some(1), ..Settings::default() }).await;
     bench.start(PHONE).await;
     let busy = bench.start_with(&[HINT, SCOPE]).await;
     assert_eq!(busy.status, 429);
@@ -146,13 +109,9 @@ async fn too_many_logins_on_one_phone_get_a_429() {
 async fn retry_after_comes_in_both_forms() {
     let bench = Bench::new().await;
     let hint = |suffix: &str| format!("urn:msisdn:47900{suffix}");
-    let seconds = bench
-        .start_with(&[("login_hint", &hint("00013")), SCOPE])
-        .await;
+    let seconds = bench.start_with(&[("login_hint", &hint("00013")), SCOPE]).await;
     assert_eq!(seconds.headers["retry-after"], "7");
-    let date = bench
-        .start_with(&[("login_hint", &hint("00014")), SCOPE])
-        .await;
+    let date = bench.start_with(&[("login_hint", &hint("00014")), SCOPE]).await;
     let value = date.headers["retry-after"].to_str().unwrap();
     assert!(httpdate::parse_http_date(value).is_ok(), "{value}");
 }

@@ -59,9 +59,7 @@ async fn the_default_can_be_read_changed_and_reset() {
     let mut behaviour = bench.get("/control/behaviour").await.json();
     assert_eq!(behaviour["outcome"], "human");
     behaviour["outcome"] = json!("expire");
-    let put = bench
-        .send_json("PUT", "/control/behaviour", &behaviour)
-        .await;
+    let put = bench.send_json("PUT", "/control/behaviour", &behaviour).await;
     assert_eq!(put.status, 204);
     assert_eq!(bench.get("/control/behaviour").await.json(), behaviour);
 
@@ -105,9 +103,7 @@ async fn time_and_keys_are_moved_over_http() {
     let bench = Bench::new().await;
     let auth_req_id = bench.start(PHONE).await;
     let hour = json!({ "seconds": 601 });
-    let advanced = bench
-        .send_json("POST", "/control/clock/advance", &hour)
-        .await;
+    let advanced = bench.send_json("POST", "/control/clock/advance", &hour).await;
     assert_eq!(advanced.status, 204);
     let expired = refusal(400, "expired_token");
     assert_eq!(bench.poll(&auth_req_id).await.refusal(), expired);
@@ -132,11 +128,7 @@ async fn discovery_can_lie() {
     });
     let document = bench.get(DISCOVERY).await.json();
     assert_eq!(document["issuer"], "https://issuer.example/");
-    assert!(
-        document
-            .get("backchannel_authentication_endpoint")
-            .is_none()
-    );
+    assert!(document.get("backchannel_authentication_endpoint").is_none());
 
     let moved = "/access-management-1.0/access/.well-known/moved.json";
     assert_eq!(document["jwks_uri"], bench.url(moved));
@@ -149,9 +141,7 @@ async fn discovery_can_lie() {
 #[tokio::test]
 async fn a_test_can_wait_for_a_request() {
     let bench = Bench::new().await;
-    let polled = bench
-        .simulator
-        .wait_for_request(|request| request.outcome == Some("pending"));
+    let polled = bench.simulator.wait_for_request(|request| request.outcome == Some("pending"));
     let acting = async {
         let auth_req_id = bench.start(PHONE).await;
         bench.poll(&auth_req_id).await;
@@ -164,21 +154,13 @@ async fn a_test_can_wait_for_a_request() {
 #[tokio::test]
 async fn it_stops_when_told() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    run(listener, Settings::default(), std::future::ready(()))
-        .await
-        .unwrap();
+    run(listener, Settings::default(), std::future::ready(())).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_speed_of_nothing_is_refused() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let settings = Settings {
-        speed: 0.0,
-        ..Settings::default()
-    };
+    let settings = Settings { speed: 0.0, ..Settings::default() };
     let refused = run(listener, settings, std::future::ready(())).await;
-    assert_eq!(
-        refused.unwrap_err().kind(),
-        std::io::ErrorKind::InvalidInput
-    );
+    assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
 }

@@ -1,0 +1,157 @@
+//! `check`: one screen that tells whether everything the gateway needs is right,
+//! and what to do where it is not.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::terminal::{Style, Terminal};
+use super::{EXIT_UNAVAILABLE, EXIT_USAGE, causes};
+use crate::ciba::{AuthReqId, PollAnswer};
+use crate::clock::Clock;
+use crate::config::{self, Config, FILE_VARIABLE};
+use crate::gateway;
+use crate::provider::Provider;
+use crate::provider::vipps::Vipps;
+use crate::telemetry::Metrics;
+use crate::timestamp::Timestamp;
+
+/// Further apart, tokens look expired or not yet valid.
+const TOLERABLE_SKEW: Duration = Duration::from_secs(5);
+const OLDEST_REDIS: u32 = 7;
+
+#[derive(Args)]
+#[command(
+    after_help = "Exit codes: 0 all is right, 64 the configuration has mistakes, 69 something else is not right.\n\
+    Rings no phone: credentials are tried with a poll for a request that does not exist."
+)]
+pub(super) struct Options {
+    /// The configuration file; see docs/configuration.md.
+    #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
+    config: PathBuf,
+}
+
+pub(super) async fn run(options: Options) -> ExitCode {
+    let mut report = Report { terminal: Terminal::stdout(), wrong: 0 };
+    let config = match Config::load(&options.config, config::variables()) {
+        Ok(config) => config,
+        Err(mistakes) => {
+            report.bad("configuration", "has mistakes");
+            for mistake in mistakes.to_string().lines() {
+                report.terminal.line(format!("    {mistake}"));
+            }
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let clients: usize = config.tenants.iter().map(|tenant| tenant.clients.len()).sum();
+    report.good("configuration", &format!("{} tenants, {clients} clients", config.tenants.len()));
+    report.front(&config);
+    report.store(&config).await;
+    for tenant in &config.tenants {
+        report.provider(tenant).await;
+    }
+    if report.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNAVAILABLE) }
+}
+
+struct Report {
+    terminal: Terminal,
+    wrong: usize,
+}
+
+impl Report {
+    fn good(&self, what: &str, text: &str) {
+        self.terminal.line(format!("{} {what:<16} {text}", self.terminal.paint(Style::Good, "✓")));
+    }
+
+    fn note(&self, what: &str, text: &str) {
+        self.terminal.line(format!("{} {what:<16} {text}", self.terminal.paint(Style::Warn, "!")));
+    }
+
+    fn bad(&mut self, what: &str, text: &str) {
+        self.wrong += 1;
+        self.terminal.line(format!("{} {what:<16} {text}", self.terminal.paint(Style::Bad, "✗")));
+    }
+
+    fn front(&mut self, config: &Config) {
+        match &config.grpc.tls {
+            None => self.note("TLS", "off: gRPC is in the clear, for loopback or behind a proxy only"),
+            Some(tls) => match crate::grpc::TlsIdentity::from_config(tls) {
+                Ok(_) => self.good("TLS", "certificate and key fit together"),
+                Err(error) => self.bad("TLS", &format!("{}; check grpc.tls", causes(&error))),
+            },
+        }
+    }
+
+    async fn store(&mut self, config: &Config) {
+        let config::Store::Redis(redis) = &config.store else {
+            return self.note("store", "memory: one process only, every login is gone when it ends");
+        };
+        let keys = redis.keys.seal_keys.len();
+        let store = match gateway::redis_store(redis, config) {
+            Ok(store) => store,
+            Err(error) => return self.bad("keys", &format!("{}; check [keys]", causes(&error))),
+        };
+        self.good("keys", &format!("{keys} seal keys, \"{}\" is active", redis.keys.active_seal_key));
+        match store.survey().await {
+            Err(error) => self.bad("redis", &format!("{}; check store.url and that it runs", causes(&error))),
+            Ok(found) => {
+                let major = found.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+                match major {
+                    Some(major) if major >= OLDEST_REDIS => self.good("redis", &format!("version {}", found.version)),
+                    _ => self.bad("redis", &format!("version {} is too old; 7.0 is needed", found.version)),
+                }
+                match found.eviction.as_deref() {
+                    None => self.note("redis memory", "the eviction policy cannot be read; it must be noeviction"),
+                    Some("noeviction") => self.good("redis memory", "noeviction"),
+                    Some(policy) => {
+                        self.bad("redis memory", &format!("maxmemory-policy {policy} may drop logins; set noeviction"));
+                    }
+                }
+                self.clock("redis clock", Clock::system().now(), found.time);
+            }
+        }
+    }
+
+    async fn provider(&mut self, tenant: &config::Tenant) {
+        let what = format!("{}", tenant.id);
+        let vipps = match gateway::vipps(tenant, &Clock::system(), &Arc::new(Metrics::new())) {
+            Ok(vipps) => vipps,
+            Err(error) => return self.bad(&what, &causes(&error)),
+        };
+        if let Err(problem) = vipps.check().await {
+            return self.bad(&what, &problem.to_string());
+        }
+        self.good(&what, "provider: discovery and signing keys are there");
+        self.credentials(&what, &vipps).await;
+        match vipps.server_time().await {
+            Some((here, there)) => self.clock(&what, here, there),
+            None => self.note(&what, "the provider does not tell its time"),
+        }
+    }
+
+    async fn credentials(&mut self, what: &str, vipps: &Vipps) {
+        let Some(nobody) = AuthReqId::new("check-of-credentials-0000000") else { return };
+        match vipps.poll(&nobody).await {
+            PollAnswer::InvalidGrant | PollAnswer::Expired => self.good(what, "provider: credentials are accepted"),
+            PollAnswer::CredentialsRefused => {
+                let advice = "check client_id, client_secret, authentication, and that Login is on for the sales unit";
+                self.bad(what, &format!("the provider refuses the credentials; {advice}"));
+            }
+            PollAnswer::Refused(refusal) => self.note(what, &format!("credentials: unclear answer ({refusal:?})")),
+            _ => self.bad(what, "the token endpoint gives no usable answer; try again later"),
+        }
+    }
+
+    fn clock(&mut self, what: &str, here: Timestamp, there: Timestamp) {
+        let apart = here.since(there).max(there.since(here));
+        let text = format!("clock: {:.1} s apart", apart.as_secs_f32());
+        if apart <= TOLERABLE_SKEW {
+            self.good(what, &text);
+        } else {
+            self.bad(what, &format!("{text}; set this machine's clock by NTP"));
+        }
+    }
+}

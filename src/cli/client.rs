@@ -1,0 +1,122 @@
+//! The gRPC client that `login`, `watch` and `demo` share.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::{Code, Request, Status};
+use tonic_types::StatusExt;
+
+use super::{EXIT_NO_PERMISSION, EXIT_SOFTWARE, EXIT_UNAVAILABLE, EXIT_USAGE, causes};
+use crate::grpc::v1::login_service_client::LoginServiceClient;
+
+/// Where the gateway is and who is calling.
+#[derive(Args, Clone)]
+pub(super) struct Connection {
+    /// The gateway's address; https:// for TLS.
+    #[arg(long, env = "CIBA_SERVER", default_value = "http://127.0.0.1:50051", value_name = "URL")]
+    pub(super) server: String,
+    /// The client's API key.
+    #[arg(long, env = "CIBA_API_KEY", hide_env_values = true, value_name = "KEY")]
+    pub(super) api_key: String,
+    /// The agent who is asking.
+    #[arg(long, env = "CIBA_AGENT", value_name = "ID")]
+    pub(super) agent: Option<String>,
+    /// PEM file with the authority that signed the gateway's certificate.
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca_file: Option<PathBuf>,
+}
+
+pub(super) type Client = LoginServiceClient<InterceptedService<Channel, Credentials>>;
+
+/// Puts the API key and the agent into every call.
+#[derive(Clone)]
+pub(super) struct Credentials {
+    authorization: MetadataValue<Ascii>,
+    agent: Option<MetadataValue<Ascii>>,
+}
+
+impl Interceptor for Credentials {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert("authorization", self.authorization.clone());
+        if let Some(agent) = &self.agent {
+            request.metadata_mut().insert("ciba-agent-id", agent.clone());
+        }
+        Ok(request)
+    }
+}
+
+impl Connection {
+    /// A client; connects with the first call.
+    pub(super) fn open(&self) -> Result<Client, Problem> {
+        let mut authorization: MetadataValue<Ascii> = format!("Bearer {}", self.api_key)
+            .parse()
+            .map_err(|_| Problem::input("the API key has characters that no key has"))?;
+        authorization.set_sensitive(true);
+        let agent = self.agent.as_deref().map(str::parse).transpose();
+        let agent = agent.map_err(|_| Problem::input("the agent has characters that no agent id has"))?;
+        let channel = self.endpoint()?.connect_lazy();
+        Ok(LoginServiceClient::with_interceptor(channel, Credentials { authorization, agent }))
+    }
+
+    fn endpoint(&self) -> Result<Endpoint, Problem> {
+        let endpoint = Endpoint::from_shared(self.server.clone())
+            .map_err(|_| Problem::input("--server is not an address such as http://127.0.0.1:50051"))?
+            .connect_timeout(Duration::from_secs(5))
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_while_idle(true);
+        let Some(file) = &self.ca_file else {
+            return Ok(endpoint);
+        };
+        let pem = std::fs::read(file).map_err(|error| Problem::input(format!("--ca-file cannot be read: {error}")))?;
+        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
+        endpoint
+            .tls_config(tls)
+            .map_err(|error| Problem::input(format!("--ca-file cannot be used: {}", causes(&error))))
+    }
+}
+
+/// Why a client command cannot go on.
+pub(super) struct Problem {
+    code: u8,
+    message: String,
+}
+
+impl Problem {
+    pub(super) fn input(message: impl Into<String>) -> Self {
+        Self { code: EXIT_USAGE, message: message.into() }
+    }
+
+    pub(super) fn exit(&self) -> ExitCode {
+        super::fail(self.code, &self.message)
+    }
+}
+
+impl From<Status> for Problem {
+    fn from(status: Status) -> Self {
+        let code = match status.code() {
+            Code::InvalidArgument | Code::Unimplemented | Code::AlreadyExists | Code::NotFound => EXIT_USAGE,
+            Code::Unauthenticated | Code::PermissionDenied => EXIT_NO_PERMISSION,
+            Code::Unavailable | Code::ResourceExhausted | Code::FailedPrecondition | Code::Aborted => EXIT_UNAVAILABLE,
+            _ => EXIT_SOFTWARE,
+        };
+        let details = status.get_error_details();
+        let mut message = match details.error_info() {
+            Some(info) => format!("{} ({})", status.message(), info.reason),
+            None => format!("{} ({})", status.message(), status.code()),
+        };
+        if let Some(delay) = details.retry_info().and_then(|info| info.retry_delay) {
+            message.push_str(&format!("; try again in {} s", delay.as_secs().max(1)));
+        }
+        if let Some(source) = std::error::Error::source(&status) {
+            message.push_str(": ");
+            message.push_str(&causes(source));
+        }
+        Self { code, message }
+    }
+}

@@ -1,0 +1,98 @@
+//! `serve`: the gateway in production.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{EXIT_SOFTWARE, EXIT_UNAVAILABLE, EXIT_USAGE, causes, fail};
+use crate::config::{Config, FILE_VARIABLE, variables};
+use crate::gateway::{self, Listeners, RunError};
+use crate::telemetry;
+
+#[derive(Args)]
+#[command(after_help = "SIGTERM and Ctrl-C drain; a second one ends at once.\n\
+    Exit codes: 0 drained, 64 the configuration has mistakes, 69 a port cannot be had, 70 internal.")]
+pub(super) struct Options {
+    /// The configuration file; see docs/configuration.md.
+    #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
+    config: PathBuf,
+}
+
+pub(super) async fn run(options: Options) -> ExitCode {
+    let config = match Config::load(&options.config, variables()) {
+        Ok(config) => config,
+        Err(mistakes) => return fail(EXIT_USAGE, &format!("the configuration has mistakes\n{mistakes}")),
+    };
+    if let Err(error) = telemetry::init(config.log.format, &config.log.filter) {
+        return fail(EXIT_USAGE, &causes(&error));
+    }
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return fail(EXIT_SOFTWARE, &format!("signals cannot be listened to: {error}")),
+    };
+    let listeners = match bind(&config).await {
+        Ok(listeners) => listeners,
+        Err(message) => return fail(EXIT_UNAVAILABLE, &message),
+    };
+    let shutdown = CancellationToken::new();
+    let running = gateway::run(config, listeners, shutdown.clone().cancelled_owned());
+    tokio::pin!(running);
+    tokio::select! {
+        ended = &mut running => return exit(ended),
+        () = signals.next() => shutdown.cancel(),
+    }
+    tokio::select! {
+        ended = &mut running => exit(ended),
+        () = signals.next() => {
+            warn!("told to stop a second time; what is still open is cut");
+            ExitCode::from(EXIT_SOFTWARE)
+        }
+    }
+}
+
+fn exit(ended: Result<(), RunError>) -> ExitCode {
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ (RunError::Assembly(_) | RunError::Tls(_))) => fail(EXIT_USAGE, &causes(&error)),
+        Err(error @ (RunError::Reflection(_) | RunError::Stopped(_))) => fail(EXIT_SOFTWARE, &causes(&error)),
+    }
+}
+
+async fn bind(config: &Config) -> Result<Listeners, String> {
+    let bind = async |what: &str, address: SocketAddr| {
+        let listener = TcpListener::bind(address).await;
+        listener.map_err(|error| format!("{what}.listen: {address} cannot be had: {error}"))
+    };
+    let grpc = bind("grpc", config.grpc.listen).await?;
+    let http = bind("http", config.http.listen).await?;
+    if let (Ok(grpc), Ok(http)) = (grpc.local_addr(), http.local_addr()) {
+        info!(%grpc, %http, "listening");
+    }
+    Ok(Listeners { grpc, http })
+}
+
+/// SIGTERM and Ctrl-C.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Puts the parts together and runs them until told to stop.
+//!
+//! [`run`] is the whole server: store, providers, use cases, gRPC and HTTP
+//! fronts, and the drain. It reads no file and binds no port: configuration and
+//! listeners are handed in, so that tests run the same thing on ephemeral ports.
+
+mod parts;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tracing::{error, info, warn};
+
+pub use parts::AssemblyError;
+use parts::Parts;
+pub(crate) use parts::{redis_store, vipps};
+
+use crate::clock::Clock;
+use crate::config::{Config, Drain, Grpc};
+use crate::grpc::{LoginApi, TlsError, TlsIdentity, plain, tls, v1};
+use crate::http::{self, Readiness};
+
+/// How often the store is asked whether it is there.
+const STORE_CHECK: Duration = Duration::from_secs(1);
+/// How often a provider is asked, when all is well and when it is not.
+const PROVIDER_CHECK: Duration = Duration::from_secs(30);
+const PROVIDER_RECHECK: Duration = Duration::from_secs(3);
+
+/// The ports, bound already.
+pub struct Listeners {
+    /// For callers.
+    pub grpc: TcpListener,
+    /// For health and metrics.
+    pub http: TcpListener,
+}
+
+/// Why the gateway did not start, or did not stop well.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The parts cannot be put together.
+    #[error(transparent)]
+    Assembly(#[from] AssemblyError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The descriptors of the API cannot be served.
+    #[error("reflection cannot be served")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// A front stopped by itself.
+    #[error("the {0} front stopped by itself")]
+    Stopped(&'static str),
+}
+
+/// Serves until `shutdown` completes, then drains.
+///
+/// The drain: not ready, still serving for `drain.notice`; then no new starts,
+/// streams end with DRAINING, polls in flight finish, connections close; all
+/// within `drain.limit`.
+///
+/// # Errors
+/// When it cannot start. Outages of store or provider are no errors: it starts,
+/// says that it is not ready, and recovers by itself.
+pub async fn run(
+    config: Config,
+    listeners: Listeners,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), RunError> {
+    let parts = Parts::assemble(&config, Clock::system())?;
+    let readiness = Readiness::new(config.tenants.iter().map(|tenant| tenant.id.clone()));
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    keep_checking(&parts, &readiness, &tasks, &stop);
+    tasks.spawn(parts.ledger.clone().follow_wakes(stop.clone()));
+
+    let routes = routes(&parts, &config.grpc, &readiness, &tasks, &stop).await?;
+    let grpc = grpc_front(listeners.grpc, &config.grpc, routes, &tasks, &stop)?;
+    let router = http::router(readiness.clone(), Arc::clone(&parts.metrics));
+    // Health and metrics are served until the very end of a drain.
+    let http_stop = CancellationToken::new();
+    let http = axum::serve(listeners.http, router).with_graceful_shutdown(http_stop.clone().cancelled_owned());
+    let http = tasks.spawn(async move { http.await });
+    let grpc = tasks.spawn(grpc);
+    info!(tenants = config.tenants.len(), store = parts.ledger.store_kind(), "the gateway serves");
+
+    tokio::pin!(grpc, http, shutdown);
+    tokio::select! {
+        () = &mut shutdown => {}
+        _ = &mut grpc => return Err(RunError::Stopped("gRPC")),
+        _ = &mut http => return Err(RunError::Stopped("HTTP")),
+    }
+    drain(&parts, &readiness, &config.drain, &stop, &tasks, &http_stop).await;
+    Ok(())
+}
+
+async fn drain(
+    parts: &Parts,
+    readiness: &Readiness,
+    bounds: &Drain,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+    http_stop: &CancellationToken,
+) {
+    info!(notice_ms = millis(bounds.notice), limit_ms = millis(bounds.limit), "draining");
+    let ended = tokio::time::timeout(bounds.limit, async {
+        readiness.set_draining();
+        tokio::time::sleep(bounds.notice).await;
+        parts.logins.start_draining();
+        stop.cancel();
+        parts.poller.stop().await;
+        parts.logins.drained().await;
+        http_stop.cancel();
+        tasks.close();
+        tasks.wait().await;
+    });
+    match ended.await {
+        Ok(()) => info!("drained"),
+        Err(_) => warn!("the drain took too long; what is still open is cut"),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn keep_checking(parts: &Parts, readiness: &Readiness, tasks: &TaskTracker, stop: &CancellationToken) {
+    let (ledger, metrics, poller) = (parts.ledger.clone(), Arc::clone(&parts.metrics), parts.poller.clone());
+    let (known, until) = (readiness.clone(), stop.clone());
+    tasks.spawn(until.run_until_cancelled_owned(async move {
+        loop {
+            known.set_store(ledger.ping().await.map_err(|error| error.to_string()));
+            metrics.set_live_logins(poller.owned());
+            tokio::time::sleep(STORE_CHECK).await;
+        }
+    }));
+    for (tenant, credential) in &parts.credentials {
+        let (tenant, credential) = (tenant.clone(), Arc::clone(credential));
+        let (known, until) = (readiness.clone(), stop.clone());
+        tasks.spawn(until.run_until_cancelled_owned(async move {
+            loop {
+                let result = credential.provider().check().await.map_err(|problem| problem.to_string());
+                let pause = if result.is_ok() { PROVIDER_CHECK } else { PROVIDER_RECHECK };
+                if let Err(problem) = &result {
+                    warn!(%tenant, problem, "the provider is not ready");
+                }
+                known.set_provider(&tenant, result);
+                tokio::time::sleep(pause).await;
+            }
+        }));
+    }
+}
+
+async fn routes(
+    parts: &Parts,
+    settings: &Grpc,
+    readiness: &Readiness,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<Routes, RunError> {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    tasks.spawn(stop.clone().run_until_cancelled_owned(report_health(reporter, readiness.clone())));
+    let api = LoginApi::server(parts.logins.clone(), Arc::clone(&parts.callers), Arc::clone(&parts.metrics));
+    let mut routes = Routes::new(api).add_service(health);
+    if settings.reflection {
+        let builder = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        // Clients in the field speak either version.
+        routes = routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?);
+    }
+    Ok(routes)
+}
+
+/// The standard health service says what `/readyz` says.
+async fn report_health(reporter: HealthReporter, readiness: Readiness) {
+    const SERVICE: &str = "ciba_gateway.v1.LoginService";
+    let mut checks = readiness.subscribe();
+    loop {
+        let is_ready = checks.borrow_and_update().is_ready();
+        let status = if is_ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+        reporter.set_service_status("", status).await;
+        reporter.set_service_status(SERVICE, status).await;
+        if checks.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn grpc_front(
+    listener: TcpListener,
+    settings: &Grpc,
+    routes: Routes,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<impl Future<Output = ()> + Send + use<>, RunError> {
+    let server = Server::builder()
+        // Otherwise one silent TCP peer holds up the shutdown for ever.
+        .accept_http1(true)
+        .max_concurrent_streams(settings.max_concurrent_streams)
+        .http2_keepalive_interval(Some(settings.keepalive_interval))
+        .http2_keepalive_timeout(Some(settings.keepalive_timeout))
+        .add_routes(routes);
+    let identity = settings.tls.as_ref().map(TlsIdentity::from_config).transpose()?;
+    let (tasks, stop) = (tasks.clone(), stop.clone());
+    Ok(async move {
+        let stopped = stop.clone().cancelled_owned();
+        let served = match identity {
+            Some(identity) => server.serve_with_incoming_shutdown(tls(listener, identity, &tasks, stop), stopped).await,
+            None => server.serve_with_incoming_shutdown(plain(listener, &tasks, stop), stopped).await,
+        };
+        if let Err(error) = served {
+            error!(%error, "the gRPC front failed");
+        }
+    })
+}

@@ -1,0 +1,174 @@
+//! From configuration to the parts of a running gateway.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::grpc::Callers;
+use crate::ledger::Ledger;
+use crate::logins::{Caller, Logins, Policy, Tenant};
+use crate::poller::{Credential, Poller};
+use crate::provider::vipps::{self, ClientAuthentication, InvalidSettings, SigningAlgorithm, SystemHeaders, Vipps};
+use crate::session::TenantId;
+use crate::store::hash::HashKeys;
+use crate::store::memory::MemoryStore;
+use crate::store::redis::{RedisStore, SetupError};
+use crate::store::seal::{InvalidKeyRing, KeyId, KeyRing};
+use crate::store::{Incarnation, Limit, SessionStore};
+use crate::telemetry::Metrics;
+
+/// Why the parts cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum AssemblyError {
+    /// The settings of one tenant's provider cannot work.
+    #[error("the provider of tenant {tenant} cannot be set up")]
+    Provider {
+        /// Which tenant.
+        tenant: TenantId,
+        /// Why.
+        source: InvalidSettings,
+    },
+    /// The Redis settings cannot work.
+    #[error(transparent)]
+    Store(#[from] SetupError),
+    /// The seal keys cannot be told apart.
+    #[error("the seal keys cannot be used")]
+    SealKeys(#[source] InvalidKeyRing),
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes")]
+    Randomness,
+}
+
+/// Everything a running gateway consists of, but for its fronts.
+pub(super) struct Parts {
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) ledger: Ledger,
+    pub(super) poller: Poller,
+    pub(super) logins: Logins,
+    pub(super) callers: Arc<Callers>,
+    pub(super) credentials: Vec<(TenantId, Arc<Credential>)>,
+}
+
+impl Parts {
+    pub(super) fn assemble(config: &Config, clock: Clock) -> Result<Self, AssemblyError> {
+        let metrics = Arc::new(Metrics::new());
+        let ledger = Ledger::new(store(config)?, clock.clone(), config.identity_window, Arc::clone(&metrics));
+        let poller = Poller::new(ledger.clone());
+        let credentials = config
+            .tenants
+            .iter()
+            .map(|tenant| Ok((tenant.id.clone(), credential(tenant, &clock, &metrics)?)))
+            .collect::<Result<Vec<_>, AssemblyError>>()?;
+        let tenants = config.tenants.iter().zip(&credentials);
+        let tenants = tenants.map(|(tenant, (_, credential))| Tenant {
+            id: tenant.id.clone(),
+            default_country: tenant.default_country,
+            default_lifetime: tenant.default_lifetime,
+            default_claims: tenant.default_claims.clone(),
+            credential: Arc::clone(credential),
+        });
+        let policy =
+            Policy { starts_per_number: Limit { max: config.guard.starts_per_number, window: config.guard.per } };
+        let logins = Logins::new(ledger.clone(), poller.clone(), tenants.collect(), policy, incarnation()?);
+        Ok(Self { metrics, ledger, poller, logins, callers: Arc::new(callers(config)), credentials })
+    }
+}
+
+fn incarnation() -> Result<Incarnation, AssemblyError> {
+    let mut bytes = [0_u8; 12];
+    getrandom::fill(&mut bytes).map_err(|_| AssemblyError::Randomness)?;
+    Ok(Incarnation(BASE64_URL_SAFE_NO_PAD.encode(bytes)))
+}
+
+fn store(config: &Config) -> Result<Arc<dyn SessionStore>, AssemblyError> {
+    match &config.store {
+        config::Store::Memory => {
+            tracing::warn!("logins are kept in memory: one process only, and gone when it ends");
+            Ok(Arc::new(MemoryStore::new()))
+        }
+        config::Store::Redis(redis) => Ok(Arc::new(redis_store(redis, config)?)),
+    }
+}
+
+/// The Redis store of a configuration; not connected yet.
+pub(crate) fn redis_store(redis: &config::Redis, config: &Config) -> Result<RedisStore, AssemblyError> {
+    let settings = crate::store::redis::Settings {
+        connect_timeout: redis.connect_timeout,
+        response_timeout: redis.response_timeout,
+        ..crate::store::redis::Settings::new(redis.url.clone())
+    };
+    let keys = redis.keys.seal_keys.iter().map(|(name, key)| (key_id(name), *key.expose()));
+    let ring = KeyRing::new(key_id(&redis.keys.active_seal_key), keys.collect()).map_err(AssemblyError::SealKeys)?;
+    let tenants = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
+    Ok(RedisStore::connect(settings, tenants, ring, HashKeys::new(*redis.keys.hash_key.expose()))?)
+}
+
+/// Operators name seal keys; sealed values carry four bytes of the name's hash.
+fn key_id(name: &str) -> KeyId {
+    let [a, b, c, d, ..]: [u8; 32] = Sha256::digest(name).into();
+    KeyId(u32::from_be_bytes([a, b, c, d]))
+}
+
+fn credential(
+    tenant: &config::Tenant,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<Credential>, AssemblyError> {
+    let provider = vipps(tenant, clock, metrics)
+        .map_err(|source| AssemblyError::Provider { tenant: tenant.id.clone(), source })?;
+    Ok(Arc::new(Credential::new(Arc::new(provider))))
+}
+
+/// The provider of one tenant; not asked anything yet.
+pub(crate) fn vipps(tenant: &config::Tenant, clock: &Clock, metrics: &Arc<Metrics>) -> Result<Vipps, InvalidSettings> {
+    let provider = &tenant.provider;
+    let settings = vipps::Settings {
+        issuer: provider.issuer.as_str().to_owned(),
+        client_id: provider.client_id.clone(),
+        client_secret: provider.client_secret.clone(),
+        authentication: match provider.authentication {
+            config::ClientAuthentication::Basic => ClientAuthentication::SecretBasic,
+            config::ClientAuthentication::Post => ClientAuthentication::SecretPost,
+        },
+        merchant_serial_number: provider.merchant_serial_number.clone(),
+        system: SystemHeaders {
+            name: Some(provider.systems.name.clone()),
+            version: Some(provider.systems.version.clone()),
+            plugin_name: provider.systems.plugin_name.clone(),
+            plugin_version: provider.systems.plugin_version.clone(),
+        },
+        signing_algorithms: provider
+            .signing_algorithms
+            .iter()
+            .map(|algorithm| match algorithm {
+                config::SigningAlgorithm::Rs256 => SigningAlgorithm::Rs256,
+                config::SigningAlgorithm::Es256 => SigningAlgorithm::Es256,
+            })
+            .collect(),
+        request_timeout: provider.request_timeout,
+        poll_timeout: provider.poll_timeout,
+        additional_hosts: provider.additional_hosts.iter().cloned().collect(),
+        allow_insecure_hosts: provider.allow_insecure_hosts,
+        extra_root_ca_pem: provider.ca_certificates.as_ref().map(|certificates| certificates.pem().to_owned()),
+        user_agent: concat!("ciba-gateway/", env!("CARGO_PKG_VERSION")).to_owned(),
+    };
+    Vipps::new(&settings, clock.as_fn(), Arc::clone(metrics))
+}
+
+fn callers(config: &Config) -> Callers {
+    Callers::new(config.tenants.iter().flat_map(|tenant| {
+        tenant.clients.iter().flat_map(move |client| {
+            let caller = Caller {
+                tenant: tenant.id.clone(),
+                client: client.id.clone(),
+                channels: client.channels.clone(),
+                agent: None,
+            };
+            client.api_keys.iter().map(move |hash| (*hash, caller.clone()))
+        })
+    }))
+}

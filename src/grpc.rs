@@ -1,0 +1,26 @@
+//! The gRPC front: proto to domain and back, caller credentials, and the one
+//! table from errors to statuses.
+//!
+//! Generated code stays in here. Knows `logins` and nothing behind it.
+//! Called by `lib::run`, which hands in bound listeners.
+
+mod agent_text;
+mod caller;
+mod listener;
+mod request;
+mod response;
+mod service;
+mod status;
+
+pub use caller::Callers;
+pub use listener::{TlsError, TlsIdentity, plain, tls};
+pub use service::LoginApi;
+
+/// The generated messages, client and server of package `ciba_gateway.v1`.
+pub mod v1 {
+    #![expect(missing_docs, reason = "generated; the comments are in the proto file")]
+    tonic::include_proto!("ciba_gateway.v1");
+
+    /// The descriptors of the API, for reflection.
+    pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ciba_gateway.v1.bin"));
+}

@@ -1,0 +1,205 @@
+//! From the domain to messages.
+
+use std::collections::BTreeMap;
+
+use prost_types::{ListValue, Struct, Value, value::Kind};
+
+use super::agent_text::agent_text;
+use super::v1;
+use crate::identity::{Address, Agreement, Consent, DelegatedConsents, Identity};
+use crate::logins::LoginView;
+use crate::session::{Channel, CodeCheck, CodeMode, FailureReason, Outcome, Session, State};
+use crate::timestamp::Timestamp;
+
+pub(super) fn login(view: &LoginView) -> v1::Login {
+    let session = view.session();
+    let terms = &session.terms;
+    let (outcome, failure_reason) = outcome(session);
+    let identity = view.identity();
+    v1::Login {
+        login_id: session.id.to_string(),
+        state: state(&session.state).into(),
+        outcome: outcome.into(),
+        failure_reason: failure_reason.into(),
+        channel: channel(terms.channel).into(),
+        agent_id: terms.agent.as_ref().map(ToString::to_string).unwrap_or_default(),
+        terminal_id: terms.terminal.as_ref().map(ToString::to_string).unwrap_or_default(),
+        call_id: terms.call.as_ref().map(ToString::to_string).unwrap_or_default(),
+        labels: terms.labels.clone().into_iter().collect(),
+        code_mode: code_mode(terms.code_mode).into(),
+        code: view.code().map(|code| code.expose().to_owned()).unwrap_or_default(),
+        code_tries_left: view.code_tries_left().into(),
+        code_matched: code_matched(session),
+        masked_phone_number: terms.phone.to_string(),
+        create_time: Some(timestamp(terms.created_at)),
+        expire_time: session.deadline().map(timestamp),
+        end_time: end_time(session),
+        identity_expire_time: identity.map(|(_, until)| timestamp(until)),
+        identity: identity.map(|(identity, _)| person(identity)),
+        agent_text: agent_text(session),
+    }
+}
+
+pub(super) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: i64::try_from(at.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(at.as_millis() % 1000).unwrap_or_default() * 1_000_000,
+    }
+}
+
+const fn state(state: &State) -> v1::LoginState {
+    match state {
+        State::Starting(_) => v1::LoginState::Starting,
+        State::Pending(_) => v1::LoginState::Pending,
+        State::Redeemed(_) => v1::LoginState::Redeemed,
+        State::AwaitingCode(_) => v1::LoginState::AwaitingCode,
+        State::Ended(_) => v1::LoginState::Ended,
+    }
+}
+
+fn outcome(session: &Session) -> (v1::Outcome, v1::FailureReason) {
+    let State::Ended(ended) = &session.state else {
+        return (v1::Outcome::Unspecified, v1::FailureReason::Unspecified);
+    };
+    let outcome = match ended.outcome {
+        Outcome::Approved { .. } => v1::Outcome::Approved,
+        Outcome::Denied => v1::Outcome::Denied,
+        Outcome::Expired => v1::Outcome::Expired,
+        Outcome::Cancelled => v1::Outcome::Cancelled,
+        Outcome::Failed(reason) => return (v1::Outcome::Failed, failure_reason(reason)),
+    };
+    (outcome, v1::FailureReason::Unspecified)
+}
+
+const fn failure_reason(reason: FailureReason) -> v1::FailureReason {
+    match reason {
+        FailureReason::StartUnknown => v1::FailureReason::StartUnknown,
+        FailureReason::PersonUnknown => v1::FailureReason::PersonUnknown,
+        FailureReason::AppTooOld => v1::FailureReason::AppTooOld,
+        FailureReason::RequestRefused => v1::FailureReason::RequestRefused,
+        FailureReason::ScopeRefused => v1::FailureReason::ScopeRefused,
+        FailureReason::NotEnabled => v1::FailureReason::NotEnabled,
+        FailureReason::PolicyRefused => v1::FailureReason::PolicyRefused,
+        FailureReason::ProviderError => v1::FailureReason::ProviderError,
+        FailureReason::ProviderUnavailable => v1::FailureReason::ProviderUnavailable,
+        FailureReason::ResultLost => v1::FailureReason::ResultLost,
+        FailureReason::IdTokenInvalid => v1::FailureReason::IdTokenInvalid,
+        FailureReason::UserinfoInvalid => v1::FailureReason::UserinfoInvalid,
+        FailureReason::PhoneMismatch => v1::FailureReason::PhoneMismatch,
+        FailureReason::OtherPerson => v1::FailureReason::OtherPerson,
+        FailureReason::CodeNotConfirmed => v1::FailureReason::CodeNotConfirmed,
+        FailureReason::CodeMismatch => v1::FailureReason::CodeMismatch,
+    }
+}
+
+const fn channel(channel: Channel) -> v1::Channel {
+    match channel {
+        Channel::CallCentre => v1::Channel::CallCentre,
+        Channel::PointOfSale => v1::Channel::PointOfSale,
+        Channel::TvBox => v1::Channel::TvBox,
+    }
+}
+
+const fn code_mode(mode: CodeMode) -> v1::CodeMode {
+    match mode {
+        CodeMode::ReadBack => v1::CodeMode::ReadBack,
+        CodeMode::ReadOut => v1::CodeMode::ReadOut,
+        CodeMode::Display => v1::CodeMode::Display,
+    }
+}
+
+fn code_matched(session: &Session) -> bool {
+    let approved = matches!(&session.state, State::Ended(ended) if matches!(ended.outcome, Outcome::Approved { .. }));
+    session.terms.code_mode == CodeMode::ReadBack && (approved || session.code_check() == Some(&CodeCheck::Matched))
+}
+
+fn end_time(session: &Session) -> Option<prost_types::Timestamp> {
+    match &session.state {
+        State::Ended(ended) => Some(timestamp(ended.at)),
+        State::Starting(_) | State::Pending(_) | State::Redeemed(_) | State::AwaitingCode(_) => None,
+    }
+}
+
+fn person(identity: &Identity) -> v1::Identity {
+    let text = |claim: &Option<String>| claim.clone().unwrap_or_default();
+    v1::Identity {
+        sub: identity.sub.expose().to_owned(),
+        name: text(&identity.name),
+        given_name: text(&identity.given_name),
+        family_name: text(&identity.family_name),
+        birthdate: text(&identity.birthdate),
+        email: text(&identity.email),
+        email_verified: identity.email_verified.unwrap_or(false),
+        phone_number: identity.phone_number.as_deref().map(with_plus).unwrap_or_default(),
+        gender: text(&identity.gender),
+        nin: text(&identity.nin),
+        address: identity.address.as_ref().map(address),
+        other_addresses: identity.other_addresses.iter().map(address).collect(),
+        delegated_consents: identity.delegated_consents.as_ref().map(delegated_consents),
+        flow_result: identity
+            .flow_result
+            .as_ref()
+            .and_then(|value| value.as_object())
+            .map(|object| fields(object.iter())),
+        agreement: identity.agreement.as_ref().map(agreement),
+        other_claims: (!identity.other.is_empty()).then(|| fields(identity.other.iter())),
+    }
+}
+
+fn with_plus(msisdn: &str) -> String {
+    format!("+{}", msisdn.trim_start_matches('+'))
+}
+
+fn address(address: &Address) -> v1::Address {
+    v1::Address {
+        address_type: address.address_type.clone(),
+        street_address: address.street_address.clone(),
+        postal_code: address.postal_code.clone(),
+        region: address.region.clone(),
+        country: address.country.clone(),
+        formatted: address.formatted.clone(),
+    }
+}
+
+fn delegated_consents(consents: &DelegatedConsents) -> v1::DelegatedConsents {
+    v1::DelegatedConsents {
+        language: consents.language.clone(),
+        time_of_consent: consents.time_of_consent.clone(),
+        consents: consents.consents.iter().map(consent).collect(),
+        shown: Some(fields(consents.shown.iter())),
+    }
+}
+
+fn consent(consent: &Consent) -> v1::Consent {
+    v1::Consent {
+        id: consent.id.clone(),
+        accepted: consent.accepted,
+        required: consent.required,
+        text_displayed_to_user: consent.text_displayed_to_user.clone(),
+    }
+}
+
+fn agreement(agreement: &Agreement) -> v1::Agreement {
+    v1::Agreement {
+        language: agreement.language.clone(),
+        timestamp: agreement.timestamp.clone(),
+        accepted: agreement.accepted,
+        shown: Some(fields(agreement.shown.iter())),
+    }
+}
+
+fn fields<'a>(object: impl Iterator<Item = (&'a String, &'a serde_json::Value)>) -> Struct {
+    Struct { fields: object.map(|(name, value)| (name.clone(), json(value))).collect::<BTreeMap<_, _>>() }
+}
+
+fn json(value: &serde_json::Value) -> Value {
+    let kind = match value {
+        serde_json::Value::Null => Kind::NullValue(0),
+        serde_json::Value::Bool(value) => Kind::BoolValue(*value),
+        serde_json::Value::Number(number) => number.as_f64().map_or(Kind::NullValue(0), Kind::NumberValue),
+        serde_json::Value::String(text) => Kind::StringValue(text.clone()),
+        serde_json::Value::Array(values) => Kind::ListValue(ListValue { values: values.iter().map(json).collect() }),
+        serde_json::Value::Object(object) => Kind::StructValue(fields(object.iter())),
+    };
+    Value { kind: Some(kind) }
+}

@@ -1,0 +1,222 @@
+//! The service: each call is read, carried out by `logins`, and answered.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::{Stream, StreamExt};
+use tonic::{Code, Request, Response, Status};
+
+use super::caller::Callers;
+use super::status::CallError;
+use super::v1::login_service_server::{LoginService, LoginServiceServer};
+use super::{request, response, v1};
+use crate::logins::{self, Caller, Logins, WatchEvent};
+use crate::telemetry::Metrics;
+
+/// Requests are small; a larger one is refused before it is read whole.
+const MAX_REQUEST_BYTES: usize = 64 * 1024;
+
+/// The login service over the use cases.
+pub struct LoginApi {
+    logins: Logins,
+    callers: Arc<Callers>,
+    metrics: Arc<Metrics>,
+}
+
+type EventStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+impl LoginApi {
+    /// The tonic service, ready to be added to a server.
+    #[must_use]
+    pub fn server(logins: Logins, callers: Arc<Callers>, metrics: Arc<Metrics>) -> LoginServiceServer<Self> {
+        LoginServiceServer::new(Self { logins, callers, metrics }).max_decoding_message_size(MAX_REQUEST_BYTES)
+    }
+
+    fn caller<T>(&self, request: Request<T>) -> Result<(Caller, T), CallError> {
+        let caller = self.callers.identify(request.metadata())?;
+        Ok((caller, request.into_inner()))
+    }
+
+    /// Counts the call and turns its error, if any, into a status.
+    fn answer<T>(&self, method: &'static str, result: Result<T, CallError>) -> Result<Response<T>, Status> {
+        let code = result.as_ref().err().map_or(Code::Ok, |error| error.code_and_reason().0);
+        self.metrics.grpc_call(method, code);
+        result.map(Response::new).map_err(|error| error.into_status(method))
+    }
+
+    fn stream<T: Send + 'static>(
+        &self,
+        method: &'static str,
+        events: impl Stream<Item = Result<WatchEvent, logins::Error>> + Send + 'static,
+        message: fn(WatchEvent) -> T,
+    ) -> EventStream<T> {
+        let open = self.metrics.watch_opened();
+        Box::pin(events.map(move |event| {
+            let _held_while_streaming = &open;
+            event.map(message).map_err(|error| CallError::from(error).into_status(method))
+        }))
+    }
+
+    async fn start(&self, request: Request<v1::StartLoginRequest>) -> Result<v1::StartLoginResponse, CallError> {
+        let (caller, message) = self.caller(request)?;
+        let start = request::start_login(message, &caller, self.logins.tenant(&caller)?)?;
+        let view = self.logins.start(&caller, start).await?;
+        Ok(v1::StartLoginResponse { login: Some(response::login(&view)) })
+    }
+
+    async fn get(&self, request: Request<v1::GetLoginRequest>) -> Result<v1::GetLoginResponse, CallError> {
+        let (caller, message) = self.caller(request)?;
+        let view = self.logins.get(&caller, &request::login_id(&message.login_id)?).await?;
+        Ok(v1::GetLoginResponse { login: Some(response::login(&view)) })
+    }
+
+    async fn wait(&self, request: Request<v1::WaitLoginRequest>) -> Result<v1::WaitLoginResponse, CallError> {
+        let (caller, message) = self.caller(request)?;
+        let timeout = request::wait_timeout(message.timeout.as_ref())?;
+        let view = self.logins.wait(&caller, &request::login_id(&message.login_id)?, timeout).await?;
+        Ok(v1::WaitLoginResponse { login: Some(response::login(&view)) })
+    }
+
+    async fn watch(
+        &self,
+        request: Request<v1::WatchLoginRequest>,
+    ) -> Result<EventStream<v1::WatchLoginResponse>, CallError> {
+        let (caller, message) = self.caller(request)?;
+        let heartbeat = request::heartbeat(message.heartbeat_interval.as_ref())?;
+        let events = self.logins.watch(&caller, &request::login_id(&message.login_id)?, heartbeat).await?;
+        Ok(self.stream("WatchLogin", events, watch_login_message))
+    }
+
+    async fn watch_all(
+        &self,
+        request: Request<v1::WatchLoginsRequest>,
+    ) -> Result<EventStream<v1::WatchLoginsResponse>, CallError> {
+        let (caller, message) = self.caller(request)?;
+        let heartbeat = request::heartbeat(message.heartbeat_interval.as_ref())?;
+        let filter = request::watch_filter(&message)?;
+        let events = self.logins.watch_all(&caller, filter, message.include_live, heartbeat).await?;
+        Ok(self.stream("WatchLogins", events, watch_logins_message))
+    }
+
+    async fn confirm(&self, request: Request<v1::ConfirmCodeRequest>) -> Result<v1::ConfirmCodeResponse, CallError> {
+        let (caller, message) = self.caller(request)?;
+        let login_id = request::login_id(&message.login_id)?;
+        let verdict = self.logins.confirm_code(&caller, &login_id, request::code(&message.code)?).await?;
+        Ok(v1::ConfirmCodeResponse {
+            matched: verdict.matched,
+            tries_left: verdict.tries_left.into(),
+            login: Some(response::login(&verdict.login)),
+        })
+    }
+
+    async fn cancel(&self, request: Request<v1::CancelLoginRequest>) -> Result<v1::CancelLoginResponse, CallError> {
+        let (caller, message) = self.caller(request)?;
+        let view = self.logins.cancel(&caller, &request::login_id(&message.login_id)?).await?;
+        Ok(v1::CancelLoginResponse { login: Some(response::login(&view)) })
+    }
+
+    async fn erase(&self, request: Request<v1::EraseLoginRequest>) -> Result<v1::EraseLoginResponse, CallError> {
+        let (caller, message) = self.caller(request)?;
+        let view = self.logins.erase(&caller, &request::login_id(&message.login_id)?).await?;
+        Ok(v1::EraseLoginResponse { login: Some(response::login(&view)) })
+    }
+
+    async fn list(&self, request: Request<v1::ListLoginsRequest>) -> Result<v1::ListLoginsResponse, CallError> {
+        let (caller, message) = self.caller(request)?;
+        let (size, after) = request::page(&message)?;
+        let views = self.logins.list(&caller, &request::list_filter(&message)?).await?;
+        let rest = match after {
+            Some(after) => views.iter().position(|view| view.session().id == after).map_or(views.len(), |at| at + 1),
+            None => 0,
+        };
+        let page: Vec<_> = views.iter().skip(rest).take(size).map(response::login).collect();
+        let is_last = rest + page.len() >= views.len();
+        let next_page_token = page.last().filter(|_| !is_last).map(|login| login.login_id.clone()).unwrap_or_default();
+        Ok(v1::ListLoginsResponse { logins: page, next_page_token })
+    }
+}
+
+fn watch_login_message(event: WatchEvent) -> v1::WatchLoginResponse {
+    use v1::watch_login_response::Event;
+    let event = match event {
+        WatchEvent::Login(view) => Event::Login(response::login(&view)),
+        WatchEvent::Heartbeat(now) => Event::Heartbeat(v1::Heartbeat { time: Some(response::timestamp(now)) }),
+    };
+    v1::WatchLoginResponse { event: Some(event) }
+}
+
+fn watch_logins_message(event: WatchEvent) -> v1::WatchLoginsResponse {
+    use v1::watch_logins_response::Event;
+    let event = match event {
+        WatchEvent::Login(view) => Event::Login(response::login(&view)),
+        WatchEvent::Heartbeat(now) => Event::Heartbeat(v1::Heartbeat { time: Some(response::timestamp(now)) }),
+    };
+    v1::WatchLoginsResponse { event: Some(event) }
+}
+
+#[tonic::async_trait]
+impl LoginService for LoginApi {
+    async fn start_login(
+        &self,
+        request: Request<v1::StartLoginRequest>,
+    ) -> Result<Response<v1::StartLoginResponse>, Status> {
+        self.answer("StartLogin", self.start(request).await)
+    }
+
+    async fn get_login(&self, request: Request<v1::GetLoginRequest>) -> Result<Response<v1::GetLoginResponse>, Status> {
+        self.answer("GetLogin", self.get(request).await)
+    }
+
+    async fn wait_login(
+        &self,
+        request: Request<v1::WaitLoginRequest>,
+    ) -> Result<Response<v1::WaitLoginResponse>, Status> {
+        self.answer("WaitLogin", self.wait(request).await)
+    }
+
+    type WatchLoginStream = EventStream<v1::WatchLoginResponse>;
+
+    async fn watch_login(
+        &self,
+        request: Request<v1::WatchLoginRequest>,
+    ) -> Result<Response<Self::WatchLoginStream>, Status> {
+        self.answer("WatchLogin", self.watch(request).await)
+    }
+
+    type WatchLoginsStream = EventStream<v1::WatchLoginsResponse>;
+
+    async fn watch_logins(
+        &self,
+        request: Request<v1::WatchLoginsRequest>,
+    ) -> Result<Response<Self::WatchLoginsStream>, Status> {
+        self.answer("WatchLogins", self.watch_all(request).await)
+    }
+
+    async fn confirm_code(
+        &self,
+        request: Request<v1::ConfirmCodeRequest>,
+    ) -> Result<Response<v1::ConfirmCodeResponse>, Status> {
+        self.answer("ConfirmCode", self.confirm(request).await)
+    }
+
+    async fn cancel_login(
+        &self,
+        request: Request<v1::CancelLoginRequest>,
+    ) -> Result<Response<v1::CancelLoginResponse>, Status> {
+        self.answer("CancelLogin", self.cancel(request).await)
+    }
+
+    async fn list_logins(
+        &self,
+        request: Request<v1::ListLoginsRequest>,
+    ) -> Result<Response<v1::ListLoginsResponse>, Status> {
+        self.answer("ListLogins", self.list(request).await)
+    }
+
+    async fn erase_login(
+        &self,
+        request: Request<v1::EraseLoginRequest>,
+    ) -> Result<Response<v1::EraseLoginResponse>, Status> {
+        self.answer("EraseLogin", self.erase(request).await)
+    }
+}

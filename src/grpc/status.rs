@@ -1,0 +1,149 @@
+//! The table from errors to gRPC statuses; the only place that knows codes.
+//!
+//! Every status carries an `ErrorInfo` with a stable reason. Here a failed call
+//! is logged, once, with what the caller is not told.
+
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+use tracing::{error, info, warn};
+
+use crate::logins;
+use crate::store::StoreError;
+
+const DOMAIN: &str = "ciba-gateway";
+/// When to come back after an outage whose end nobody knows.
+const OUTAGE_RETRY: Duration = Duration::from_secs(2);
+
+/// Why a call got a status other than OK.
+#[derive(Debug)]
+pub(super) enum CallError {
+    CredentialMissing,
+    CredentialInvalid,
+    /// Fields and what would be right; never the values.
+    Fields(Vec<(String, String)>),
+    /// A field that is not acted on yet.
+    NotSupported(&'static str),
+    Logins(logins::Error),
+}
+
+impl CallError {
+    pub(super) fn field(name: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Fields(vec![(name.into(), problem.into())])
+    }
+
+    /// The stable reason, and the code that goes with it.
+    pub(super) const fn code_and_reason(&self) -> (Code, &'static str) {
+        use logins::Error as E;
+        match self {
+            Self::CredentialMissing => (Code::Unauthenticated, "CREDENTIAL_MISSING"),
+            Self::CredentialInvalid => (Code::Unauthenticated, "CREDENTIAL_INVALID"),
+            Self::Fields(_) => (Code::InvalidArgument, "INVALID_FIELD"),
+            Self::NotSupported(_) => (Code::Unimplemented, "NOT_SUPPORTED"),
+            Self::Logins(error) => match error {
+                E::ChannelNotAllowed => (Code::PermissionDenied, "CHANNEL_NOT_ALLOWED"),
+                E::NotFound => (Code::NotFound, "LOGIN_NOT_FOUND"),
+                E::NotYours => (Code::PermissionDenied, "NOT_YOURS"),
+                E::RequestIdReused => (Code::AlreadyExists, "REQUEST_ID_REUSED"),
+                E::NumberBusy => (Code::FailedPrecondition, "NUMBER_BUSY"),
+                E::TooManyStarts { .. } => (Code::ResourceExhausted, "TOO_MANY_STARTS"),
+                E::ProviderBusy { .. } => (Code::ResourceExhausted, "PROVIDER_BUSY"),
+                E::ProviderCredentialsRefused => (Code::FailedPrecondition, "PROVIDER_CREDENTIALS_REFUSED"),
+                E::ProviderUnavailable => (Code::Unavailable, "PROVIDER_UNAVAILABLE"),
+                E::StartWithdrawn => (Code::Unavailable, "START_WITHDRAWN"),
+                E::CodeNotAsked => (Code::FailedPrecondition, "CODE_NOT_ASKED"),
+                E::LoginEnded => (Code::FailedPrecondition, "LOGIN_ENDED"),
+                E::Draining => (Code::Unavailable, "DRAINING"),
+                E::SlowReader => (Code::Aborted, "SLOW_READER"),
+                E::Store(StoreError::Unavailable(_)) => (Code::Unavailable, "STORE_UNAVAILABLE"),
+                E::Store(StoreError::Unreadable(_)) | E::Internal(_) => (Code::Internal, "INTERNAL"),
+            },
+        }
+    }
+
+    /// What the caller is told: helps them, names nobody.
+    fn message(&self) -> String {
+        use logins::Error as E;
+        match self {
+            Self::CredentialMissing => "send metadata `authorization: Bearer <API key>`".into(),
+            Self::CredentialInvalid => "this API key is not known".into(),
+            Self::Fields(fields) => {
+                let lines: Vec<_> = fields.iter().map(|(name, problem)| format!("{name} {problem}")).collect();
+                lines.join("; ")
+            }
+            Self::NotSupported(what) => format!("{what} is not supported yet"),
+            Self::Logins(error) => match error {
+                E::ChannelNotAllowed => "this client may not start logins on this channel".into(),
+                E::NumberBusy => "this number has a live login; wait for its end or cancel it".into(),
+                E::TooManyStarts { .. } => "too many logins were started for this number; see RetryInfo".into(),
+                E::ProviderBusy { .. } => {
+                    "the provider takes no further login for this person now; see RetryInfo".into()
+                }
+                E::ProviderCredentialsRefused => {
+                    "the provider refuses the gateway's credentials; nothing was started; tell the operator".into()
+                }
+                E::ProviderUnavailable => "the provider cannot be reached; nothing was started; try again".into(),
+                E::RequestIdReused => "this request_id started a login with other content; use a new one".into(),
+                E::Store(StoreError::Unavailable(_)) => {
+                    "the gateway's store cannot be reached; try again with the same request_id".into()
+                }
+                E::Store(StoreError::Unreadable(_)) | E::Internal(_) => "the gateway failed; its log says why".into(),
+                E::Draining => "this gateway is about to stop; connect again".into(),
+                E::SlowReader => "the stream was read too slowly; watch again".into(),
+                E::NotFound | E::NotYours | E::StartWithdrawn | E::CodeNotAsked | E::LoginEnded => error.to_string(),
+            },
+        }
+    }
+
+    const fn retry_after(&self) -> Option<Duration> {
+        use logins::Error as E;
+        match self {
+            Self::Logins(E::TooManyStarts { retry_after } | E::ProviderBusy { retry_after }) => Some(*retry_after),
+            Self::Logins(
+                E::ProviderUnavailable | E::StartWithdrawn | E::Draining | E::Store(StoreError::Unavailable(_)),
+            ) => Some(OUTAGE_RETRY),
+            Self::CredentialMissing
+            | Self::CredentialInvalid
+            | Self::Fields(_)
+            | Self::NotSupported(_)
+            | Self::Logins(_) => None,
+        }
+    }
+
+    fn log(&self, method: &'static str, reason: &'static str) {
+        match self {
+            Self::Logins(logins::Error::Store(StoreError::Unavailable(source))) => {
+                warn!(rpc.method = method, reason, %source, "call failed");
+            }
+            Self::Logins(
+                cause @ (logins::Error::Store(StoreError::Unreadable(_))
+                | logins::Error::Internal(_)
+                | logins::Error::ProviderCredentialsRefused),
+            ) => error!(rpc.method = method, reason, %cause, "call failed"),
+            _ => info!(rpc.method = method, reason, "call refused"),
+        }
+    }
+
+    /// The status for the caller; logs the failed call.
+    pub(super) fn into_status(self, method: &'static str) -> Status {
+        let (code, reason) = self.code_and_reason();
+        self.log(method, reason);
+        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, []);
+        if let Self::Fields(fields) = &self {
+            for (name, problem) in fields {
+                details.add_bad_request_violation(name, problem);
+            }
+        }
+        if let Some(after) = self.retry_after() {
+            details.set_retry_info(Some(after));
+        }
+        Status::with_error_details(code, self.message(), details)
+    }
+}
+
+impl From<logins::Error> for CallError {
+    fn from(error: logins::Error) -> Self {
+        Self::Logins(error)
+    }
+}

@@ -1,0 +1,275 @@
+//! Reads and changes logins: the one way from an event to a record.
+//!
+//! A read applies the deadline before it shows anything; a change is decided by
+//! compare-and-set and repeated on a conflict, so that the first terminal
+//! outcome wins; whoever watches is told. Which event happens is decided by
+//! `logins` and `poller`; what it means by `session`; where it is kept by `store`.
+
+mod hub;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+pub use hub::{Hub, Subscription};
+
+use crate::clock::Clock;
+use crate::session::{Event, LoginId, Outcome, RequestId, Session, State, TenantId};
+use crate::store::{Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake};
+use crate::telemetry::{Metrics, StoreOperation};
+
+/// Conflicts in a row after which something is wrong with the store.
+const MAX_CONFLICTS: usize = 50;
+
+/// Shared by the use cases and the poller. Cheap to clone.
+#[derive(Clone)]
+pub struct Ledger {
+    store: Arc<dyn SessionStore>,
+    clock: Clock,
+    hub: Hub,
+    identity_window: Duration,
+    metrics: Arc<Metrics>,
+}
+
+/// What became of an event.
+#[derive(Clone, Debug)]
+pub enum Applied {
+    /// It happened; the record now.
+    Done(Arc<Record>),
+    /// It cannot happen (any more); the record as it stands.
+    Refused(Arc<Record>),
+    /// The login is not in the store.
+    Gone,
+}
+
+impl Ledger {
+    /// A ledger over `store`. An identity is readable for `identity_window`
+    /// after the end.
+    #[must_use]
+    pub fn new(store: Arc<dyn SessionStore>, clock: Clock, identity_window: Duration, metrics: Arc<Metrics>) -> Self {
+        Self { store, clock, hub: Hub::default(), identity_window, metrics }
+    }
+
+    /// The clock that decides here.
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// What kind of store is underneath, for people.
+    #[must_use]
+    pub fn store_kind(&self) -> &'static str {
+        self.store.kind()
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.counted(StoreOperation::Ping, self.store.ping().await)
+    }
+
+    /// Claims everything that one start needs, or nothing: see
+    /// [`SessionStore::reserve`].
+    ///
+    /// # Errors
+    /// When the store cannot be asked; whether the claim was made is then unknown.
+    pub async fn reserve(&self, reservation: &Reservation) -> Result<Reserved, StoreError> {
+        self.counted(StoreOperation::Reserve, self.store.reserve(reservation).await)
+    }
+
+    /// Takes a reservation back, because nothing was started.
+    ///
+    /// # Errors
+    /// When the store cannot be asked; the login then ends by its deadline.
+    pub async fn release(&self, record: &Record, request_id: &RequestId, refund: bool) -> Result<(), StoreError> {
+        self.counted(StoreOperation::Release, self.store.release(record, request_id, refund).await)
+    }
+
+    /// How long an identity is readable after the end.
+    #[must_use]
+    pub const fn identity_window(&self) -> Duration {
+        self.identity_window
+    }
+
+    /// Where changes are counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The login as it is now. One whose deadline has passed is ended, in the
+    /// store too, before it is shown: no second outcome can follow.
+    ///
+    /// # Errors
+    /// When the store cannot be asked; never when the login is merely absent.
+    pub async fn read(&self, tenant: &TenantId, login: &LoginId) -> Result<Option<Arc<Record>>, StoreError> {
+        let Some(record) = self.load(tenant, login).await? else {
+            return Ok(None);
+        };
+        let record = self.settle(record).await?;
+        if let Some(record) = &record {
+            self.hub.publish(record);
+        }
+        Ok(record)
+    }
+
+    /// Lets `event` happen to the login of which `record` is the newest known
+    /// record; a stale one costs one more round trip.
+    ///
+    /// # Errors
+    /// When the store cannot be asked. The event may or may not have happened.
+    pub async fn apply(&self, record: &Arc<Record>, event: &Event) -> Result<Applied, StoreError> {
+        let mut current = Arc::clone(record);
+        for _ in 0..MAX_CONFLICTS {
+            let now = self.clock.now();
+            let overdue = current.session.overdue(now);
+            let next = match (overdue, event) {
+                // The exchange is single-use: its result is kept although the time is up.
+                (_, Event::Redeemed(_)) | (None, _) => current.session.clone().apply(event.clone(), now),
+                (Some(overdue), _) => {
+                    let settled = self.write(&current, overdue).await?;
+                    match settled {
+                        Saved::Written(record) => current = self.written(record),
+                        Saved::Conflict => {
+                            current = match self.reload(&current).await? {
+                                Some(record) => record,
+                                None => return Ok(Applied::Gone),
+                            }
+                        }
+                        Saved::Gone => return Ok(Applied::Gone),
+                    }
+                    continue;
+                }
+            };
+            let Ok(next) = next else {
+                return Ok(Applied::Refused(current));
+            };
+            if next == current.session {
+                return Ok(Applied::Done(current));
+            }
+            match self.write(&current, next).await? {
+                Saved::Written(record) => return Ok(Applied::Done(self.written(record))),
+                Saved::Gone => return Ok(Applied::Gone),
+                Saved::Conflict => match self.reload(&current).await? {
+                    Some(record) => current = record,
+                    None => return Ok(Applied::Gone),
+                },
+            }
+        }
+        Err(StoreError::Unreadable("a login changes faster than it can be written"))
+    }
+
+    /// The tenant's logins, newest first, at most `limit`, deadlines applied.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn list(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Arc<Record>>, StoreError> {
+        let records = self.store.list(tenant, self.clock.now(), limit).await;
+        let records = self.counted(StoreOperation::List, records)?;
+        let mut settled = Vec::with_capacity(records.len());
+        for record in records {
+            settled.extend(self.settle(record).await?);
+        }
+        Ok(settled)
+    }
+
+    /// Hears of one login from now on; see [`Hub::subscribe`].
+    #[must_use]
+    pub fn subscribe(&self, tenant: &TenantId, login: &LoginId) -> Subscription {
+        self.hub.subscribe(tenant, login)
+    }
+
+    /// Hears of every login of a tenant that changes from now on.
+    #[must_use]
+    pub fn subscribe_tenant(&self, tenant: &TenantId) -> broadcast::Receiver<Arc<Record>> {
+        self.hub.subscribe_tenant(tenant)
+    }
+
+    /// Takes in a record that was written elsewhere in this process.
+    #[must_use]
+    pub fn adopt(&self, record: Record) -> Arc<Record> {
+        let record = Arc::new(record);
+        self.hub.publish(&record);
+        record
+    }
+
+    /// Follows the changes of other replicas until `shutdown`.
+    pub async fn follow_wakes(self, shutdown: CancellationToken) {
+        let mut wakes = self.store.wakes();
+        while let Some(wake) = shutdown.run_until_cancelled(wakes.recv()).await {
+            match wake {
+                Ok(Wake::Changed { tenant, login, version }) => {
+                    if self.hub.wants(&tenant, &login, version) {
+                        self.refresh(&tenant, &login).await;
+                    }
+                }
+                Ok(Wake::Missed) | Err(broadcast::error::RecvError::Lagged(_)) => self.refresh_all().await,
+                Err(broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    }
+
+    async fn refresh_all(&self) {
+        for (tenant, login) in self.hub.watched() {
+            self.refresh(&tenant, &login).await;
+        }
+    }
+
+    async fn refresh(&self, tenant: &TenantId, login: &LoginId) {
+        if let Err(error) = self.read(tenant, login).await {
+            warn!(login.id = %login, %error, "a changed login could not be read; its watchers wait for the next change");
+        }
+    }
+
+    async fn settle(&self, record: Record) -> Result<Option<Arc<Record>>, StoreError> {
+        let Some(overdue) = record.session.overdue(self.clock.now()) else {
+            return Ok(Some(Arc::new(record)));
+        };
+        match self.write(&record, overdue).await? {
+            Saved::Written(record) => Ok(Some(self.written(record))),
+            Saved::Conflict => self.reload(&record).await,
+            Saved::Gone => Ok(None),
+        }
+    }
+
+    async fn reload(&self, record: &Record) -> Result<Option<Arc<Record>>, StoreError> {
+        Ok(self.load(&record.session.terms.tenant, &record.session.id).await?.map(Arc::new))
+    }
+
+    async fn load(&self, tenant: &TenantId, login: &LoginId) -> Result<Option<Record>, StoreError> {
+        self.counted(StoreOperation::Load, self.store.load(tenant, login, self.clock.now()).await)
+    }
+
+    async fn write(&self, current: &Record, next: Session) -> Result<Saved, StoreError> {
+        let record = Record { session: next, ..current.clone() };
+        self.counted(StoreOperation::Save, self.store.save(&record, self.clock.now(), self.identity_window).await)
+    }
+
+    fn counted<T>(&self, operation: StoreOperation, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if result.is_err() {
+            self.metrics.store_failed(operation);
+        }
+        result
+    }
+
+    fn written(&self, record: Record) -> Arc<Record> {
+        let record = Arc::new(record);
+        let session = &record.session;
+        if let State::Ended(ended) = &session.state {
+            self.metrics.login_ended(session.terms.channel, &ended.outcome);
+            let reason = match ended.outcome {
+                Outcome::Failed(reason) => Some(tracing::field::debug(reason)),
+                Outcome::Approved { .. } | Outcome::Denied | Outcome::Expired | Outcome::Cancelled => None,
+            };
+            info!(login.id = %session.id, tenant = %session.terms.tenant, channel = %session.terms.channel,
+                outcome = ended.outcome.name(), reason, "login ended");
+        }
+        self.hub.publish(&record);
+        record
+    }
+}

@@ -1,0 +1,261 @@
+//! The use cases: start, get, wait, watch, confirm a code, cancel, list, erase.
+//!
+//! Speaks the domain's words only: no gRPC, no JSON, no SQL. Takes a [`Caller`]
+//! whose credential has been checked, decides what that caller may do and see,
+//! and lets events happen through the `ledger`. Called by `grpc`.
+
+mod start;
+mod view;
+mod watch;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use start::{CodeChoice, StartLogin};
+pub use view::LoginView;
+pub use watch::{LoginFilter, WatchEvent};
+
+use crate::identity::Claim;
+use crate::ledger::{Applied, Ledger};
+use crate::phone::{BindingCode, Country};
+use crate::poller::{Credential, Poller};
+use crate::session::{AgentId, Channel, ClientId, CodeCheck, Event, LoginId, TenantId};
+use crate::store::{Incarnation, Limit, Record, StoreError};
+
+/// Logins that one `ListLogins` looks through, newest first.
+pub const LIST_DEPTH: usize = 1000;
+
+/// Who is calling, as the credential proved it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Whose system it is.
+    pub tenant: TenantId,
+    /// Which system.
+    pub client: ClientId,
+    /// What it may start logins for.
+    pub channels: BTreeSet<Channel>,
+    /// The agent that the system says is asking.
+    pub agent: Option<AgentId>,
+}
+
+/// What holds for one tenant.
+pub struct Tenant {
+    /// Its name.
+    pub id: TenantId,
+    /// Country of numbers that are written without one.
+    pub default_country: Country,
+    /// Lifetime of logins whose caller names none.
+    pub default_lifetime: Duration,
+    /// Claims of logins whose caller names none.
+    pub default_claims: BTreeSet<Claim>,
+    /// Its credential at the provider.
+    pub credential: Arc<Credential>,
+}
+
+/// Why a call could not do what it was asked. Speaks about the call; what
+/// became of a login is the login's state.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The client may not start logins on this channel.
+    #[error("the client may not use this channel")]
+    ChannelNotAllowed,
+    /// No such login in the caller's tenant.
+    #[error("there is no such login")]
+    NotFound,
+    /// The login belongs to another client or agent of the tenant.
+    #[error("the login belongs to another client or agent")]
+    NotYours,
+    /// The `request_id` was used for something else.
+    #[error("this request_id was used with other content")]
+    RequestIdReused,
+    /// The number has a live login.
+    #[error("this number has a live login")]
+    NumberBusy,
+    /// A guard refused.
+    #[error("too many starts for this number")]
+    TooManyStarts {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// The provider takes no further request for this person now.
+    #[error("the provider takes no further request for this person now")]
+    ProviderBusy {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// The provider refuses the tenant's credentials.
+    #[error("the provider refuses the tenant's credentials")]
+    ProviderCredentialsRefused,
+    /// The provider cannot be reached; nothing was sent.
+    #[error("the provider cannot be reached")]
+    ProviderUnavailable,
+    /// The start that this `request_id` named was taken back.
+    #[error("an earlier start with this request_id was taken back, because nothing was started")]
+    StartWithdrawn,
+    /// This login takes no code.
+    #[error("this login takes no code")]
+    CodeNotAsked,
+    /// Too late.
+    #[error("the login has ended")]
+    LoginEnded,
+    /// The gateway is about to stop.
+    #[error("the gateway is draining")]
+    Draining,
+    /// The reader of a stream fell too far behind.
+    #[error("the reader of the stream fell too far behind")]
+    SlowReader,
+    /// The store failed. Says nothing about any login.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// A defect or a lack of resources on our side.
+    #[error("internal: {0}")]
+    Internal(&'static str),
+}
+
+/// The result of typing a code.
+#[derive(Clone, Debug)]
+pub struct CodeVerdict {
+    /// Whether it was right.
+    pub matched: bool,
+    /// Tries left when it was not.
+    pub tries_left: u8,
+    /// The login now.
+    pub login: LoginView,
+}
+
+/// What holds for all tenants.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Starts for one number.
+    pub starts_per_number: Limit,
+}
+
+/// The use cases. Cheap to clone.
+#[derive(Clone)]
+pub struct Logins(Arc<Shared>);
+
+struct Shared {
+    ledger: Ledger,
+    poller: Poller,
+    tenants: HashMap<TenantId, Tenant>,
+    policy: Policy,
+    incarnation: Incarnation,
+    tasks: TaskTracker,
+    /// No new starts; watchers end.
+    drain: CancellationToken,
+}
+
+impl Logins {
+    /// The use cases over a ledger and a poller.
+    #[must_use]
+    pub fn new(ledger: Ledger, poller: Poller, tenants: Vec<Tenant>, policy: Policy, incarnation: Incarnation) -> Self {
+        let tenants = tenants.into_iter().map(|tenant| (tenant.id.clone(), tenant)).collect();
+        let (tasks, drain) = (TaskTracker::new(), CancellationToken::new());
+        Self(Arc::new(Shared { ledger, poller, tenants, policy, incarnation, tasks, drain }))
+    }
+
+    /// What holds for the caller's tenant.
+    ///
+    /// # Errors
+    /// When the tenant is gone from the configuration.
+    pub fn tenant(&self, caller: &Caller) -> Result<&Tenant, Error> {
+        self.0.tenants.get(&caller.tenant).ok_or(Error::Internal("the caller's tenant is not configured"))
+    }
+
+    /// The login as it is now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] and store failures, which are never mistaken for each other.
+    pub async fn get(&self, caller: &Caller, login: &LoginId) -> Result<LoginView, Error> {
+        Ok(self.view(caller, &self.find(caller, login).await?))
+    }
+
+    /// Counts one try and compares; see `ConfirmCode` in the API.
+    ///
+    /// # Errors
+    /// When the login takes no code, has ended, or is another agent's.
+    pub async fn confirm_code(
+        &self,
+        caller: &Caller,
+        login: &LoginId,
+        typed: BindingCode,
+    ) -> Result<CodeVerdict, Error> {
+        let record = self.find(caller, login).await?;
+        if !view::is_reader(caller, &record.session) {
+            return Err(Error::NotYours);
+        }
+        let before = record.session.code_check().cloned().ok_or(Error::LoginEnded)?;
+        if before == CodeCheck::NotAsked {
+            return Err(Error::CodeNotAsked);
+        }
+        let right = record.session.terms.code == typed;
+        match self.0.ledger.apply(&record, &Event::CodeTyped(typed)).await? {
+            Applied::Done(record) => {
+                let tries_left = if right { 0 } else { view::tries_left(&record.session) };
+                Ok(CodeVerdict { matched: right, tries_left, login: self.view(caller, &record) })
+            }
+            Applied::Refused(_) => Err(Error::LoginEnded),
+            Applied::Gone => Err(Error::NotFound),
+        }
+    }
+
+    /// Ends the login unless it has ended; returns it as it then is.
+    ///
+    /// # Errors
+    /// When it is not this client's.
+    pub async fn cancel(&self, caller: &Caller, login: &LoginId) -> Result<LoginView, Error> {
+        self.end(caller, login, &Event::Cancelled).await
+    }
+
+    /// Removes the identity, and ends the login if it lives.
+    ///
+    /// # Errors
+    /// When it is not this client's.
+    pub async fn erase(&self, caller: &Caller, login: &LoginId) -> Result<LoginView, Error> {
+        self.end(caller, login, &Event::Erased).await
+    }
+
+    async fn end(&self, caller: &Caller, login: &LoginId, event: &Event) -> Result<LoginView, Error> {
+        let record = self.find(caller, login).await?;
+        if record.session.terms.client != caller.client {
+            return Err(Error::NotYours);
+        }
+        match self.0.ledger.apply(&record, event).await? {
+            Applied::Done(record) | Applied::Refused(record) => Ok(self.view(caller, &record)),
+            Applied::Gone => Err(Error::NotFound),
+        }
+    }
+
+    /// The tenant's logins that pass `filter`, newest first, out of the newest
+    /// [`LIST_DEPTH`].
+    ///
+    /// # Errors
+    /// Store failures.
+    pub async fn list(&self, caller: &Caller, filter: &LoginFilter) -> Result<Vec<LoginView>, Error> {
+        let records = self.0.ledger.list(&caller.tenant, LIST_DEPTH).await?;
+        Ok(records.iter().filter(|record| filter.passes(&record.session)).map(|r| self.view(caller, r)).collect())
+    }
+
+    /// Refuses new starts and ends every wait and watch.
+    pub fn start_draining(&self) {
+        self.0.drain.cancel();
+    }
+
+    /// Waits for starts in flight and for streams to end.
+    pub async fn drained(&self) {
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+
+    async fn find(&self, caller: &Caller, login: &LoginId) -> Result<Arc<Record>, Error> {
+        self.0.ledger.read(&caller.tenant, login).await?.ok_or(Error::NotFound)
+    }
+
+    fn view(&self, caller: &Caller, record: &Arc<Record>) -> LoginView {
+        LoginView::new(caller, Arc::clone(record), self.0.ledger.clock().now(), self.0.ledger.identity_window())
+    }
+}

@@ -1,0 +1,249 @@
+//! Starting a login: reserve, ask the provider once, hand over to the poller.
+//!
+//! A start has three ends. Nothing was started: an [`Error`], and everything
+//! the reservation claimed is free again. Answered about the person or the
+//! request: the login is `Ended`. Anything else: `Ended` as `StartUnknown`,
+//! because the phone may be ringing; the gateway never repeats a start.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use tracing::{info, warn};
+
+use super::{Caller, Error, LoginView, Logins, Tenant};
+use crate::ciba::StartAnswer;
+use crate::identity::{Claim, Subject};
+use crate::ledger::Applied;
+use crate::phone::{BindingCode, PhoneNumber};
+use crate::session::{
+    AgentId, CallDirection, CallId, Channel, CodeMode, Event, FailureReason, Labels, LoginId, RequestId, START_LIMIT,
+    Session, State, TerminalId, Terms,
+};
+use crate::store::{Charge, Record, Reservation, Reserved};
+use crate::timestamp::Timestamp;
+
+/// Codes that happen to be taken in a row before we give up.
+const CODE_ATTEMPTS: usize = 8;
+const PROVIDER_BUSY_DEFAULT: Duration = Duration::from_secs(30);
+const STORE_RETRY: Duration = Duration::from_millis(250);
+
+/// A checked request to log somebody in.
+#[derive(Clone, Debug, Serialize)]
+pub struct StartLogin {
+    /// The caller's name for this start.
+    pub request_id: RequestId,
+    /// Whose phone is asked.
+    pub phone: PhoneNumber,
+    /// Where the person is.
+    pub channel: Channel,
+    /// Who called whom.
+    pub call_direction: Option<CallDirection>,
+    /// The agent.
+    pub agent: Option<AgentId>,
+    /// The till or box.
+    pub terminal: Option<TerminalId>,
+    /// The phone call.
+    pub call: Option<CallId>,
+    /// What is wanted; empty for the tenant's default.
+    pub claims: BTreeSet<Claim>,
+    /// What is done with the code.
+    pub code: CodeChoice,
+    /// How long the login may take; the tenant's default when absent.
+    pub lifetime: Option<Duration>,
+    /// The only person that counts.
+    pub expected_subject: Option<Subject>,
+    /// The caller's notes.
+    pub labels: Labels,
+}
+
+/// What is done with the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum CodeChoice {
+    /// What suits the channel.
+    ByChannel,
+    /// This.
+    Mode(CodeMode),
+}
+
+impl CodeChoice {
+    /// The mode for a channel: across a phone line comparing is not enough.
+    #[must_use]
+    pub const fn for_channel(self, channel: Channel) -> CodeMode {
+        match (self, channel) {
+            (Self::Mode(mode), _) => mode,
+            (Self::ByChannel, Channel::CallCentre) => CodeMode::ReadBack,
+            (Self::ByChannel, Channel::PointOfSale | Channel::TvBox) => CodeMode::Display,
+        }
+    }
+}
+
+impl Logins {
+    /// Rings the phone once for each `request_id`; see `StartLogin` in the API.
+    ///
+    /// # Errors
+    /// When nothing was started, and why.
+    pub async fn start(&self, caller: &Caller, request: StartLogin) -> Result<LoginView, Error> {
+        if !caller.channels.contains(&request.channel) {
+            return Err(Error::ChannelNotAllowed);
+        }
+        if self.0.drain.is_cancelled() {
+            return Err(Error::Draining);
+        }
+        let tenant = self.tenant(caller)?;
+        let record = match self.reserve(caller, tenant, &request).await? {
+            Reserved::New(record) => self.carry_out(record, request).await?,
+            Reserved::Existing(login) => self.started_before(caller, &login).await?,
+            Reserved::RequestIdReused => return Err(Error::RequestIdReused),
+            Reserved::NumberBusy => return Err(Error::NumberBusy),
+            Reserved::LimitReached { retry_after } => return Err(Error::TooManyStarts { retry_after }),
+            Reserved::CodeTaken => return Err(Error::Internal("no free code was found")),
+        };
+        Ok(self.view(caller, &record))
+    }
+
+    async fn reserve(&self, caller: &Caller, tenant: &Tenant, request: &StartLogin) -> Result<Reserved, Error> {
+        let mut reserved = Reserved::CodeTaken;
+        for _ in 0..CODE_ATTEMPTS {
+            let reservation = self.reservation(caller, tenant, request)?;
+            reserved = self.0.ledger.reserve(&reservation).await?;
+            if reserved != Reserved::CodeTaken {
+                break;
+            }
+        }
+        Ok(reserved)
+    }
+
+    fn reservation(&self, caller: &Caller, tenant: &Tenant, request: &StartLogin) -> Result<Reservation, Error> {
+        let now = self.0.ledger.clock().now();
+        let terms = terms(caller, tenant, request, now)?;
+        let mut id = [0_u8; 20];
+        getrandom::fill(&mut id).map_err(|_| Error::Internal("no randomness"))?;
+        Ok(Reservation {
+            charges: vec![Charge { number: terms.phone.clone(), limit: self.0.policy.starts_per_number }],
+            session: Session::new(LoginId::from_random(id), terms, now),
+            owner: self.0.incarnation.clone(),
+            request_id: request.request_id.clone(),
+            content: digest(request)?,
+            now,
+        })
+    }
+
+    /// In a task of its own: a caller who hangs up does not stop a start.
+    async fn carry_out(&self, record: Record, request: StartLogin) -> Result<Arc<Record>, Error> {
+        let logins = self.clone();
+        let span = tracing::info_span!("start", login.id = %record.session.id, tenant = %record.session.terms.tenant);
+        let start = async move {
+            let record = logins.0.ledger.adopt(record);
+            logins.ask_provider(record, &request).await
+        };
+        let task = self.0.tasks.spawn(tracing::Instrument::instrument(start, span));
+        task.await.unwrap_or(Err(Error::Internal("the start was broken off")))
+    }
+
+    async fn ask_provider(&self, record: Arc<Record>, request: &StartLogin) -> Result<Arc<Record>, Error> {
+        let terms = &record.session.terms;
+        let tenant = self.0.tenants.get(&terms.tenant).ok_or(Error::Internal("the tenant is not configured"))?;
+        let credential = Arc::clone(&tenant.credential);
+        let sent_at = self.0.ledger.clock().now();
+        self.0.ledger.metrics().login_started(terms.channel);
+        let answer = Box::pin(credential.provider().start(terms)).await;
+        let (event, error) = match answer {
+            StartAnswer::Accepted(accepted) => {
+                info!(channel = %terms.channel, phone = %terms.phone, expires_in_s = accepted.expires_in.as_secs(),
+                    interval_s = accepted.interval.as_secs(), "the phone is asked");
+                let event = Event::Accepted { accepted, sent_at };
+                let record = self.settle(&record, &event, sent_at).await?;
+                if matches!(record.session.state, State::Pending(_)) {
+                    self.0.poller.own(&record, credential);
+                }
+                return Ok(record);
+            }
+            StartAnswer::Refused(refusal) => (Event::Failed(refusal.into()), None),
+            StartAnswer::Unclear(unclear) => {
+                warn!(?unclear, "the provider's answer to a start is unknown");
+                (Event::Failed(FailureReason::StartUnknown), None)
+            }
+            StartAnswer::Busy { retry_after } => {
+                let retry_after = retry_after.unwrap_or(PROVIDER_BUSY_DEFAULT);
+                (Event::Cancelled, Some((Error::ProviderBusy { retry_after }, false)))
+            }
+            StartAnswer::CredentialsRefused => (Event::Cancelled, Some((Error::ProviderCredentialsRefused, false))),
+            StartAnswer::NotSent => (Event::Cancelled, Some((Error::ProviderUnavailable, true))),
+        };
+        match error {
+            None => self.settle(&record, &event, sent_at).await,
+            Some((error, refund)) => {
+                self.withdraw(&record, &request.request_id, refund).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes what the provider said; waits for the store, because the provider
+    /// will not say it twice, but not longer than the start may take.
+    async fn settle(&self, record: &Arc<Record>, event: &Event, since: Timestamp) -> Result<Arc<Record>, Error> {
+        let clock = self.0.ledger.clock();
+        loop {
+            match self.0.ledger.apply(record, event).await {
+                Ok(Applied::Done(record) | Applied::Refused(record)) => return Ok(record),
+                Ok(Applied::Gone) => return Err(Error::Internal("the store lost a login while it was started")),
+                Err(error) if clock.now().since(since) >= START_LIMIT => return Err(error.into()),
+                Err(error) => warn!(%error, "the provider's answer to a start cannot be written; trying again"),
+            }
+            tokio::time::sleep(STORE_RETRY).await;
+        }
+    }
+
+    async fn withdraw(&self, record: &Record, request_id: &RequestId, refund: bool) {
+        if let Err(error) = self.0.ledger.release(record, request_id, refund).await {
+            warn!(%error, "a reservation cannot be taken back; it ends by its deadline");
+        }
+    }
+
+    /// A retry: waits for the start that is under way, here or elsewhere.
+    async fn started_before(&self, caller: &Caller, login: &LoginId) -> Result<Arc<Record>, Error> {
+        let mut subscription = self.0.ledger.subscribe(&caller.tenant, login);
+        loop {
+            let record = self.0.ledger.read(&caller.tenant, login).await?.ok_or(Error::StartWithdrawn)?;
+            if !matches!(record.session.state, State::Starting(_)) {
+                return Ok(record);
+            }
+            // A change that is not heard of (another replica's, a lost wake-up)
+            // is found by looking again.
+            const LOOK_AGAIN: Duration = Duration::from_secs(1);
+            let _ = subscription.latest();
+            let _ = tokio::time::timeout(LOOK_AGAIN, subscription.changed()).await;
+        }
+    }
+}
+
+fn terms(caller: &Caller, tenant: &Tenant, request: &StartLogin, now: Timestamp) -> Result<Terms, Error> {
+    let code = BindingCode::random(getrandom::fill).map_err(|_| Error::Internal("no randomness"))?;
+    let claims = if request.claims.is_empty() { tenant.default_claims.clone() } else { request.claims.clone() };
+    Ok(Terms {
+        tenant: caller.tenant.clone(),
+        client: caller.client.clone(),
+        agent: request.agent.clone(),
+        terminal: request.terminal.clone(),
+        call: request.call.clone(),
+        channel: request.channel,
+        call_direction: request.call_direction,
+        phone: request.phone.clone(),
+        code,
+        code_mode: request.code.for_channel(request.channel),
+        claims,
+        lifetime: request.lifetime.unwrap_or(tenant.default_lifetime),
+        expected_subject: request.expected_subject.clone(),
+        labels: request.labels.clone(),
+        created_at: now,
+    })
+}
+
+/// Tells a retry from a different request under the same `request_id`.
+fn digest(request: &StartLogin) -> Result<[u8; 32], Error> {
+    let content = serde_json::to_vec(request).map_err(|_| Error::Internal("a request cannot be digested"))?;
+    Ok(Sha256::digest(content).into())
+}
