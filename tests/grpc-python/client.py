@@ -154,7 +154,10 @@ def call_without_key_is_refused(world):
 
 
 def call_with_wrong_key_is_refused(world):
-    stranger = Gateway(world.api, world.gateway.stub, key=f"{world.key}A")
+    middle = len(world.key) // 2
+    other_letter = "a" if world.key[middle] != "a" else "b"
+    wrong_key = world.key[:middle] + other_letter + world.key[middle + 1 :]
+    stranger = Gateway(world.api, world.gateway.stub, wrong_key)
     refusal(
         grpc.StatusCode.UNAUTHENTICATED,
         "CREDENTIAL_INVALID",
