@@ -18,7 +18,7 @@ if [ ! -e "$gateway/complete" ]; then
     printf 'demo-secret' > "$gateway/client-secret"
 
     password="$(random | url_safe)"
-    printf 'redis://:%s@redis:6379/0' "$password" > "$gateway/redis-url"
+    printf 'redis://default:%s@redis:6379/0' "$password" > "$gateway/redis-url"
     printf 'requirepass %s\n' "$password" > "$redis/password.conf"
 
     # The users of the gateway's and of Redis's image.
