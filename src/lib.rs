@@ -3,8 +3,13 @@
 #![forbid(unsafe_code)]
 
 pub mod ciba;
+pub mod config;
+pub mod http;
 pub mod identity;
 pub mod phone;
+pub mod provider;
 pub mod session;
 pub mod simulator;
+pub mod telemetry;
+pub mod store;
 pub mod timestamp;

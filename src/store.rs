@@ -15,8 +15,11 @@ use crate::phone::PhoneNumber;
 use crate::session::{LoginId, RequestId, Session, TenantId};
 use crate::timestamp::Timestamp;
 
+pub mod hash;
 pub mod memory;
+mod record;
 pub mod redis;
+mod retention;
 pub mod seal;
 
 /// How long a record is kept after its login ended.
@@ -53,7 +56,7 @@ pub struct Limit {
 /// What a start counts against.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Charge {
-    /// The number whose phone would ring, within the tenant.
+    /// The number whose phone would ring, within the tenant: the login's own.
     pub number: PhoneNumber,
     /// How often that may be.
     pub limit: Limit,
@@ -76,6 +79,13 @@ pub struct Reservation {
     pub charges: Vec<Charge>,
     /// The present.
     pub now: Timestamp,
+}
+
+impl Reservation {
+    /// The record that a store writes for it.
+    fn first_record(&self) -> Record {
+        Record { session: self.session.clone(), version: 1, epoch: 1, owner: self.owner.clone() }
+    }
 }
 
 /// What became of a reservation. Anything but `New` left nothing behind.
@@ -139,7 +149,9 @@ pub enum StoreError {
 /// Shared state of all replicas.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// Claims everything that one start needs, or nothing.
+    /// Claims everything that one start needs, or nothing. Refusals come in the
+    /// order of [`Reserved`]. Repeated for the same login, after an answer that
+    /// was lost, it is [`Reserved::New`] again.
     async fn reserve(&self, reservation: &Reservation) -> Result<Reserved, StoreError>;
 
     /// Takes a reservation back: the record, its number, its code and its
@@ -151,7 +163,9 @@ pub trait SessionStore: Send + Sync {
     /// of [`SessionStore::save`] has passed.
     async fn load(&self, tenant: &TenantId, login: &LoginId, now: Timestamp) -> Result<Option<Record>, StoreError>;
 
-    /// Writes `record.session` if the stored version is still `record.version`.
+    /// Writes `record`, its owner and epoch as they are, if the stored version is
+    /// still `record.version`. Repeated by the same process with the same
+    /// content, after an answer that was lost, it is [`Saved::Written`] again.
     /// A login that has ended frees its number and code, and keeps its identity
     /// for `identity_window`, its outcome for [`OUTCOME_RETENTION`].
     async fn save(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<Saved, StoreError>;

@@ -59,6 +59,8 @@ pub fn poll_answer(reply: Reply<'_>) -> PollAnswer {
         400 | 401 | 403 => match Word::find(reply.body) {
             Some(Word::AuthorizationPending) => PollAnswer::Pending { retry_after },
             Some(Word::SlowDown) => PollAnswer::SlowDown { retry_after },
+            // A 401 is about our credentials; a person's "no" does not come with it.
+            Some(Word::AccessDenied) if reply.status == 401 => PollAnswer::Trouble { retry_after },
             Some(Word::AccessDenied) => PollAnswer::Denied,
             Some(Word::ExpiredToken) => PollAnswer::Expired,
             Some(Word::InvalidGrant) => PollAnswer::InvalidGrant,
@@ -75,10 +77,9 @@ pub fn poll_answer(reply: Reply<'_>) -> PollAnswer {
 impl Reply<'_> {
     fn retry_after(&self) -> Option<Duration> {
         let text = self.retry_after?.trim();
-        let seconds = match text.parse::<u64>() {
-            Ok(seconds) => seconds,
-            Err(_) => self.seconds_until(text)?,
-        };
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        // More digits than fit are a long time, not none.
+        let seconds = if is_number { text.parse().unwrap_or(u64::MAX) } else { self.seconds_until(text)? };
         Some(Duration::from_secs(seconds.clamp(*RETRY_AFTER_SECONDS.start(), *RETRY_AFTER_SECONDS.end())))
     }
 
@@ -115,8 +116,15 @@ struct Acknowledgement {
     interval: Option<Seconds>,
 }
 
+/// Reads a JSON object, and nothing else: serde would take an array for a
+/// struct, member by member.
+fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    is_object.then(|| serde_json::from_slice(body).ok())?
+}
+
 fn acknowledgement(body: &[u8]) -> StartAnswer {
-    let accepted = serde_json::from_slice::<Acknowledgement>(body).ok().and_then(|body| {
+    let accepted = object::<Acknowledgement>(body).and_then(|body| {
         let interval = match body.interval {
             Some(interval) => interval.within(&INTERVAL_SECONDS)?,
             None => DEFAULT_INTERVAL,
@@ -137,13 +145,13 @@ fn exchange(body: &[u8]) -> PollAnswer {
         token_type: String,
         id_token: Option<String>,
     }
-    match serde_json::from_slice::<TokenAnswer>(body) {
-        Ok(answer) if answer.token_type.eq_ignore_ascii_case("bearer") && is_header_safe(&answer.access_token) => {
+    match object::<TokenAnswer>(body) {
+        Some(answer) if answer.token_type.eq_ignore_ascii_case("bearer") && is_header_safe(&answer.access_token) => {
             PollAnswer::Redeemed(Tokens::new(answer.access_token, answer.id_token))
         }
         // A complete object that is no token answer is the provider's word; a
         // page of some proxy, or half an answer, is not.
-        _ if serde_json::from_slice::<Map<String, Value>>(body).is_ok() => PollAnswer::Refused(Refusal::InvalidReply),
+        _ if object::<Map<String, Value>>(body).is_some() => PollAnswer::Refused(Refusal::InvalidReply),
         _ => PollAnswer::Trouble { retry_after: None },
     }
 }
@@ -181,7 +189,7 @@ impl Word {
             error: Option<Value>,
             error_code: Option<Value>,
         }
-        let body: ErrorBody = serde_json::from_slice(body).ok()?;
+        let body: ErrorBody = object(body)?;
         let word = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(Self::of);
         match (word(&body.error_code), word(&body.error)) {
             (Some(Self::Unknown) | None, Some(word)) | (Some(word), _) => Some(word),

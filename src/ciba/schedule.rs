@@ -115,7 +115,8 @@ impl Schedule {
             return self.interval;
         }
         let base = self.interval.saturating_mul(1 << doublings).min(MAX_BACKOFF.max(self.interval));
-        base.mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 2.0)
+        let jitter = if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 1.0 };
+        base.mul_f64(1.0 + jitter / 2.0)
     }
 
     /// The time of the next poll between the earliest allowed and the last

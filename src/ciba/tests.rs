@@ -1,1 +1,4 @@
+//! What every answer means, and that no poll is ever early.
 
+mod answers;
+mod polls;

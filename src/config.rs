@@ -1,0 +1,333 @@
+//! What an operator decides: one TOML file, environment variables, secret files.
+//!
+//! [`Config::load`] reads all of them and gives either a configuration in which
+//! everything has been checked, in the types of the domain, or every mistake
+//! there is, each with its place. It opens no connection and watches nothing;
+//! loading again is how changed secrets are seen. The command line calls it
+//! and hands the parts on; nobody else reads a file or the environment.
+//!
+//! `docs/configuration.md` describes every setting and
+//! `deploy/ciba-gateway.toml` is an example.
+
+mod api_key;
+mod environment;
+mod mistakes;
+mod secrets;
+mod section;
+mod service;
+mod setting;
+mod tenant;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use openidconnect::IssuerUrl;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+pub use api_key::{ApiKey, ApiKeyHash};
+pub use environment::FILE_VARIABLE;
+pub use mistakes::{Mistake, Mistakes, Place};
+pub use secrets::{Certificates, SecretKey};
+
+use crate::identity::Claim;
+use crate::phone::Country;
+use crate::session::{Channel, ClientId, TenantId};
+use section::{Reading, Section, Table};
+use service::StoreSection;
+
+/// The whole configuration, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The gRPC listener.
+    pub grpc: Grpc,
+    /// The listener for health and metrics.
+    pub http: Http,
+    /// Where logins are kept.
+    pub store: Store,
+    /// How long an identity can be read after its login ended.
+    pub identity_window: Duration,
+    /// How the process stops.
+    pub drain: Drain,
+    /// What is logged and how.
+    pub log: Log,
+    /// How often one phone may ring.
+    pub guard: Guard,
+    /// Who uses the gateway; at least one, ids differ.
+    pub tenants: Vec<Tenant>,
+}
+
+/// `[grpc]`
+#[derive(Clone, Debug)]
+pub struct Grpc {
+    /// Where to listen; loopback when there is no TLS, unless the operator says
+    /// that a proxy stands in front.
+    pub listen: SocketAddr,
+    /// `None`: without TLS.
+    pub tls: Option<Tls>,
+    /// Whether the API describes itself to whoever asks.
+    pub reflection: bool,
+    /// How many calls one connection may have open.
+    pub max_concurrent_streams: u32,
+    /// How often a quiet connection is pinged.
+    pub keepalive_interval: Duration,
+    /// How long it may take to answer.
+    pub keepalive_timeout: Duration,
+}
+
+/// `[grpc.tls]`
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The server's certificate and the chain above it.
+    pub certificates: Certificates,
+    /// Its private key, as PEM.
+    pub key: SecretString,
+}
+
+/// `[http]`
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// Where to listen.
+    pub listen: SocketAddr,
+}
+
+/// `[store]`
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// In this process; everything is gone when it ends.
+    Memory,
+    /// Shared by all replicas.
+    Redis(Redis),
+}
+
+/// `[store]` of kind `redis`, with `[keys]`.
+#[derive(Clone, Debug)]
+pub struct Redis {
+    /// Where it is and who we are there; holds the password.
+    pub url: SecretString,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// How long a reply may take.
+    pub response_timeout: Duration,
+    /// What records are sealed and numbers are hashed with.
+    pub keys: Keys,
+}
+
+/// `[keys]`
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// Hashes phone numbers and whatever else is looked up without being kept.
+    pub hash_key: SecretKey,
+    /// The name of the key that seals; one of `seal_keys`.
+    pub active_seal_key: String,
+    /// All keys that open, by the name that each sealed record carries.
+    pub seal_keys: BTreeMap<String, SecretKey>,
+}
+
+/// `[drain]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// From "not ready" to no longer accepting.
+    pub notice: Duration,
+    /// For everything, `notice` included.
+    pub limit: Duration,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// Levels by module; checked to be that.
+    pub filter: String,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object for each line.
+    Json,
+}
+
+/// `[guard]`: at most `starts_per_number` starts within `per` for one number of
+/// one tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// 1 to 5.
+    pub starts_per_number: u32,
+    /// 1 minute to 24 hours; looked back from the present.
+    pub per: Duration,
+}
+
+/// `[[tenants]]`: a company that uses the gateway.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// Part of every store key.
+    pub id: TenantId,
+    /// What people call it.
+    pub name: String,
+    /// Where numbers without country code belong.
+    pub default_country: Country,
+    /// How long a login may take when the caller does not say; 60 to 600 s.
+    pub default_lifetime: Duration,
+    /// What is asked about the person when the caller does not say; never the
+    /// national identity number.
+    pub default_claims: BTreeSet<Claim>,
+    /// Its credential at the provider.
+    pub provider: Provider,
+    /// Its systems; ids differ.
+    pub clients: Vec<Client>,
+}
+
+/// `[tenants.provider]`: one credential (sales unit) at the OpenID provider.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// As its ID tokens write it; https unless `allow_insecure_hosts`.
+    pub issuer: IssuerUrl,
+    /// The credential's name.
+    pub client_id: String,
+    /// The credential's secret.
+    pub client_secret: SecretString,
+    /// How the two are sent.
+    pub authentication: ClientAuthentication,
+    /// The sales unit's number, sent along for the provider's support.
+    pub merchant_serial_number: Option<String>,
+    /// Who we are, for the provider's support.
+    pub systems: Systems,
+    /// What ID tokens may be signed with; at least one.
+    pub signing_algorithms: Vec<SigningAlgorithm>,
+    /// For everything but polls.
+    pub request_timeout: Duration,
+    /// For one poll; at most the provider's interval.
+    pub poll_timeout: Duration,
+    /// Lets plain http and private addresses through, for tests.
+    pub allow_insecure_hosts: bool,
+    /// Hosts besides the issuer's that discovery may point to; lower case.
+    pub additional_hosts: Vec<String>,
+    /// Trusted instead of the public certificate authorities.
+    pub ca_certificates: Option<Certificates>,
+}
+
+/// The provider's `Vipps-System-*` headers; each 1 to 30 ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Systems {
+    /// `Vipps-System-Name`
+    pub name: String,
+    /// `Vipps-System-Version`
+    pub version: String,
+    /// `Vipps-System-Plugin-Name`
+    pub plugin_name: Option<String>,
+    /// `Vipps-System-Plugin-Version`
+    pub plugin_version: Option<String>,
+}
+
+/// How a client authenticates at the provider (OpenID Connect Core, section 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum ClientAuthentication {
+    /// In the `Authorization` header.
+    #[serde(rename = "client_secret_basic")]
+    Basic,
+    /// In the body.
+    #[serde(rename = "client_secret_post")]
+    Post,
+}
+
+/// What ID tokens may be signed with (RFC 7518, section 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+pub enum SigningAlgorithm {
+    /// RSA with SHA-256.
+    #[serde(rename = "RS256")]
+    Rs256,
+    /// P-256 with SHA-256.
+    #[serde(rename = "ES256")]
+    Es256,
+}
+
+impl SigningAlgorithm {
+    /// Every one that this gateway can verify.
+    pub const ALL: [Self; 2] = [Self::Rs256, Self::Es256];
+}
+
+/// `[[tenants.clients]]`: one of a tenant's systems.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its name within the tenant.
+    pub id: ClientId,
+    /// Where its people are; at least one.
+    pub channels: BTreeSet<Channel>,
+    /// What it proves itself with; no two clients of any tenant share one.
+    pub api_keys: Vec<ApiKeyHash>,
+}
+
+impl Config {
+    /// Reads the file at `path`, the settings among `environment`, and the files
+    /// that both name.
+    ///
+    /// # Errors
+    /// With every mistake that can be found.
+    pub fn load(path: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Self, Mistakes> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let problem = format!("cannot be read: {error}");
+            Mistakes::new(path.to_owned(), vec![Mistake { place: Place::File, key: String::new(), problem }])
+        })?;
+        Self::parse(&text, path, environment)
+    }
+
+    /// As [`Config::load`] with the file's text at hand. `path` is where relative
+    /// paths start and what mistakes call the file.
+    ///
+    /// # Errors
+    /// With every mistake that can be found.
+    pub fn parse(
+        text: &str,
+        path: &Path,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, Mistakes> {
+        let mistakes = |list| Mistakes::new(path.to_owned(), list);
+        let mut entries = tree::parse(text).map_err(mistakes)?;
+        let mut found = environment::overlay(&mut entries, environment);
+        let reading = Reading::new(path.parent().unwrap_or(Path::new("")).to_owned());
+        let config = reading.root(entries);
+        found.extend(reading.into_mistakes());
+        config.filter(|_| found.is_empty()).ok_or_else(|| mistakes(found))
+    }
+}
+
+/// `[identity]`
+struct IdentityWindow(Duration);
+
+impl Table for Config {
+    fn read(section: &mut Section<'_>) -> Option<Self> {
+        let grpc = section.table_or_defaults("grpc");
+        let http = section.table_or_defaults("http");
+        let has_keys = section.has("keys");
+        let keys = section.table::<Keys>("keys");
+        let store = section.table_or_defaults::<StoreSection>("store");
+        if matches!(store, Some(StoreSection::Redis { .. })) && !has_keys {
+            section.missing("keys", "with kind = \"redis\" records are sealed and numbers hashed before they leave");
+        }
+        let identity_window = section.table_or_defaults("identity").map(|IdentityWindow(window)| window);
+        let drain = section.table_or_defaults("drain");
+        let log = section.table_or_defaults("log");
+        let guard = section.table_or_defaults("guard");
+        let tenants = section.tables("tenants", "there must be one [[tenants]] at least");
+        Some(Self {
+            grpc: grpc?,
+            http: http?,
+            store: store?.with_keys(keys)?,
+            identity_window: identity_window?,
+            drain: drain?,
+            log: log?,
+            guard: guard?,
+            tenants,
+        })
+    }
+}

@@ -1,0 +1,174 @@
+//! Secrets and other files that the configuration points to.
+//!
+//! All of them are read when the configuration is loaded, and loading it again
+//! reads them again: that is how secrets are renewed without a restart.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use super::section::{Section, Table};
+
+/// A symmetric key of 256 bits. Prints redacted, and leaves no copy in memory.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretKey(Zeroizing<[u8; 32]>);
+
+impl SecretKey {
+    /// The key made of those bytes.
+    #[must_use]
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// Reads the form that configuration has: standard base64 with padding.
+    #[must_use]
+    pub fn from_base64(text: &str) -> Option<Self> {
+        let bytes = Zeroizing::new(BASE64_STANDARD.decode(text).ok()?);
+        let mut key = Self::new([0; 32]);
+        (bytes.len() == key.0.len()).then(|| key.0.copy_from_slice(&bytes))?;
+        Some(key)
+    }
+
+    /// The bytes, for a cipher or keyed hash.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey(…)")
+    }
+}
+
+/// One or more certificates in PEM form; checked to be that.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Certificates(String);
+
+impl Certificates {
+    fn new(pem: String) -> Option<Self> {
+        let certificates = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>().ok()?;
+        (!certificates.is_empty()).then_some(Self(pem))
+    }
+
+    /// The PEM text.
+    #[must_use]
+    pub fn pem(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Certificates(…)")
+    }
+}
+
+/// `{ file = "…" }` where a secret may stand by itself.
+struct InFile(SecretString);
+
+impl Table for InFile {
+    fn read(section: &mut Section<'_>) -> Option<Self> {
+        if !section.has("file") {
+            section.missing("file", "the secret stands by itself or in a file");
+        }
+        section.file("file").map(Self)
+    }
+}
+
+impl Section<'_> {
+    /// A secret that stands under `key` or in the file that `file_key` names.
+    /// One that comes from the environment replaces both.
+    pub(super) fn secret(&mut self, key: &str, file_key: &str) -> Option<SecretString> {
+        if self.has(key) && self.has(file_key) {
+            match (self.is_from_environment(key), self.is_from_environment(file_key)) {
+                (true, false) => self.overrule(file_key),
+                (false, true) => self.overrule(key),
+                (true, true) | (false, false) => {
+                    self.file(file_key);
+                    self.wrong(file_key, format_args!("stands beside {key}; keep one of them"));
+                }
+            }
+        }
+        let in_file = self.file(file_key);
+        self.optional::<String>(key).map(SecretString::from).or(in_file)
+    }
+
+    /// As [`Section::secret`], where there must be one.
+    pub(super) fn required_secret(&mut self, key: &str, file_key: &str) -> Option<SecretString> {
+        let given = self.has(key) || self.has(file_key);
+        let secret = self.secret(key, file_key);
+        if !given {
+            self.missing(key, format_args!("give {key} or {file_key}"));
+        }
+        secret
+    }
+
+    /// A secret that stands under `key`, or as `{ file = "…" }`.
+    pub(super) fn secret_or_file(&mut self, key: &str) -> Option<SecretString> {
+        if self.is_table(key) {
+            self.table::<InFile>(key).map(|InFile(secret)| secret)
+        } else {
+            self.optional::<String>(key).map(SecretString::from)
+        }
+    }
+
+    /// The text of the file that `key` names, without the line ends at its end.
+    pub(super) fn file(&mut self, key: &str) -> Option<SecretString> {
+        let path: PathBuf = self.optional(key)?;
+        match std::fs::read_to_string(self.directory().join(path)).map(Zeroizing::new) {
+            Ok(text) if text.trim().is_empty() => self.wrong(key, "names a file that is empty"),
+            Ok(text) => return Some(text.trim_end_matches(['\r', '\n']).into()),
+            Err(error) => self.wrong(key, unreadable(&error)),
+        }
+        None
+    }
+
+    /// The certificates in the file that `key` names.
+    pub(super) fn certificates(&mut self, key: &str) -> Option<Certificates> {
+        let pem = self.file(key)?;
+        let certificates = Certificates::new(pem.expose_secret().to_owned());
+        if certificates.is_none() {
+            self.wrong(key, "names a file without certificates in PEM form");
+        }
+        certificates
+    }
+
+    /// The private key, as PEM, in the file that `key` names.
+    pub(super) fn private_key(&mut self, key: &str) -> Option<SecretString> {
+        let pem = self.file(key)?;
+        if PrivateKeyDer::from_pem_slice(pem.expose_secret().as_bytes()).is_err() {
+            self.wrong(key, "names a file without a private key in PEM form");
+        }
+        Some(pem)
+    }
+
+    /// What a secret under `key` says as a [`SecretKey`].
+    pub(super) fn secret_key(&self, key: &str, secret: &SecretString) -> Option<SecretKey> {
+        let secret_key = SecretKey::from_base64(secret.expose_secret());
+        if secret_key.is_none() {
+            self.wrong(key, "must be 32 random bytes in base64, as `openssl rand -base64 32` gives them");
+        }
+        secret_key
+    }
+}
+
+/// Not the path: whoever mistook one setting for the other wrote the secret there.
+fn unreadable(error: &io::Error) -> String {
+    let why = match error.kind() {
+        io::ErrorKind::NotFound => "it does not exist",
+        io::ErrorKind::PermissionDenied => "reading it is not permitted",
+        io::ErrorKind::InvalidData => "it is not UTF-8 text",
+        io::ErrorKind::IsADirectory => "it is a folder",
+        _ => "reading it failed",
+    };
+    format!("names a file that cannot be read: {why}; relative paths start at the configuration file's folder")
+}

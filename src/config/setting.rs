@@ -1,0 +1,105 @@
+//! How each kind of plain value is written.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use openidconnect::IssuerUrl;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error, StrDeserializer};
+
+use super::service::StoreKind;
+use super::tree::Value;
+use super::{ClientAuthentication, LogFormat, SigningAlgorithm};
+use crate::identity::Claim;
+use crate::phone::Country;
+use crate::session::{Channel, ClientId, TenantId};
+
+/// A plain value of the configuration.
+pub(super) trait Setting: Sized {
+    /// What is right, continuing "it …".
+    const EXPECTED: &'static str;
+
+    /// Reads the value, or says what would be right without repeating it.
+    fn read(value: &Value) -> Result<Self, String>;
+}
+
+fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::Text(text) | Value::Untyped(text) => Some(text),
+        Value::Integer(_) | Value::Flag(_) | Value::List(_) | Value::Table(_) | Value::Foreign => None,
+    }
+}
+
+fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Integer(integer) => Some(*integer),
+        Value::Untyped(text) => text.trim().parse().ok(),
+        Value::Text(_) | Value::Flag(_) | Value::List(_) | Value::Table(_) | Value::Foreign => None,
+    }
+}
+
+fn flag(value: &Value) -> Option<bool> {
+    match value {
+        Value::Flag(flag) => Some(*flag),
+        Value::Untyped(text) => text.trim().parse().ok(),
+        Value::Text(_) | Value::Integer(_) | Value::List(_) | Value::Table(_) | Value::Foreign => None,
+    }
+}
+
+/// Reads a value by the name that its type has for serde.
+fn named<'de, T: Deserialize<'de>>(name: &'de str) -> Option<T> {
+    let name: StrDeserializer<'de, Error> = name.into_deserializer();
+    T::deserialize(name).ok()
+}
+
+macro_rules! setting {
+    ($($kind:ty, $expected:literal, $read:expr;)*) => {$(
+        impl Setting for $kind {
+            const EXPECTED: &'static str = $expected;
+
+            fn read(value: &Value) -> Result<Self, String> {
+                let read: fn(&Value) -> Option<Self> = $read;
+                read(value).ok_or_else(|| $expected.to_owned())
+            }
+        }
+    )*};
+}
+
+setting! {
+    bool, "must be true or false", flag;
+    u32, "must be a whole number", |value| u32::try_from(integer(value)?).ok();
+    String, "must be a text, not empty", |value| Some(text(value).filter(|text| !text.is_empty())?.to_owned());
+    PathBuf, "must be the path of a file", |value| Some(text(value).filter(|text| !text.is_empty())?.into());
+    Duration, "must be a time with its unit, such as \"500ms\", \"5s\" or \"10m\"",
+        |value| humantime::parse_duration(text(value)?).ok();
+    SocketAddr, "must be an IP address and a port, such as \"127.0.0.1:50051\"", |value| text(value)?.parse().ok();
+    IssuerUrl, "must be the issuer's URL, exactly as its ID tokens write it",
+        |value| IssuerUrl::new(text(value)?.to_owned()).ok();
+    Country, "must be one of \"NO\", \"SE\", \"DK\", \"FI\", \"GL\"", |value| named(text(value)?);
+    Channel, "must be one of \"call-centre\", \"point-of-sale\", \"tv-box\"; \
+        the provider forbids this login in web pages and apps", |value| named(text(value)?);
+    StoreKind, "must be \"redis\" or \"memory\"", |value| named(text(value)?);
+    LogFormat, "must be \"text\" or \"json\"", |value| named(text(value)?);
+    ClientAuthentication, "must be \"client_secret_basic\" or \"client_secret_post\"", |value| named(text(value)?);
+    SigningAlgorithm, "must be \"RS256\" or \"ES256\"", |value| named(text(value)?);
+    TenantId, "must be 1 to 32 lower-case letters, digits and hyphens",
+        |value| Self::new(text(value)?).ok();
+    ClientId, "must be 1 to 64 of letters, digits and - _ . : @ / + =", |value| Self::new(text(value)?).ok();
+}
+
+impl Setting for Claim {
+    const EXPECTED: &'static str = "must be one of \"name\", \"phone_number\", \"email\", \"address\", \
+        \"birthdate\", \"gender\", \"delegated_consents\", \"custom_flow\", \"agreement\"";
+
+    fn read(value: &Value) -> Result<Self, String> {
+        match text(value).and_then(named) {
+            Some(Self::Nin) => Err("must not be \"nin\": a national identity number needs a legal ground of its own, \
+                so whoever may have it asks for it at each start"
+                .to_owned()),
+            Some(claim) => Ok(claim),
+            None => Err(Self::EXPECTED.to_owned()),
+        }
+    }
+}

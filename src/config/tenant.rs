@@ -1,0 +1,163 @@
+//! The tenants: companies, their credential at the provider, their systems.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use openidconnect::IssuerUrl;
+use secrecy::ExposeSecret;
+use url::Host;
+
+use super::section::{Section, Table};
+use super::{ApiKeyHash, Client, ClientAuthentication, Provider, SigningAlgorithm, Systems, Tenant};
+use crate::identity::Claim;
+use crate::session::{ClientId, TenantId};
+
+const LIFETIMES: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(600);
+
+impl Table for Tenant {
+    fn read(section: &mut Section<'_>) -> Option<Self> {
+        let id: Option<TenantId> = section.required("id");
+        if let Some(id) = &id {
+            section.unique("id", "tenants", id.as_str());
+        }
+        let name = section.optional("name");
+        // No default: a Danish and a Norwegian number look the same without it.
+        let default_country = section.required("default_country");
+        let default_lifetime =
+            section.within("default_lifetime", Duration::from_secs(300), LIFETIMES, "between 60s and 10m");
+        let default_claims = section.list("default_claims").unwrap_or_else(|| vec![Claim::Name, Claim::PhoneNumber]);
+        let provider = section.required_table("provider", "it holds the credential at Vipps MobilePay Login");
+        let clients = section.tables("clients", "without one nobody can ask for a login");
+        let id = id?;
+        Some(Self {
+            name: name.unwrap_or_else(|| id.to_string()),
+            id,
+            default_country: default_country?,
+            default_lifetime,
+            default_claims: default_claims.into_iter().collect(),
+            provider: provider?,
+            clients,
+        })
+    }
+}
+
+impl Table for Provider {
+    fn read(section: &mut Section<'_>) -> Option<Self> {
+        let allow_insecure_hosts = section.or("allow_insecure_hosts", false);
+        let issuer: Option<IssuerUrl> = section.required("issuer");
+        if let Some(problem) = issuer.as_ref().and_then(|issuer| issuer_problem(issuer, allow_insecure_hosts)) {
+            section.wrong("issuer", problem);
+        }
+        let client_id = section.required::<String>("client_id");
+        if client_id.as_ref().is_some_and(|id| id.len() > 255 || !is_header_text(id)) {
+            section.wrong("client_id", "must be at most 255 printable ASCII characters");
+        }
+        let client_secret = section.required_secret("client_secret", "client_secret_file");
+        let authentication = section.or("authentication", ClientAuthentication::Basic);
+        let merchant_serial_number = section.optional::<String>("merchant_serial_number");
+        if merchant_serial_number.as_ref().is_some_and(|msn| msn.len() > 20 || !msn.bytes().all(|b| b.is_ascii_digit()))
+        {
+            section.wrong("merchant_serial_number", "must be digits, in quotes");
+        }
+        let signing_algorithms = section.list_of_some("signing_algorithms", "leave it out for RS256 and ES256");
+        let systems = Systems::read(section);
+        let (shortest, longest) = (Duration::from_secs(1), Duration::from_secs(30));
+        let request_timeout =
+            section.within("request_timeout", Duration::from_secs(10), shortest..=longest, "between 1s and 30s");
+        // Two requests must never be under way for one login, and the provider's interval is 5 s.
+        let interval = Duration::from_secs(5);
+        let poll_timeout =
+            section.within("poll_timeout", Duration::from_secs(4), shortest..=interval, "between 1s and 5s");
+        Some(Self {
+            authentication,
+            merchant_serial_number,
+            systems,
+            signing_algorithms: signing_algorithms.unwrap_or_else(|| SigningAlgorithm::ALL.to_vec()),
+            request_timeout,
+            poll_timeout,
+            allow_insecure_hosts,
+            additional_hosts: additional_hosts(section),
+            ca_certificates: section.certificates("ca_file"),
+            issuer: issuer?,
+            client_id: client_id?,
+            client_secret: client_secret?,
+        })
+    }
+}
+
+fn issuer_problem(issuer: &IssuerUrl, allow_insecure_hosts: bool) -> Option<&'static str> {
+    let url = issuer.url();
+    let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    match url.scheme() {
+        _ if !plain || !url.has_host() => Some("must have a host, and no user, query or fragment"),
+        "https" => None,
+        "http" if allow_insecure_hosts => None,
+        "http" => Some("must begin with https://; only tests set allow_insecure_hosts = true"),
+        _ => Some("must begin with https://"),
+    }
+}
+
+fn additional_hosts(section: &mut Section<'_>) -> Vec<String> {
+    let hosts: Vec<String> = section.list("additional_hosts").unwrap_or_default();
+    if hosts.iter().any(|host| Host::parse(host).is_err()) {
+        section.wrong("additional_hosts", "must be host names, without scheme, port and path");
+    }
+    hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect()
+}
+
+impl Systems {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self {
+            name: header(section, "system_name").unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned()),
+            version: header(section, "system_version").unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned()),
+            plugin_name: header(section, "plugin_name"),
+            plugin_version: header(section, "plugin_version"),
+        }
+    }
+}
+
+fn header(section: &mut Section<'_>, key: &str) -> Option<String> {
+    let value = section.optional::<String>(key)?;
+    if value.len() > 30 || !is_header_text(&value) {
+        section.wrong(key, "must be 1 to 30 printable ASCII characters");
+    }
+    Some(value)
+}
+
+fn is_header_text(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') && text.trim() == text
+}
+
+impl Table for Client {
+    fn read(section: &mut Section<'_>) -> Option<Self> {
+        let id: Option<ClientId> = section.required("id");
+        if let Some(id) = &id {
+            section.unique("id", section.list_path(), id.as_str());
+        }
+        let channels_needed = "it names where the people are whom this client may log in";
+        if !section.has("channels") {
+            section.missing("channels", channels_needed);
+        }
+        let channels = section.list_of_some("channels", channels_needed);
+        let api_keys = section
+            .tables::<ConfiguredKey>("api_keys", "a client proves itself by an API key, whose SHA-256 stands here");
+        let api_keys = api_keys.into_iter().map(|ConfiguredKey(hash)| hash).collect();
+        Some(Self { id: id?, channels: channels?.into_iter().collect::<BTreeSet<_>>(), api_keys })
+    }
+}
+
+/// One item of `api_keys`.
+struct ConfiguredKey(ApiKeyHash);
+
+impl Table for ConfiguredKey {
+    fn read(section: &mut Section<'_>) -> Option<Self> {
+        let key = if section.has("sha256") { "sha256" } else { "sha256_file" };
+        let text = section.required_secret("sha256", "sha256_file")?;
+        let Some(hash) = ApiKeyHash::from_hex(text.expose_secret().trim()) else {
+            section.wrong(key, "must be the SHA-256 of an API key, in 64 hex digits; the key itself is kept nowhere");
+            return None;
+        };
+        section.unique(key, "api_keys", &hash.to_string());
+        Some(Self(hash))
+    }
+}

@@ -1,0 +1,45 @@
+//! The small HTTP listener for operations: liveness, readiness, metrics.
+//!
+//! It is meant for the orchestrator and the metrics collector, not for callers,
+//! and knows nothing about any login. The command line serves [`router`];
+//! whoever learns something about the process's health tells [`Readiness`].
+
+mod readiness;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+
+pub use readiness::{Checks, Readiness};
+
+use crate::telemetry::Metrics;
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// `/livez`, `/readyz` and `/metrics`.
+pub fn router(readiness: Readiness, metrics: Arc<Metrics>) -> Router {
+    Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(ready).with_state(readiness))
+        .route("/metrics", get(page).with_state(metrics))
+}
+
+async fn ready(State(readiness): State<Readiness>) -> Response {
+    let checks = readiness.checks();
+    let status = if checks.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, [(CACHE_CONTROL, "no-store")], axum::Json(checks.report())).into_response()
+}
+
+async fn page(State(metrics): State<Arc<Metrics>>) -> Response {
+    match metrics.encode() {
+        Ok(page) => ([(CONTENT_TYPE, OPEN_METRICS)], page).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

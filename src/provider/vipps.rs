@@ -1,0 +1,255 @@
+//! Vipps MobilePay Login as a [`Provider`].
+//!
+//! Sends the requests of CIBA Core 1.0 in poll mode as the vendor documents
+//! them, and believes nothing that comes back before it is checked: `http`
+//! bounds every answer, `hosts` says whom discovery may name, `metadata` and
+//! `keys` read the two documents that `cache` keeps, `id_token` and `userinfo`
+//! decide whether a person may be believed. What an answer to a start or a poll
+//! means is `ciba`'s to say.
+//!
+//! Keeps no logins and repeats no request. `lib::run` makes one value for each
+//! credential; `logins` and `poller` call it. It expects that the process has
+//! installed a rustls provider.
+
+mod cache;
+mod hosts;
+mod http;
+mod id_token;
+mod keys;
+mod metadata;
+mod settings;
+mod userinfo;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use openidconnect::IssuerUrl;
+use reqwest::RequestBuilder;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use self::cache::{Cached, Renewal};
+use self::hosts::AllowedHosts;
+use self::http::{Http, NoAnswer, Operation};
+use self::id_token::{Refused, Rules};
+use self::keys::KeySet;
+use self::metadata::{Discovery, Metadata, discovery_url};
+use super::{IdentifyError, Provider, ProviderProblem};
+use crate::ciba::{self, AuthReqId, GRANT_TYPE, PollAnswer, StartAnswer, Tokens, Unclear};
+use crate::identity::{Identity, Subject};
+use crate::session::{FailureReason, Terms};
+use crate::timestamp::Timestamp;
+
+pub use self::hosts::ForbiddenUrl;
+pub use self::settings::{ClientAuthentication, InvalidSettings, Settings, SigningAlgorithm, SystemHeaders};
+
+/// The present, as whoever runs the gateway sees it.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+const ID_TOKEN_INVALID: IdentifyError = IdentifyError::Rejected(FailureReason::IdTokenInvalid);
+
+/// One sales unit at Vipps MobilePay Login.
+pub struct Vipps {
+    http: Http,
+    clock: Clock,
+    credentials: Credentials,
+    poll_timeout: Duration,
+    discovery_url: Url,
+    metadata: Cached<Discovery>,
+    keys: Cached<KeySet>,
+    id_token_rules: Rules,
+}
+
+impl Vipps {
+    /// A provider that has not been asked anything yet: discovery is fetched by
+    /// the first call that needs it.
+    ///
+    /// # Errors
+    /// When the settings cannot work, in words for an operator.
+    pub fn new(settings: &Settings, clock: Clock) -> Result<Self, InvalidSettings> {
+        settings.check_values()?;
+        let issuer = IssuerUrl::new(settings.issuer.clone()).map_err(|_| InvalidSettings::Issuer)?;
+        let discovery_url = discovery_url(&settings.issuer).ok_or(InvalidSettings::Issuer)?;
+        let hosts = AllowedHosts::new(issuer.url(), &settings.additional_hosts, settings.allow_insecure_hosts);
+        hosts.check(issuer.url())?;
+        let http = Http::new(settings, Arc::clone(&clock))?;
+        let discovery = Discovery { http: http.clone(), issuer: settings.issuer.clone(), hosts };
+        let key_set = KeySet { http: http.clone(), algorithms: settings.signing_algorithms.clone() };
+        Ok(Self {
+            http,
+            credentials: Credentials::new(settings)?,
+            poll_timeout: settings.poll_timeout,
+            discovery_url,
+            metadata: Cached::new(discovery, Arc::clone(&clock)),
+            keys: Cached::new(key_set, Arc::clone(&clock)),
+            id_token_rules: Rules::new(issuer, &settings.client_id, &settings.signing_algorithms),
+            clock,
+        })
+    }
+
+    async fn metadata(&self) -> Result<Arc<Metadata>, ProviderProblem> {
+        self.metadata.get(&self.discovery_url).await
+    }
+
+    async fn ask(&self, auth_req_id: &AuthReqId) -> PollAnswer {
+        let trouble = PollAnswer::Trouble { retry_after: None };
+        let Ok(metadata) = self.metadata().await else {
+            return trouble;
+        };
+        let form = vec![("grant_type", GRANT_TYPE), ("auth_req_id", auth_req_id.expose())];
+        let request = self.credentials.authenticate(self.http.post(&metadata.token), form);
+        match self.http.send(Operation::Poll, request).await {
+            Ok(answer) => ciba::poll_answer(answer.reply()),
+            Err(_) => trouble,
+        }
+    }
+
+    /// Verifies the ID token; fetches the keys anew, once, when they do not fit.
+    async fn verify(&self, tokens: &Tokens, metadata: &Metadata) -> Result<Subject, IdentifyError> {
+        let id_token = tokens.id_token().ok_or(ID_TOKEN_INVALID)?;
+        let generation = self.keys.generation();
+        let keys = self.keys.get(&metadata.jwks).await.map_err(|_| IdentifyError::Unavailable)?;
+        let verify = |keys: &[_]| self.id_token_rules.verify(id_token, tokens.access_token(), keys, (self.clock)());
+        let refused = match verify(&keys) {
+            Ok(subject) => return Ok(subject),
+            Err(refused @ (Refused::UnknownKey | Refused::Signature)) => refused,
+            Err(refused) => return Err(reject(refused)),
+        };
+        match (self.renewed_keys(generation).await, refused) {
+            (Renewal::Renewed(keys), _) => verify(&keys).map_err(reject),
+            // The key at hand is the one that was named; newer ones would not help.
+            (Renewal::TooSoon | Renewal::Failed, Refused::Signature) => Err(reject(refused)),
+            (Renewal::TooSoon | Renewal::Failed, _) => Err(IdentifyError::Unavailable),
+        }
+    }
+
+    /// The keys as they are now. Their address may have changed as well, so
+    /// discovery is asked first; if it cannot be asked, its last word stands.
+    async fn renewed_keys(&self, generation: u64) -> Renewal<keys::SigningKeys> {
+        if self.keys.generation() == generation {
+            self.metadata.renew(&self.discovery_url, self.metadata.generation()).await;
+        }
+        match self.metadata().await {
+            Ok(metadata) => self.keys.renew(&metadata.jwks, generation).await,
+            Err(_) => Renewal::Failed,
+        }
+    }
+}
+
+fn reject(refused: Refused) -> IdentifyError {
+    tracing::warn!(problem = %refused, "ID token refused");
+    ID_TOKEN_INVALID
+}
+
+#[async_trait]
+impl Provider for Vipps {
+    async fn start(&self, terms: &Terms) -> StartAnswer {
+        let Ok(metadata) = self.metadata().await else {
+            return StartAnswer::NotSent;
+        };
+        let login_hint = format!("urn:msisdn:{}", terms.phone.msisdn());
+        let requested_expiry = terms.requested_expiry().as_secs().to_string();
+        let scope = scope(terms);
+        let form = vec![
+            ("login_hint", login_hint.as_str()),
+            ("scope", &scope),
+            ("binding_message", terms.code.expose()),
+            ("requested_expiry", &requested_expiry),
+        ];
+        let request = self.http.post(&metadata.backchannel_authentication);
+        match self.http.send(Operation::Start, self.credentials.authenticate(request, form)).await {
+            Ok(answer) => ciba::start_answer(answer.reply()),
+            Err(NoAnswer::NotSent(_)) => StartAnswer::NotSent,
+            Err(NoAnswer::TimedOut) => StartAnswer::Unclear(Unclear::TimedOut),
+            Err(NoAnswer::Interrupted) => StartAnswer::Unclear(Unclear::Interrupted),
+        }
+    }
+
+    async fn poll(&self, auth_req_id: &AuthReqId) -> PollAnswer {
+        let answer = tokio::time::timeout(self.poll_timeout, self.ask(auth_req_id)).await;
+        answer.unwrap_or(PollAnswer::Trouble { retry_after: None })
+    }
+
+    async fn identify(&self, tokens: &Tokens, terms: &Terms) -> Result<Identity, IdentifyError> {
+        let metadata = self.metadata().await.map_err(|_| IdentifyError::Unavailable)?;
+        let subject = self.verify(tokens, &metadata).await?;
+        // Before userinfo: nothing is read about a person nobody asked for.
+        if terms.expected_subject.as_ref().is_some_and(|expected| *expected != subject) {
+            return Err(IdentifyError::Rejected(FailureReason::OtherPerson));
+        }
+        let identity = userinfo::read(&self.http, &metadata.userinfo, tokens).await?;
+        userinfo::compare(&identity, &subject, terms)?;
+        Ok(identity)
+    }
+
+    async fn revoke(&self, tokens: &Tokens) {
+        let Ok(metadata) = self.metadata().await else {
+            return;
+        };
+        if let Some(endpoint) = &metadata.revocation {
+            let form = vec![("token", tokens.access_token()), ("token_type_hint", "access_token")];
+            let request = self.credentials.authenticate(self.http.post(endpoint), form);
+            // Best effort: the token dies by itself within minutes.
+            let _: Result<_, NoAnswer> = self.http.send(Operation::Revoke, request).await;
+        }
+    }
+
+    async fn check(&self) -> Result<(), ProviderProblem> {
+        let metadata = self.metadata().await?;
+        let keys = self.keys.get(&metadata.jwks).await?;
+        if keys.is_empty() {
+            let problem = "none can verify an allowed algorithm; check signing_algorithms";
+            return Err(ProviderProblem(format!("signing keys at {}: {problem}", metadata.jwks)));
+        }
+        Ok(())
+    }
+}
+
+/// `openid`, then one scope for each claim that was asked for.
+fn scope(terms: &Terms) -> String {
+    terms.claims.iter().fold("openid".to_owned(), |scope, claim| scope + " " + claim.scope())
+}
+
+/// The client's one way to authenticate at every endpoint that wants it.
+struct Credentials {
+    client_id: String,
+    client_secret: SecretString,
+    basic: Option<HeaderValue>,
+}
+
+impl Credentials {
+    fn new(settings: &Settings) -> Result<Self, InvalidSettings> {
+        let basic = match settings.authentication {
+            ClientAuthentication::SecretBasic => Some(basic(&settings.client_id, &settings.client_secret)?),
+            ClientAuthentication::SecretPost => None,
+        };
+        Ok(Self { client_id: settings.client_id.clone(), client_secret: settings.client_secret.clone(), basic })
+    }
+
+    fn authenticate<'a>(&'a self, request: RequestBuilder, mut form: Vec<(&'a str, &'a str)>) -> RequestBuilder {
+        match &self.basic {
+            Some(basic) => request.header(AUTHORIZATION, basic.clone()).form(&form),
+            None => {
+                form.extend([
+                    ("client_id", self.client_id.as_str()),
+                    ("client_secret", self.client_secret.expose_secret()),
+                ]);
+                request.form(&form)
+            }
+        }
+    }
+}
+
+/// The vendor's recipe: plain base64 of both, without the form-encoding of
+/// RFC 6749 section 2.3.1, which would change a secret that ends in `=`.
+fn basic(client_id: &str, client_secret: &SecretString) -> Result<HeaderValue, InvalidSettings> {
+    let both = zeroize::Zeroizing::new(format!("{client_id}:{}", client_secret.expose_secret()));
+    let mut value = HeaderValue::from_str(&format!("Basic {}", BASE64_STANDARD.encode(both.as_bytes())))
+        .map_err(|_| InvalidSettings::ClientSecret)?;
+    value.set_sensitive(true);
+    Ok(value)
+}

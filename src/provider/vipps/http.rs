@@ -1,0 +1,261 @@
+//! One HTTP exchange with the provider, bounded in time and size.
+//!
+//! Builds the only HTTP client of the provider: no redirects, no proxies from
+//! the environment, no endless bodies. Knows headers and statuses, but not what
+//! they mean. Logs an operation's name, status and duration and nothing else:
+//! bodies, numbers and tokens never get here as text to print.
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, RequestBuilder, Response};
+use tokio::time::Instant;
+
+use super::Clock;
+use super::hosts::PublicAddresses;
+use super::settings::{InvalidSettings, Settings};
+use crate::ciba::Reply;
+use crate::timestamp::Timestamp;
+
+/// A discovery document has about 3 KiB, an identity with consents about 10.
+const MAX_BODY: usize = 64 * 1024;
+const MAX_CONNECT_TIME: Duration = Duration::from_secs(3);
+/// Below the common keep-alive of 5 s: a POST on a connection that the server
+/// has just closed is not repeated.
+const POOL_IDLE: Duration = Duration::from_secs(4);
+const PING_INTERVAL: Duration = Duration::from_secs(2);
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+
+const MAX_AGE_DEFAULT: Duration = Duration::from_secs(3_600);
+const MAX_AGE_LEAST: Duration = Duration::from_secs(60);
+const MAX_AGE_MOST: Duration = Duration::from_secs(86_400);
+
+/// What is asked, for logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    Discovery,
+    Jwks,
+    Start,
+    Poll,
+    Userinfo,
+    Revoke,
+}
+
+impl Operation {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Discovery => "discovery",
+            Self::Jwks => "jwks",
+            Self::Start => "start",
+            Self::Poll => "poll",
+            Self::Userinfo => "userinfo",
+            Self::Revoke => "revoke",
+        }
+    }
+}
+
+/// An answer whose status came; its body may not have.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// How long it may be kept, within our own bounds.
+    pub(super) max_age: Duration,
+    pub(super) body: Result<Vec<u8>, NoBody>,
+    retry_after: Option<String>,
+    received_at: Timestamp,
+}
+
+impl Answer {
+    /// The answer as the protocol reads it. A body that did not come whole is
+    /// an empty one, so that the status still counts.
+    pub(super) fn reply(&self) -> Reply<'_> {
+        Reply {
+            status: self.status,
+            retry_after: self.retry_after.as_deref(),
+            body: self.body.as_deref().unwrap_or_default(),
+            received_at: self.received_at,
+        }
+    }
+}
+
+/// Why there is no body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoBody {
+    /// Longer than anything the provider has to say.
+    TooLong,
+    /// Cut off, or not finished in time.
+    Broken,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoAnswer {
+    /// No connection could be made, so the request never left.
+    #[error("no connection could be made ({0})")]
+    NotSent(String),
+    #[error("no answer came in time")]
+    TimedOut,
+    #[error("the connection broke before an answer came")]
+    Interrupted,
+}
+
+/// The HTTP client of one provider.
+#[derive(Clone)]
+pub(super) struct Http {
+    client: Client,
+    timeout: Duration,
+    clock: Clock,
+}
+
+impl Http {
+    pub(super) fn new(settings: &Settings, clock: Clock) -> Result<Self, InvalidSettings> {
+        // Without one, building the client panics.
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            return Err(InvalidSettings::Tls("the process has not installed a rustls provider".to_owned()));
+        }
+        let mut builder = Client::builder()
+            .user_agent(&settings.user_agent)
+            .default_headers(default_headers(settings)?)
+            .redirect(Policy::none())
+            .no_proxy()
+            .referer(false)
+            .https_only(!settings.allow_insecure_hosts)
+            .connect_timeout(MAX_CONNECT_TIME.min(settings.request_timeout))
+            .timeout(settings.request_timeout)
+            .pool_idle_timeout(POOL_IDLE)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .http2_keep_alive_timeout(PING_TIMEOUT)
+            .http2_keep_alive_while_idle(true)
+            .tls_certs_merge(root_certificates(settings)?);
+        if !settings.allow_insecure_hosts {
+            builder = builder.dns_resolver(PublicAddresses);
+        }
+        let client = builder.build().map_err(|error| InvalidSettings::Tls(innermost(&error)))?;
+        Ok(Self { client, timeout: settings.request_timeout, clock })
+    }
+
+    /// A GET, still to be sent.
+    pub(super) fn get(&self, url: &url::Url) -> RequestBuilder {
+        self.client.get(url.clone()).header(header::ACCEPT, "application/json")
+    }
+
+    /// A POST, still to be sent.
+    pub(super) fn post(&self, url: &url::Url) -> RequestBuilder {
+        self.client.post(url.clone()).header(header::ACCEPT, "application/json")
+    }
+
+    /// Sends a request once and reads the answer.
+    pub(super) async fn send(&self, operation: Operation, request: RequestBuilder) -> Result<Answer, NoAnswer> {
+        let started = Instant::now();
+        let deadline = started + self.timeout;
+        let result = match request.send().await {
+            Ok(response) => Ok(self.receive(response, deadline).await),
+            Err(error) => Err(no_answer(&error)),
+        };
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let name = operation.name();
+        match &result {
+            Ok(answer) => {
+                tracing::debug!(
+                    provider.operation = name,
+                    http.status = answer.status,
+                    duration_ms,
+                    "provider answered"
+                );
+            }
+            Err(problem) => {
+                tracing::warn!(provider.operation = name, duration_ms, %problem, "provider did not answer");
+            }
+        }
+        result
+    }
+
+    async fn receive(&self, response: Response, deadline: Instant) -> Answer {
+        let text = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let (status, retry_after) = (response.status().as_u16(), text(header::RETRY_AFTER).map(str::to_owned));
+        let max_age = max_age(text(header::CACHE_CONTROL));
+        let body = tokio::time::timeout_at(deadline, read(response)).await.unwrap_or(Err(NoBody::Broken));
+        Answer { status, max_age, body, retry_after, received_at: (self.clock)() }
+    }
+}
+
+/// Reads to the end or to the bound; what `Content-Length` promises is nothing.
+async fn read(mut response: Response) -> Result<Vec<u8>, NoBody> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|_| NoBody::Broken)? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(NoBody::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn no_answer(error: &reqwest::Error) -> NoAnswer {
+    if error.is_connect() {
+        NoAnswer::NotSent(innermost(error))
+    } else if error.is_timeout() {
+        NoAnswer::TimedOut
+    } else {
+        NoAnswer::Interrupted
+    }
+}
+
+/// The root of an error's causes: what the system or TLS said, without the URL
+/// that the outer layers add.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause = error.source();
+    while let Some(deeper) = cause.and_then(Error::source) {
+        cause = Some(deeper);
+    }
+    cause.map_or_else(|| "the request could not be built".to_owned(), ToString::to_string)
+}
+
+/// `max-age` of a `Cache-Control` value, within bounds.
+fn max_age(cache_control: Option<&str>) -> Duration {
+    let directives = || cache_control.unwrap_or_default().split(',').map(|part| part.trim().to_ascii_lowercase());
+    if directives().any(|directive| directive == "no-store" || directive == "no-cache") {
+        return MAX_AGE_LEAST;
+    }
+    let seconds = directives().find_map(|directive| directive.strip_prefix("max-age=")?.trim_matches('"').parse().ok());
+    seconds.map_or(MAX_AGE_DEFAULT, Duration::from_secs).clamp(MAX_AGE_LEAST, MAX_AGE_MOST)
+}
+
+fn default_headers(settings: &Settings) -> Result<HeaderMap, InvalidSettings> {
+    let serial_number = settings.merchant_serial_number.as_deref().map(|value| ("merchant-serial-number", value));
+    let mut headers = HeaderMap::new();
+    for (name, value) in settings.system.iter().chain(serial_number) {
+        let value = HeaderValue::from_str(value).map_err(|_| InvalidSettings::Header(name))?;
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    Ok(headers)
+}
+
+fn root_certificates(settings: &Settings) -> Result<Vec<Certificate>, InvalidSettings> {
+    let Some(pem) = &settings.extra_root_ca_pem else {
+        return Ok(Vec::new());
+    };
+    match Certificate::from_pem_bundle(pem.as_bytes()) {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => Err(InvalidSettings::RootCertificates),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn max_age_is_read_and_bounded() {
+        let seconds = |text| max_age(Some(text)).as_secs();
+        assert_eq!(max_age(None), MAX_AGE_DEFAULT);
+        assert_eq!(seconds("public, Max-Age=600"), 600);
+        assert_eq!(seconds("max-age=\"600\""), 600);
+        assert_eq!(seconds("max-age=0"), 60);
+        assert_eq!(seconds("max-age=600, no-store"), 60);
+        assert_eq!(seconds("max-age=18446744073709551615"), 86_400);
+        assert_eq!(seconds("max-age=-1"), 3_600);
+        assert_eq!(seconds("s-maxage=5"), 3_600);
+    }
+}

@@ -1,0 +1,159 @@
+//! Whether an ID token may be believed (OpenID Connect Core, section 3.1.3.7).
+//!
+//! openidconnect checks form, signature, `iss`, `aud` and `exp`; this adds what
+//! it leaves to its caller: the age of `iat`, `azp`, `at_hash`, and a search for
+//! the key that also works without a `kid`. The algorithms come from the
+//! settings, never from the token or from discovery. There is no switch to turn
+//! any of it off.
+//!
+//! Not checked: `nonce`, because none is sent, and a claim with the
+//! `auth_req_id`, which CIBA Core (section 10.3.1) has in push mode alone.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use openidconnect::core::{
+    CoreIdToken, CoreIdTokenVerifier, CoreJsonWebKey, CoreJsonWebKeySet, CoreJwsSigningAlgorithm,
+};
+use openidconnect::{
+    AccessToken, AccessTokenHash, ClaimsVerificationError, ClientId, IssuerUrl, Nonce, SignatureVerificationError,
+};
+
+use super::settings::SigningAlgorithm;
+use crate::identity::Subject;
+use crate::timestamp::Timestamp;
+
+/// How far the provider's clock and ours may be apart.
+const LEEWAY: Duration = Duration::from_secs(60);
+/// The token of a login is made at its approval, minutes ago at most.
+const MAX_AGE: Duration = Duration::from_secs(3_600);
+
+/// Why an ID token is not believed; names the rule, never a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refused {
+    #[error("is not a readable ID token")]
+    Form,
+    #[error("issuer")]
+    Issuer,
+    #[error("audience")]
+    Audience,
+    #[error("expired, too old or from the future")]
+    Time,
+    #[error("subject")]
+    Subject,
+    #[error("access token hash")]
+    AccessTokenHash,
+    #[error("algorithm")]
+    Algorithm,
+    #[error("another rule")]
+    Other,
+    /// None of the keys is the one that it names.
+    #[error("unknown key")]
+    UnknownKey,
+    /// The key is there and the signature is not its.
+    #[error("signature")]
+    Signature,
+}
+
+/// The rules for one credential's ID tokens.
+pub(super) struct Rules {
+    issuer: IssuerUrl,
+    client_id: ClientId,
+    algorithms: Vec<CoreJwsSigningAlgorithm>,
+}
+
+impl Rules {
+    pub(super) fn new(issuer: IssuerUrl, client_id: &str, algorithms: &BTreeSet<SigningAlgorithm>) -> Self {
+        let algorithm = |algorithm: &SigningAlgorithm| match algorithm {
+            SigningAlgorithm::Rs256 => CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
+            SigningAlgorithm::Es256 => CoreJwsSigningAlgorithm::EcdsaP256Sha256,
+        };
+        let client_id = ClientId::new(client_id.to_owned());
+        Self { issuer, client_id, algorithms: algorithms.iter().map(algorithm).collect() }
+    }
+
+    /// Whom the token is about, once everything holds.
+    ///
+    /// Tries each key by itself: a token without `kid`, or two keys with the same
+    /// one, then need no rule of their own.
+    pub(super) fn verify(
+        &self,
+        id_token: &str,
+        access_token: &str,
+        keys: &[CoreJsonWebKey],
+        now: Timestamp,
+    ) -> Result<Subject, Refused> {
+        let token = CoreIdToken::from_str(id_token).map_err(|_| Refused::Form)?;
+        let mut refused = Refused::UnknownKey;
+        for key in keys {
+            match self.verify_with(&token, access_token, key, now) {
+                Err(Refused::UnknownKey) => {}
+                Err(Refused::Signature) => refused = Refused::Signature,
+                settled => return settled,
+            }
+        }
+        Err(refused)
+    }
+
+    fn verify_with(
+        &self,
+        token: &CoreIdToken,
+        access_token: &str,
+        key: &CoreJsonWebKey,
+        now: Timestamp,
+    ) -> Result<Subject, Refused> {
+        let verifier = self.verifier(key, now);
+        let no_nonce_was_sent = |_: Option<&Nonce>| Ok(());
+        let claims = token.claims(&verifier, no_nonce_was_sent).map_err(refused)?;
+        let is_ours = |party: &ClientId| *party == self.client_id;
+        let azp_holds = claims.authorized_party().map_or(claims.audiences().len() == 1, is_ours);
+        if !azp_holds {
+            return Err(Refused::Audience);
+        }
+        if let Some(stated) = claims.access_token_hash() {
+            let algorithm = token.signing_alg().map_err(|_| Refused::Algorithm)?;
+            let access_token = AccessToken::new(access_token.to_owned());
+            let actual = AccessTokenHash::from_token(&access_token, algorithm, key);
+            if actual.is_ok_and(|actual| actual != *stated) {
+                return Err(Refused::AccessTokenHash);
+            }
+        }
+        Subject::new(claims.subject().as_str()).ok_or(Refused::Subject)
+    }
+
+    fn verifier(&self, key: &CoreJsonWebKey, now: Timestamp) -> CoreIdTokenVerifier<'static> {
+        let keys = CoreJsonWebKeySet::new(vec![key.clone()]);
+        CoreIdTokenVerifier::new_public_client(self.client_id.clone(), self.issuer.clone(), keys)
+            .set_allowed_algs(self.algorithms.iter().cloned())
+            .set_time_fn(move || utc(now.minus(LEEWAY)))
+            .set_issue_time_verifier_fn(move |issued_at| {
+                let in_time = utc(now.minus(MAX_AGE + LEEWAY))..=utc(now.plus(LEEWAY));
+                if in_time.contains(&issued_at) { Ok(()) } else { Err("iat".to_owned()) }
+            })
+    }
+}
+
+/// A time beyond the calendar is far in the past, so that nothing holds there.
+fn utc(at: Timestamp) -> DateTime<Utc> {
+    let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
+    DateTime::from_timestamp_millis(millis).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+fn refused(error: ClaimsVerificationError) -> Refused {
+    use SignatureVerificationError as Signature;
+    match error {
+        ClaimsVerificationError::Expired(_) => Refused::Time,
+        ClaimsVerificationError::InvalidAudience(_) => Refused::Audience,
+        ClaimsVerificationError::InvalidIssuer(_) => Refused::Issuer,
+        ClaimsVerificationError::InvalidSubject(_) => Refused::Subject,
+        ClaimsVerificationError::SignatureVerification(error) => match error {
+            Signature::NoMatchingKey => Refused::UnknownKey,
+            Signature::CryptoError(_) | Signature::InvalidKey(_) => Refused::Signature,
+            Signature::DisallowedAlg(_) | Signature::NoSignature | Signature::UnsupportedAlg(_) => Refused::Algorithm,
+            _ => Refused::Other,
+        },
+        _ => Refused::Other,
+    }
+}

@@ -1,0 +1,265 @@
+//! One tenant's logins, claims and logs; each method is one step under the lock.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::phone::PhoneNumber;
+use crate::session::{ClientId, Ended, LoginId, Outcome, RequestId, Session, State};
+use crate::store::retention::{identity_until, kept_until};
+use crate::store::{Charge, REQUEST_ID_RETENTION, Record, Reservation, Reserved, Saved};
+use crate::timestamp::Timestamp;
+
+/// Between two searches for what is past its time.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+/// Starts are remembered at least this long.
+const LOG_RETENTION: Duration = Duration::from_secs(24 * 3600);
+
+/// A client's name for a start.
+type Request = (ClientId, RequestId);
+
+#[derive(Default)]
+pub(super) struct Tenant {
+    logins: HashMap<LoginId, Kept>,
+    requests: HashMap<Request, Spent>,
+    numbers: HashMap<PhoneNumber, Claim>,
+    /// By the code's text.
+    codes: HashMap<String, Claim>,
+    logs: HashMap<PhoneNumber, Log>,
+    next_sweep: Timestamp,
+}
+
+/// A record and how long its identity may be shown.
+struct Kept {
+    record: Record,
+    identity_until: Option<Timestamp>,
+}
+
+/// A request id that has started a login.
+struct Spent {
+    login: LoginId,
+    content: [u8; 32],
+    until: Timestamp,
+}
+
+/// What a live login holds alone.
+struct Claim {
+    login: LoginId,
+    until: Timestamp,
+}
+
+/// Starts for one number, oldest first.
+#[derive(Default)]
+struct Log {
+    starts: Vec<(Timestamp, Request)>,
+    retention: Duration,
+}
+
+impl Tenant {
+    pub(super) fn reserve(&mut self, reservation: &Reservation) -> Reserved {
+        let now = reservation.now;
+        let Session { id, terms, .. } = &reservation.session;
+        let request = (terms.client.clone(), reservation.request_id.clone());
+        if let Some(spent) = self.requests.get(&request).filter(|spent| now < spent.until) {
+            return spent.answer(reservation);
+        }
+        if self.numbers.get(&terms.phone).is_some_and(|claim| claim.keeps_out(id, now)) {
+            return Reserved::NumberBusy;
+        }
+        let waits = reservation.charges.iter().filter_map(|charge| self.wait_for(charge, &request, now));
+        if let Some(retry_after) = waits.max() {
+            return Reserved::LimitReached { retry_after };
+        }
+        if self.codes.get(terms.code.expose()).is_some_and(|claim| claim.keeps_out(id, now)) {
+            return Reserved::CodeTaken;
+        }
+
+        let spent = Spent { login: id.clone(), content: reservation.content, until: now.plus(REQUEST_ID_RETENTION) };
+        self.requests.insert(request.clone(), spent);
+        for charge in &reservation.charges {
+            self.logs.entry(charge.number.clone()).or_default().add(charge.limit.window, &request, now);
+        }
+        let record = reservation.first_record();
+        // Whoever still stands there is past its deadline.
+        self.numbers.remove(&terms.phone);
+        self.codes.remove(terms.code.expose());
+        self.put(record.clone(), Duration::ZERO);
+        Reserved::New(record)
+    }
+
+    /// The record that is gone, if it was still `Starting`.
+    pub(super) fn release(&mut self, record: &Record, request_id: &RequestId, refund: bool) -> Option<Record> {
+        let Session { id, terms, .. } = &record.session;
+        self.logins.get(id).filter(|kept| matches!(kept.record.session.state, State::Starting(_)))?;
+        let request = (terms.client.clone(), request_id.clone());
+        if self.requests.get(&request).is_some_and(|spent| spent.login == *id) {
+            self.requests.remove(&request);
+        }
+        if refund && let Some(log) = self.logs.get_mut(&terms.phone) {
+            log.starts.retain(|(_, counted)| *counted != request);
+        }
+        self.free(&record.session);
+        self.logins.remove(id).map(|kept| kept.record)
+    }
+
+    pub(super) fn load(&self, login: &LoginId, now: Timestamp) -> Option<Record> {
+        self.logins.get(login)?.seen_at(now)
+    }
+
+    pub(super) fn save(&mut self, record: &Record, now: Timestamp, identity_window: Duration) -> Saved {
+        let Some(stored) = self.load(&record.session.id, now) else {
+            return Saved::Gone;
+        };
+        let next = Record { version: record.version + 1, ..record.clone() };
+        if stored == next {
+            return Saved::Written(next);
+        }
+        if stored.version != record.version {
+            return Saved::Conflict;
+        }
+        self.put(next.clone(), identity_window);
+        Saved::Written(next)
+    }
+
+    pub(super) fn list(&self, now: Timestamp, limit: usize) -> Vec<Record> {
+        let mut records: Vec<_> = self.logins.values().filter_map(|kept| kept.seen_at(now)).collect();
+        records.sort_by(|a, b| b.session.terms.created_at.cmp(&a.session.terms.created_at));
+        records.truncate(limit);
+        records
+    }
+
+    /// Drops what nobody can see any more.
+    pub(super) fn sweep(&mut self, now: Timestamp) {
+        if now < self.next_sweep {
+            return;
+        }
+        self.next_sweep = now.plus(SWEEP_EVERY);
+        self.requests.retain(|_, spent| now < spent.until);
+        self.numbers.retain(|_, claim| now < claim.until);
+        self.codes.retain(|_, claim| now < claim.until);
+        self.logs.retain(|_, log| log.sweep(now));
+        self.logins.retain(|_, kept| kept.sweep(now));
+    }
+
+    fn wait_for(&self, charge: &Charge, request: &Request, now: Timestamp) -> Option<Duration> {
+        match self.logs.get(&charge.number) {
+            Some(log) => log.wait_for(charge, request, now),
+            None => Log::default().wait_for(charge, request, now),
+        }
+    }
+
+    fn put(&mut self, record: Record, identity_window: Duration) {
+        let session = &record.session;
+        match session.deadline() {
+            Some(until) => self.hold(session, until),
+            None => self.free(session),
+        }
+        let identity_until = identity_until(session, identity_window);
+        self.logins.insert(session.id.clone(), Kept { record, identity_until });
+    }
+
+    /// A login past its deadline may have lost its number to another already.
+    fn hold(&mut self, session: &Session, until: Timestamp) {
+        let claim = || Claim { login: session.id.clone(), until };
+        let number = self.numbers.entry(session.terms.phone.clone()).or_insert_with(claim);
+        let code = self.codes.entry(session.terms.code.expose().to_owned()).or_insert_with(claim);
+        for held in [number, code] {
+            if held.login == session.id {
+                held.until = until;
+            }
+        }
+    }
+
+    fn free(&mut self, session: &Session) {
+        let number = &session.terms.phone;
+        if self.numbers.get(number).is_some_and(|claim| claim.login == session.id) {
+            self.numbers.remove(number);
+        }
+        let code = session.terms.code.expose();
+        if self.codes.get(code).is_some_and(|claim| claim.login == session.id) {
+            self.codes.remove(code);
+        }
+    }
+}
+
+impl Kept {
+    /// The record without what is past its time.
+    fn seen_at(&self, now: Timestamp) -> Option<Record> {
+        if now >= kept_until(&self.record.session) {
+            return None;
+        }
+        let mut record = self.record.clone();
+        if self.identity_until.is_some_and(|until| now >= until) {
+            record.session = without_identity(record.session, now);
+        }
+        Some(record)
+    }
+
+    /// Forgets what is past its time; `false` when that is everything.
+    fn sweep(&mut self, now: Timestamp) -> bool {
+        if let Some(record) = self.seen_at(now) {
+            self.record = record;
+            return true;
+        }
+        false
+    }
+}
+
+/// The login when nobody may know any more who it was.
+fn without_identity(session: Session, now: Timestamp) -> Session {
+    match &session.state {
+        State::AwaitingCode(_) => session.overdue(now).unwrap_or(session),
+        State::Ended(Ended { at, outcome: Outcome::Approved { .. } }) => {
+            let state = State::Ended(Ended { at: *at, outcome: Outcome::Approved { identity: None } });
+            Session { state, ..session }
+        }
+        State::Starting(_) | State::Pending(_) | State::Redeemed(_) | State::Ended(_) => session,
+    }
+}
+
+impl Spent {
+    fn answer(&self, reservation: &Reservation) -> Reserved {
+        if self.login == reservation.session.id {
+            Reserved::New(reservation.first_record())
+        } else if self.content == reservation.content {
+            Reserved::Existing(self.login.clone())
+        } else {
+            Reserved::RequestIdReused
+        }
+    }
+}
+
+impl Claim {
+    fn keeps_out(&self, login: &LoginId, now: Timestamp) -> bool {
+        self.login != *login && now < self.until
+    }
+}
+
+impl Log {
+    /// How long until one more start fits; `None` when it fits now.
+    fn wait_for(&self, charge: &Charge, request: &Request, now: Timestamp) -> Option<Duration> {
+        if self.has(request) {
+            return None;
+        }
+        let window = charge.limit.window;
+        let counted: Vec<_> = self.starts.iter().map(|(at, _)| *at).filter(|at| at.plus(window) > now).collect();
+        let excess = counted.len().checked_sub(charge.limit.max as usize)?;
+        Some(counted.get(excess).map_or(window, |leaver| leaver.plus(window).since(now)))
+    }
+
+    fn add(&mut self, window: Duration, request: &Request, now: Timestamp) {
+        self.retention = self.retention.max(window).max(LOG_RETENTION);
+        if !self.has(request) {
+            self.starts.push((now, request.clone()));
+            self.starts.sort_by_key(|(at, _)| *at);
+        }
+    }
+
+    fn has(&self, request: &Request) -> bool {
+        self.starts.iter().any(|(_, counted)| counted == request)
+    }
+
+    fn sweep(&mut self, now: Timestamp) -> bool {
+        self.starts.retain(|(at, _)| at.plus(self.retention) > now);
+        !self.starts.is_empty()
+    }
+}

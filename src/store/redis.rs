@@ -1,0 +1,218 @@
+//! Shared state of all replicas in Redis, 7.0 or newer.
+//!
+//! ```text
+//! cg1:{tenant}:login:<login id>      the record: a hash of clear fields and sealed blobs
+//! cg1:{tenant}:identity:<login id>   who it was, sealed
+//! cg1:{tenant}:number:<hash>         the live login of a phone number, and until when
+//! cg1:{tenant}:code:<hash>           the live login of a code, and until when
+//! cg1:{tenant}:request:<hash>        the login of a request id, and the digest of its content
+//! cg1:{tenant}:log:<hash>            starts for a phone number, by time
+//! cg1:{tenant}:logins                logins by time
+//! cg1:{tenant}:wake                  the channel on which changes are announced
+//! ```
+//!
+//! Every method is one round trip: one script, or one transaction of reads.
+//! Scripts compare versions and times; what a transition means is decided by
+//! whoever calls. Times are those handed in: the TTL of a key only cleans up.
+//! Redis being away is an ordinary answer here ([`StoreError::Unavailable`]),
+//! also when the store is made; it is used again as soon as it is back.
+
+mod calls;
+mod link;
+mod names;
+mod script;
+mod sealed;
+mod wakes;
+
+use std::time::Duration;
+
+use ::redis::{Client, IntoConnectionInfo, RedisError, cmd};
+use async_trait::async_trait;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::broadcast;
+use tokio::task::JoinSet;
+
+use self::calls::Calls;
+use self::link::Link;
+use self::sealed::Raw;
+use self::wakes::Listener;
+use super::hash::HashKeys;
+use super::seal::KeyRing;
+use super::{Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake};
+use crate::session::{LoginId, RequestId, TenantId};
+use crate::timestamp::Timestamp;
+
+/// Wakes a slow receiver may be behind before it has missed some.
+const WAKE_BACKLOG: usize = 4096;
+
+/// Where Redis is and how long to wait for it.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `redis://` or `rediss://`, with or without user and password.
+    pub url: SecretString,
+    /// In the place of the one in the URL.
+    pub username: Option<String>,
+    /// In the place of the one in the URL.
+    pub password: Option<SecretString>,
+    /// For making a connection.
+    pub connect_timeout: Duration,
+    /// For each answer.
+    pub response_timeout: Duration,
+    /// Between two signs of life of the subscription.
+    pub ping_interval: Duration,
+}
+
+impl Settings {
+    /// The usual times for the Redis at `url`.
+    #[must_use]
+    pub fn new(url: impl Into<SecretString>) -> Self {
+        Self {
+            url: url.into(),
+            username: None,
+            password: None,
+            connect_timeout: Duration::from_secs(1),
+            response_timeout: Duration::from_millis(500),
+            ping_interval: Duration::from_secs(2),
+        }
+    }
+
+    fn client(&self) -> Result<Client, RedisError> {
+        let info = self.url.expose_secret().into_connection_info()?;
+        let mut access = info.redis_settings().clone();
+        if let Some(username) = &self.username {
+            access = access.set_username(username);
+        }
+        if let Some(password) = &self.password {
+            access = access.set_password(password.expose_secret());
+        }
+        Client::open(info.set_redis_settings(access))
+    }
+}
+
+/// Why no store can be made. That Redis is away is no reason.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The settings name no Redis.
+    #[error("the Redis settings cannot be used")]
+    Settings(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The system gives no random bytes.
+    #[error("no random bytes")]
+    NoRandomness,
+}
+
+const UNKNOWN_ANSWER: StoreError = StoreError::Unreadable("a script gave an unknown answer");
+
+impl From<RedisError> for SetupError {
+    fn from(error: RedisError) -> Self {
+        Self::Settings(Box::new(error))
+    }
+}
+
+/// See the module.
+pub struct RedisStore {
+    link: Link,
+    calls: Calls,
+    wakes: broadcast::Sender<Wake>,
+    /// Ends the listener when the store is dropped.
+    _listener: JoinSet<()>,
+}
+
+impl RedisStore {
+    /// A store that connects by itself, now or as soon as Redis is there, and
+    /// listens to the changes of `tenants`. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// When the settings cannot be used; not when Redis is away.
+    pub fn connect(
+        settings: Settings,
+        tenants: Vec<TenantId>,
+        ring: KeyRing,
+        hash_keys: HashKeys,
+    ) -> Result<Self, SetupError> {
+        let client = settings.client()?;
+        let link = Link::new(client.clone(), settings.connect_timeout, settings.response_timeout)?;
+        let calls = Calls::new(ring, hash_keys).map_err(|_| SetupError::NoRandomness)?;
+        let (wakes, _) = broadcast::channel(WAKE_BACKLOG);
+        let mut listener = JoinSet::new();
+        if !tenants.is_empty() {
+            listener.spawn(Listener { client, settings, tenants, wakes: wakes.clone() }.run());
+        }
+        Ok(Self { link, calls, wakes, _listener: listener })
+    }
+
+    /// How often commands were sent to Redis so far; listening not counted.
+    #[must_use]
+    pub fn round_trips(&self) -> u64 {
+        self.link.round_trips()
+    }
+}
+
+#[async_trait]
+impl SessionStore for RedisStore {
+    async fn reserve(&self, reservation: &Reservation) -> Result<Reserved, StoreError> {
+        let record = reservation.first_record();
+        let answer: Vec<String> = self.link.call(&self.calls.reserve(reservation, &record)?).await?;
+        let answer: Vec<_> = answer.iter().map(String::as_str).collect();
+        match answer.as_slice() {
+            ["new"] => Ok(Reserved::New(record)),
+            ["existing", login] => LoginId::parse(login).map(Reserved::Existing).map_err(|_| UNKNOWN_ANSWER),
+            ["reused"] => Ok(Reserved::RequestIdReused),
+            ["number_busy"] => Ok(Reserved::NumberBusy),
+            ["limit_reached", wait] => {
+                let retry_after = wait.parse().map(Duration::from_millis).map_err(|_| UNKNOWN_ANSWER)?;
+                Ok(Reserved::LimitReached { retry_after })
+            }
+            ["code_taken"] => Ok(Reserved::CodeTaken),
+            _ => Err(UNKNOWN_ANSWER),
+        }
+    }
+
+    async fn release(&self, record: &Record, request_id: &RequestId, refund: bool) -> Result<(), StoreError> {
+        let answer: String = self.link.call(&self.calls.release(record, request_id, refund)).await?;
+        tracing::debug!(session.id = %record.session.id, answer, "reservation taken back");
+        Ok(())
+    }
+
+    async fn load(&self, tenant: &TenantId, login: &LoginId, now: Timestamp) -> Result<Option<Record>, StoreError> {
+        let raw: Raw = self.link.pipeline(&self.calls.load(tenant, login)).await?;
+        self.calls.open(tenant, login, raw, now)
+    }
+
+    async fn save(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<Saved, StoreError> {
+        let next = Record { version: record.version + 1, ..record.clone() };
+        let answer: String = self.link.call(&self.calls.save(record.version, &next, now, identity_window)?).await?;
+        match answer.as_str() {
+            "written" => Ok(Saved::Written(next)),
+            "conflict" => Ok(Saved::Conflict),
+            "gone" => Ok(Saved::Gone),
+            _ => Err(UNKNOWN_ANSWER),
+        }
+    }
+
+    async fn list(&self, tenant: &TenantId, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let found: Vec<(String, Raw)> = self.link.call(&self.calls.list(tenant, now, limit)).await?;
+        let mut records = Vec::with_capacity(found.len());
+        for (login, raw) in found {
+            let login = LoginId::parse(&login).map_err(|_| UNKNOWN_ANSWER)?;
+            match self.calls.open(tenant, &login, raw, now) {
+                Ok(record) => records.extend(record),
+                // Written by a newer version or under a key that this replica
+                // lacks: others can read it, and the rest must not suffer.
+                Err(error) => tracing::warn!(%error, session.id = %login, "a login is left out of the list"),
+            }
+        }
+        Ok(records)
+    }
+
+    fn wakes(&self) -> broadcast::Receiver<Wake> {
+        self.wakes.subscribe()
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.link.command(&cmd("PING")).await
+    }
+
+    fn kind(&self) -> &'static str {
+        "redis"
+    }
+}

@@ -1,0 +1,192 @@
+//! What is sent to Redis for each method of the store: keys, arguments, TTLs.
+//!
+//! The heads of the scripts say what each argument means.
+
+use std::time::Duration;
+
+use ::redis::{Pipeline, pipe};
+
+use super::names::Names;
+use super::script::{Call, LIST, RELEASE, RESERVE, SAVE};
+use super::sealed::{Field, Raw, Sealer};
+use crate::session::{LoginId, RequestId, Session, TenantId};
+use crate::store::hash::HashKeys;
+use crate::store::retention::{LONGEST_LIFE, kept_until};
+use crate::store::seal::KeyRing;
+use crate::store::{OUTCOME_RETENTION, REQUEST_ID_RETENTION, Record, Reservation, StoreError};
+use crate::timestamp::Timestamp;
+
+/// How much longer than needed keys live, lest a clock that differs from
+/// ours takes them early.
+const CLEAN_UP_AFTER: Duration = Duration::from_secs(600);
+/// The same for identities, which should not lie about.
+const IDENTITY_CLEAN_UP_AFTER: Duration = Duration::from_secs(5);
+/// Starts are remembered at least this long.
+const LOG_RETENTION: Duration = Duration::from_secs(24 * 3600);
+const INDEX_RETENTION: Duration = LONGEST_LIFE.saturating_add(OUTCOME_RETENTION);
+
+/// Makes calls, with the keys that their content needs.
+pub(super) struct Calls {
+    ring: KeyRing,
+    hash_keys: HashKeys,
+    /// Tells writes of this process from equal ones of others.
+    writer: [u8; 16],
+}
+
+impl Calls {
+    pub(super) fn new(ring: KeyRing, hash_keys: HashKeys) -> Result<Self, getrandom::Error> {
+        let mut writer = [0; 16];
+        getrandom::fill(&mut writer)?;
+        Ok(Self { ring, hash_keys, writer })
+    }
+
+    pub(super) fn reserve(&self, reservation: &Reservation, record: &Record) -> Result<Call, StoreError> {
+        let Reservation { session, request_id, content, charges, now, owner: _ } = reservation;
+        let names = self.names(&session.terms.tenant);
+        let request = names.request_digest(&session.terms.client, request_id);
+        let claim = Claim::of(session, *now);
+        let log_retention = charges.iter().map(|charge| charge.limit.window).fold(LOG_RETENTION, Duration::max);
+
+        let mut call = Call::new(&RESERVE)
+            .key(names.login(&session.id))
+            .key(names.request(&request))
+            .key(names.number(&session.terms.phone))
+            .key(names.code(&session.terms.code))
+            .key(names.index())
+            .arg(now.as_millis())
+            .arg(session.id.as_str())
+            .arg(names.hash().digest("content", &[content]))
+            .arg(&request)
+            .arg(claim.until)
+            .arg(claim.ttl)
+            .arg(now.plus(REQUEST_ID_RETENTION).as_millis())
+            .arg(millis(REQUEST_ID_RETENTION + CLEAN_UP_AFTER))
+            .arg(record_ttl(session, *now))
+            .arg(now.minus(INDEX_RETENTION).as_millis())
+            .arg(millis(INDEX_RETENTION + CLEAN_UP_AFTER))
+            .arg(now.minus(log_retention).as_millis())
+            .arg(millis(log_retention + CLEAN_UP_AFTER))
+            .arg(names.channel())
+            .arg(charges.len());
+        for charge in charges {
+            call = call.key(names.log(&charge.number)).arg(charge.limit.max).arg(millis(charge.limit.window));
+        }
+        let sealer = self.sealer(&session.terms.tenant, &session.id);
+        let version = sealer.version(record, Duration::ZERO, names.hash())?;
+        Ok(with_fields(with_fields(call, sealer.terms(session)?), version.fields))
+    }
+
+    pub(super) fn release(&self, record: &Record, request_id: &RequestId, refund: bool) -> Call {
+        let session = &record.session;
+        let names = self.names(&session.terms.tenant);
+        let request = names.request_digest(&session.terms.client, request_id);
+        Call::new(&RELEASE)
+            .key(names.login(&session.id))
+            .key(names.request(&request))
+            .key(names.number(&session.terms.phone))
+            .key(names.code(&session.terms.code))
+            .key(names.index())
+            .key(names.log(&session.terms.phone))
+            .arg(session.id.as_str())
+            .arg(&request)
+            .arg(u8::from(refund))
+            .arg(names.channel())
+    }
+
+    /// One transaction, so that record and identity are of the same version.
+    pub(super) fn load(&self, tenant: &TenantId, login: &LoginId) -> Pipeline {
+        let names = self.names(tenant);
+        let mut reads = pipe();
+        reads.atomic().hgetall(names.login(login)).get(names.identity(login));
+        reads
+    }
+
+    /// Writes `next` if the stored version is still `read`.
+    pub(super) fn save(&self, read: u64, next: &Record, now: Timestamp, window: Duration) -> Result<Call, StoreError> {
+        let session = &next.session;
+        let names = self.names(&session.terms.tenant);
+        let version = self.sealer(&session.terms.tenant, &session.id).version(next, window, names.hash())?;
+        let token = names.hash().digest("token", &[&self.writer, version.digest.as_bytes()]);
+        let claim = Claim::of(session, now);
+        let identity = version.identity.filter(|(_, until)| now < *until);
+        let identity_ttl = identity.as_ref().map_or(0, |(_, until)| millis(until.since(now) + IDENTITY_CLEAN_UP_AFTER));
+
+        let call = Call::new(&SAVE)
+            .key(names.login(&session.id))
+            .key(names.identity(&session.id))
+            .key(names.number(&session.terms.phone))
+            .key(names.code(&session.terms.code))
+            .arg(now.as_millis())
+            .arg(session.id.as_str())
+            .arg(read)
+            .arg(token)
+            .arg(next.version)
+            .arg(record_ttl(session, now))
+            .arg(claim.until)
+            .arg(claim.ttl)
+            .arg(identity.map(|(sealed, _)| sealed).unwrap_or_default())
+            .arg(identity_ttl)
+            .arg(names.channel())
+            .arg(version.removed.len())
+            .arg(&version.removed);
+        Ok(with_fields(call, version.fields))
+    }
+
+    pub(super) fn list(&self, tenant: &TenantId, now: Timestamp, limit: usize) -> Call {
+        let names = self.names(tenant);
+        Call::new(&LIST)
+            .key(names.index())
+            .arg(now.as_millis())
+            .arg(now.minus(INDEX_RETENTION).as_millis())
+            .arg(limit)
+            .arg(names.logins())
+            .arg(names.identities())
+    }
+
+    /// Reads what [`Calls::load`] or [`Calls::list`] brought.
+    pub(super) fn open(
+        &self,
+        tenant: &TenantId,
+        login: &LoginId,
+        raw: Raw,
+        now: Timestamp,
+    ) -> Result<Option<Record>, StoreError> {
+        self.sealer(tenant, login).open(raw, now)
+    }
+
+    fn names(&self, tenant: &TenantId) -> Names {
+        Names::of(tenant, &self.hash_keys)
+    }
+
+    const fn sealer<'a>(&'a self, tenant: &'a TenantId, login: &'a LoginId) -> Sealer<'a> {
+        Sealer { ring: &self.ring, tenant, login }
+    }
+}
+
+/// How long a login holds its number and its code.
+struct Claim {
+    /// Empty once the login has ended.
+    until: String,
+    ttl: u64,
+}
+
+impl Claim {
+    fn of(session: &Session, now: Timestamp) -> Self {
+        let ttl = |deadline: Timestamp| millis(deadline.since(now) + CLEAN_UP_AFTER);
+        let deadline = session.deadline();
+        let until = deadline.map(|deadline| deadline.as_millis().to_string()).unwrap_or_default();
+        Self { until, ttl: deadline.map_or(0, ttl) }
+    }
+}
+
+fn with_fields(call: Call, fields: Vec<Field>) -> Call {
+    fields.into_iter().fold(call, |call, (name, value)| call.arg(name).arg(value))
+}
+
+fn record_ttl(session: &Session, now: Timestamp) -> u64 {
+    millis(kept_until(session).since(now) + CLEAN_UP_AFTER)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,97 @@
+//! The names of one tenant's keys.
+//!
+//! All share the tenant's hash tag, so that one script can touch them on one
+//! node of a cluster. No name holds a number, a code or a request id, only
+//! keyed hashes of them.
+
+use crate::phone::{BindingCode, PhoneNumber};
+use crate::session::{ClientId, LoginId, RequestId, TenantId};
+use crate::store::hash::{HashKeys, KeyedHash};
+
+const PREFIX: &str = "cg1:";
+
+/// Names keys of one tenant.
+pub(super) struct Names {
+    prefix: String,
+    hash: KeyedHash,
+}
+
+impl Names {
+    pub(super) fn of(tenant: &TenantId, hash_keys: &HashKeys) -> Self {
+        Self { prefix: prefix(tenant), hash: hash_keys.for_tenant(tenant) }
+    }
+
+    /// The hash with this tenant's key.
+    pub(super) const fn hash(&self) -> &KeyedHash {
+        &self.hash
+    }
+
+    /// What a record's name is without the login id.
+    pub(super) fn logins(&self) -> String {
+        format!("{}login:", self.prefix)
+    }
+
+    /// What an identity's name is without the login id.
+    pub(super) fn identities(&self) -> String {
+        format!("{}identity:", self.prefix)
+    }
+
+    pub(super) fn login(&self, login: &LoginId) -> String {
+        self.logins() + login.as_str()
+    }
+
+    pub(super) fn identity(&self, login: &LoginId) -> String {
+        self.identities() + login.as_str()
+    }
+
+    /// The live login of a number.
+    pub(super) fn number(&self, number: &PhoneNumber) -> String {
+        self.hashed("number", &[number.msisdn().as_bytes()])
+    }
+
+    /// The log of starts for a number.
+    pub(super) fn log(&self, number: &PhoneNumber) -> String {
+        self.hashed("log", &[number.msisdn().as_bytes()])
+    }
+
+    /// The live login that has a code.
+    pub(super) fn code(&self, code: &BindingCode) -> String {
+        self.hashed("code", &[code.expose().as_bytes()])
+    }
+
+    pub(super) fn request(&self, request: &str) -> String {
+        format!("{}request:{request}", self.prefix)
+    }
+
+    /// How a request id of a client appears in keys and logs.
+    pub(super) fn request_digest(&self, client: &ClientId, request_id: &RequestId) -> String {
+        self.hash.digest("request", &[client.as_str().as_bytes(), request_id.as_str().as_bytes()])
+    }
+
+    /// The index of logins by time.
+    pub(super) fn index(&self) -> String {
+        format!("{}logins", self.prefix)
+    }
+
+    /// The channel on which changes are announced.
+    pub(super) fn channel(&self) -> String {
+        channel(&self.prefix)
+    }
+
+    fn hashed(&self, kind: &'static str, parts: &[&[u8]]) -> String {
+        format!("{}{kind}:{}", self.prefix, self.hash.digest(kind, parts))
+    }
+}
+
+/// A tenant's channel, for those who only listen.
+pub(super) fn wake_channel(tenant: &TenantId) -> String {
+    channel(&prefix(tenant))
+}
+
+fn prefix(tenant: &TenantId) -> String {
+    format!("{PREFIX}{{{tenant}}}:")
+}
+
+fn channel(prefix: &str) -> String {
+    format!("{prefix}wake")
+}

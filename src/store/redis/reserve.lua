@@ -1,0 +1,78 @@
+#!lua
+-- Claims everything that one start needs, or nothing.
+--
+-- Not allowed under memory pressure: new logins are what is shed first.
+-- Repeated for a login that it has reserved, it answers 'new' again.
+--
+-- KEYS  1 record, 2 request id, 3 live number, 4 live code, 5 index of logins,
+--       6 onwards: one log of starts for each charge
+-- ARGV  1 now, 2 login id, 3 digest of the content, 4 member of the logs,
+--       5 number and code are held until, 6 their TTL,
+--       7 request id is remembered until, 8 its TTL,
+--       9 record's TTL, 10 index keeps what is newer than, 11 index's TTL,
+--       12 logs keep what is newer than, 13 logs' TTL, 14 wake channel,
+--       15 number of charges, then for each: most starts, window,
+--       then the record's fields: name, value
+-- Times and TTLs are in milliseconds.
+
+local now, login, member = tonumber(ARGV[1]), ARGV[2], ARGV[4]
+local charges = tonumber(ARGV[15])
+local FIRST_LOG, FIRST_CHARGE = 6, 16
+
+local function is_held(key)
+  local held = redis.call('HMGET', key, 'login', 'until')
+  return held[1] and held[1] ~= login and now < tonumber(held[2])
+end
+
+local function hold(key)
+  redis.call('HSET', key, 'login', login, 'until', ARGV[5])
+  redis.call('PEXPIRE', key, ARGV[6])
+end
+
+-- How long until one more start fits; nil when it fits now.
+local function wait_for(log, most, window)
+  if redis.call('ZSCORE', log, member) then return nil end
+  local since = '(' .. string.format('%.0f', now - window)
+  local excess = redis.call('ZCOUNT', log, since, '+inf') - most
+  if excess < 0 then return nil end
+  local leaver = redis.call('ZRANGE', log, since, '+inf', 'BYSCORE', 'LIMIT', excess, 1, 'WITHSCORES')
+  if not leaver[2] then return window end
+  return tonumber(leaver[2]) + window - now
+end
+
+local known = redis.call('HMGET', KEYS[2], 'login', 'content', 'until')
+if known[1] and now < tonumber(known[3]) then
+  if known[1] == login then return {'new'} end
+  if known[2] == ARGV[3] then return {'existing', known[1]} end
+  return {'reused'}
+end
+
+if is_held(KEYS[3]) then return {'number_busy'} end
+
+local wait = nil
+for i = 0, charges - 1 do
+  local at = FIRST_CHARGE + 2 * i
+  local this = wait_for(KEYS[FIRST_LOG + i], tonumber(ARGV[at]), tonumber(ARGV[at + 1]))
+  if this and (not wait or this > wait) then wait = this end
+end
+if wait then return {'limit_reached', string.format('%.0f', wait)} end
+
+if is_held(KEYS[4]) then return {'code_taken'} end
+
+redis.call('HSET', KEYS[1], unpack(ARGV, FIRST_CHARGE + 2 * charges))
+redis.call('PEXPIRE', KEYS[1], ARGV[9])
+redis.call('HSET', KEYS[2], 'login', login, 'content', ARGV[3], 'until', ARGV[7])
+redis.call('PEXPIRE', KEYS[2], ARGV[8])
+hold(KEYS[3])
+hold(KEYS[4])
+redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', ARGV[10])
+redis.call('ZADD', KEYS[5], now, login)
+redis.call('PEXPIRE', KEYS[5], ARGV[11])
+for i = 0, charges - 1 do
+  local log = KEYS[FIRST_LOG + i]
+  redis.call('ZREMRANGEBYSCORE', log, '-inf', ARGV[12])
+  redis.call('ZADD', log, 'NX', now, member)
+  redis.call('PEXPIRE', log, ARGV[13])
+end
+redis.call('PUBLISH', ARGV[14], login .. ' 1')
+return {'new'}

@@ -1,0 +1,49 @@
+#!lua flags=allow-oom
+-- Writes a record's next version, if nobody else has written since.
+--
+-- Allowed under memory pressure: running logins must be able to end.
+-- Repeated with the same write token, it answers 'written' again.
+--
+-- KEYS  1 record, 2 identity, 3 live number, 4 live code
+-- ARGV  1 now, 2 login id, 3 version that was read, 4 write token,
+--       5 version to write, 6 record's TTL,
+--       7 number and code are held until ('' once the login has ended), 8 their TTL,
+--       9 sealed identity ('' for none), 10 its TTL, 11 wake channel,
+--       12 number of fields to remove, then their names,
+--       then the fields to write: name, value
+-- Times and TTLs are in milliseconds.
+
+local login, token, held_until = ARGV[2], ARGV[4], ARGV[7]
+local removed = tonumber(ARGV[12])
+local FIRST_REMOVED = 13
+
+local found = redis.call('HMGET', KEYS[1], 'version', 'write', 'kept_until')
+if not found[1] or tonumber(ARGV[1]) >= tonumber(found[3]) then return 'gone' end
+if found[2] == token then return 'written' end
+if found[1] ~= ARGV[3] then return 'conflict' end
+
+if removed > 0 then
+  redis.call('HDEL', KEYS[1], unpack(ARGV, FIRST_REMOVED, FIRST_REMOVED + removed - 1))
+end
+redis.call('HSET', KEYS[1], 'write', token, unpack(ARGV, FIRST_REMOVED + removed))
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+
+if ARGV[9] == '' then
+  redis.call('DEL', KEYS[2])
+else
+  redis.call('SET', KEYS[2], ARGV[9], 'PX', ARGV[10])
+end
+
+-- A login past its deadline may have lost its number to another already.
+for _, key in ipairs({KEYS[3], KEYS[4]}) do
+  local holder = redis.call('HGET', key, 'login')
+  if held_until ~= '' and (not holder or holder == login) then
+    redis.call('HSET', key, 'login', login, 'until', held_until)
+    redis.call('PEXPIRE', key, ARGV[8])
+  elseif held_until == '' and holder == login then
+    redis.call('DEL', key)
+  end
+end
+
+redis.call('PUBLISH', ARGV[11], login .. ' ' .. ARGV[5])
+return 'written'

@@ -1,0 +1,109 @@
+//! Records as Redis holds them: the clear fields of `store::record`, its
+//! secret parts sealed.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::session::{LoginId, Session, TenantId};
+use crate::store::hash::KeyedHash;
+use crate::store::record::{CHANGING, FORMAT, Fields, Flat, Opened, to_json};
+use crate::store::seal::{KeyRing, Place, Plaintext};
+use crate::store::{Record, StoreError};
+use crate::timestamp::Timestamp;
+
+/// Field name and value, ready to be written.
+pub(super) type Field = (&'static str, Vec<u8>);
+
+/// What a read of one login brings: its fields and its sealed identity.
+pub(super) type Raw = (HashMap<String, Vec<u8>>, Option<Vec<u8>>);
+
+/// Seals and opens the parts of one login.
+pub(super) struct Sealer<'a> {
+    pub(super) ring: &'a KeyRing,
+    pub(super) tenant: &'a TenantId,
+    pub(super) login: &'a LoginId,
+}
+
+/// A version of a record, ready to be written.
+pub(super) struct Version {
+    /// Fields to write.
+    pub(super) fields: Vec<Field>,
+    /// Fields to remove.
+    pub(super) removed: Vec<&'static str>,
+    /// Sealed identity, and until when it may be read.
+    pub(super) identity: Option<(Vec<u8>, Timestamp)>,
+    /// The same for the same content, whatever the seals look like.
+    pub(super) digest: String,
+}
+
+impl Sealer<'_> {
+    /// The fields that are written once.
+    pub(super) fn terms(&self, session: &Session) -> Result<Vec<Field>, StoreError> {
+        Ok(vec![
+            ("format", FORMAT.to_string().into_bytes()),
+            ("channel", session.terms.channel.name().into()),
+            ("created_at", session.terms.created_at.as_millis().to_string().into_bytes()),
+            ("terms", self.seal("terms", &to_json(&session.terms)?)?),
+        ])
+    }
+
+    /// The fields that change.
+    pub(super) fn version(
+        &self,
+        record: &Record,
+        identity_window: Duration,
+        hash: &KeyedHash,
+    ) -> Result<Version, StoreError> {
+        let flat = Flat::of(record, identity_window)?;
+        let digest = digest(&flat, hash);
+        let mut fields: Vec<Field> = flat.clear.into_iter().map(|(name, text)| (name, text.into_bytes())).collect();
+        if let Some(secret) = flat.secret {
+            fields.push(("secret", self.seal("secret", &secret)?));
+        }
+        let removed = CHANGING.into_iter().filter(|name| fields.iter().all(|(field, _)| field != name)).collect();
+        let identity = match flat.identity {
+            Some((json, until)) => Some((self.seal("identity", &json)?, until)),
+            None => None,
+        };
+        Ok(Version { fields, removed, identity, digest })
+    }
+
+    /// The record as it is to be seen at `now`; `None` when it is no longer kept.
+    pub(super) fn open(&self, (fields, identity): Raw, now: Timestamp) -> Result<Option<Record>, StoreError> {
+        let fields = Fields(fields);
+        if !fields.are_kept(now)? {
+            return Ok(None);
+        }
+        fields.check_format()?;
+        let terms = fields.bytes("terms").ok_or(StoreError::Unreadable("a record without terms"))?;
+        let opened = Opened {
+            terms: self.open_blob("terms", terms)?,
+            secret: fields.bytes("secret").map(|blob| self.open_blob("secret", blob)).transpose()?,
+            identity: identity.map(|blob| self.open_blob("identity", &blob)).transpose()?,
+            fields: &fields,
+        };
+        opened.record(self.login, now).map(Some)
+    }
+
+    fn seal(&self, blob: &'static str, plaintext: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(self.ring.seal(&self.place(blob), plaintext)?)
+    }
+
+    fn open_blob(&self, blob: &'static str, sealed: &[u8]) -> Result<Plaintext, StoreError> {
+        Ok(self.ring.open(&self.place(blob), sealed)?)
+    }
+
+    const fn place(&self, blob: &'static str) -> Place<'_> {
+        Place { tenant: self.tenant, login: self.login, blob, format: FORMAT }
+    }
+}
+
+fn digest(flat: &Flat, hash: &KeyedHash) -> String {
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for (name, text) in &flat.clear {
+        parts.extend([name.as_bytes(), text.as_bytes()]);
+    }
+    parts.extend([&b"secret"[..], flat.secret.as_deref().map_or(&[], Vec::as_slice)]);
+    parts.extend([&b"identity"[..], flat.identity.as_ref().map_or(&[], |(json, _)| json.as_slice())]);
+    hash.digest("write", &parts)
+}

@@ -1,0 +1,109 @@
+//! Listening for changes: one subscription for all tenants, for ever.
+//!
+//! It has a connection of its own, pings it, because a silent one looks like a
+//! quiet one, and connects again when it is lost. What was published meanwhile
+//! is gone, so every new subscription is announced as [`Wake::Missed`].
+
+use std::future::Future;
+use std::time::Duration;
+
+use ::redis::aio::PubSub;
+use ::redis::{Client, Msg, RedisError, RedisResult};
+use futures_util::StreamExt;
+use tokio::sync::broadcast;
+use tokio::time::{interval, sleep, timeout};
+
+use super::Settings;
+use super::names::wake_channel;
+use crate::session::{LoginId, TenantId};
+use crate::store::Wake;
+
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(5);
+
+/// Passes on what is published.
+pub(super) struct Listener {
+    pub(super) client: Client,
+    pub(super) settings: Settings,
+    pub(super) tenants: Vec<TenantId>,
+    pub(super) wakes: broadcast::Sender<Wake>,
+}
+
+/// Why listening ended.
+#[derive(Debug, thiserror::Error)]
+enum Lost {
+    #[error("no answer in time")]
+    Silent,
+    #[error("the connection was closed")]
+    Closed,
+    #[error(transparent)]
+    Failed(#[from] RedisError),
+}
+
+impl Listener {
+    /// Listens until it is dropped.
+    pub(super) async fn run(self) {
+        let mut retry = FIRST_RETRY;
+        loop {
+            let reason = match self.subscribe().await {
+                Ok(subscription) => {
+                    retry = FIRST_RETRY;
+                    self.pass_on(subscription).await
+                }
+                Err(reason) => reason,
+            };
+            tracing::warn!(%reason, retry_ms = retry.as_millis(), "not listening to the store's changes");
+            sleep(retry).await;
+            retry = (retry * 2).min(LAST_RETRY);
+        }
+    }
+
+    async fn subscribe(&self) -> Result<PubSub, Lost> {
+        let mut subscription = within(self.settings.connect_timeout, self.client.get_async_pubsub()).await?;
+        let channels: Vec<_> = self.tenants.iter().map(wake_channel).collect();
+        within(self.settings.response_timeout, subscription.subscribe(channels)).await?;
+        self.tell(Wake::Missed);
+        Ok(subscription)
+    }
+
+    async fn pass_on(&self, subscription: PubSub) -> Lost {
+        let (mut sink, mut messages) = subscription.split();
+        let mut pings = interval(self.settings.ping_interval);
+        loop {
+            tokio::select! {
+                message = messages.next() => match message {
+                    Some(message) => self.tell(self.wake(&message)),
+                    None => return Lost::Closed,
+                },
+                _ = pings.tick() => {
+                    let pong: Result<(), _> = within(self.settings.response_timeout, sink.ping()).await;
+                    if let Err(reason) = pong {
+                        return reason;
+                    }
+                }
+            }
+        }
+    }
+
+    /// A message that cannot be read still says that something changed.
+    fn wake(&self, message: &Msg) -> Wake {
+        self.read(message).unwrap_or(Wake::Missed)
+    }
+
+    fn read(&self, message: &Msg) -> Option<Wake> {
+        let tenant = self.tenants.iter().find(|tenant| wake_channel(tenant) == message.get_channel_name())?;
+        let payload = std::str::from_utf8(message.get_payload_bytes()).ok()?;
+        let (login, version) = payload.split_once(' ')?;
+        let (login, version) = (LoginId::parse(login).ok()?, version.parse().ok()?);
+        Some(Wake::Changed { tenant: tenant.clone(), login, version })
+    }
+
+    fn tell(&self, wake: Wake) {
+        // Nobody listening is no failure.
+        let _ = self.wakes.send(wake);
+    }
+}
+
+async fn within<T>(limit: Duration, answer: impl Future<Output = RedisResult<T>>) -> Result<T, Lost> {
+    timeout(limit, answer).await.map_err(|_| Lost::Silent)?.map_err(Lost::Failed)
+}

@@ -1,0 +1,58 @@
+//! What operators see: log lines and [`Metrics`].
+//!
+//! [`init`] is called once, by the command line, before anything is logged.
+//! `logins`, `poller`, `provider`, `store` and `grpc` count what they do through
+//! [`Metrics`]; `http` serves it. What is logged where is their own business:
+//! nothing in here knows a phone number, a subject or a login's name.
+
+mod metrics;
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, ParseError, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{Layer, Registry, fmt};
+
+pub use metrics::{Metrics, OpenWatch, ProviderOperation, StoreOperation};
+
+use crate::config::LogFormat;
+
+/// Logging could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The filter is none.
+    #[error("the log filter cannot be read")]
+    Filter(#[from] ParseError),
+    /// This process logs already.
+    #[error("logging has begun already")]
+    AlreadySet(#[from] TryInitError),
+}
+
+/// Begins to log to standard error what `filter` lets through (levels by
+/// module, as `info,ciba_gateway=debug`).
+///
+/// # Errors
+/// When the filter cannot be read or logging has begun already.
+pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::try_new(filter)?;
+    tracing_subscriber::registry().with(lines(format)).with(filter).with(ceiling()).try_init()?;
+    Ok(())
+}
+
+fn lines(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
+    }
+}
+
+/// Below debug, libraries log what goes over the wire: numbers, tokens, names.
+/// No filter lets that through.
+fn ceiling() -> Targets {
+    Targets::new().with_default(LevelFilter::DEBUG).with_target(env!("CARGO_CRATE_NAME"), LevelFilter::TRACE)
+}
+
+#[cfg(test)]
+mod tests;

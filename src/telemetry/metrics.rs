@@ -1,0 +1,257 @@
+//! Counters, gauges and histograms, each with labels from a fixed set.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use serde::Serialize;
+
+use crate::ciba::PollAnswer;
+use crate::session::{Channel, FailureReason, Outcome};
+
+/// Seconds; from a provider next door to one that times out.
+const REQUEST_BUCKETS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Everything that is counted in this process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    logins_started: Family<Started, Counter>,
+    logins_ended: Family<Ended, Counter>,
+    live_logins: Gauge,
+    polls: Family<Polled, Counter>,
+    provider_requests: Family<Requested, Histogram, fn() -> Histogram>,
+    store_errors: Family<Stored, Counter>,
+    grpc_calls: Family<Called, Counter>,
+    open_watches: Gauge,
+}
+
+/// What the provider is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderOperation {
+    /// Metadata.
+    Discovery,
+    /// Signing keys.
+    Keys,
+    /// A login.
+    Start,
+    /// How a login stands.
+    Poll,
+    /// Who the person is.
+    Userinfo,
+    /// Forgetting a token.
+    Revoke,
+}
+
+/// What the store is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreOperation {
+    /// Claiming what a start needs.
+    Reserve,
+    /// Taking that back.
+    Release,
+    /// Reading a login.
+    Load,
+    /// Writing a login.
+    Save,
+    /// Reading a tenant's logins.
+    List,
+    /// Whether it answers.
+    Ping,
+}
+
+impl Metrics {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("ciba_gateway"),
+            logins_started: Family::default(),
+            logins_ended: Family::default(),
+            live_logins: Gauge::default(),
+            polls: Family::default(),
+            provider_requests: Family::new_with_constructor(|| Histogram::new(REQUEST_BUCKETS)),
+            store_errors: Family::default(),
+            grpc_calls: Family::default(),
+            open_watches: Gauge::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("logins_started", "Logins that the provider was asked for", self.logins_started.clone());
+        registry.register("logins_ended", "Logins that ended, by outcome", self.logins_ended.clone());
+        registry.register("live_logins", "Logins that this process polls", self.live_logins.clone());
+        registry.register("polls", "Answered polls, by what they said", self.polls.clone());
+        registry.register_with_unit(
+            "provider_request",
+            "Requests to the provider, by operation and class of status",
+            Unit::Seconds,
+            self.provider_requests.clone(),
+        );
+        registry.register("store_errors", "Calls to the store that failed", self.store_errors.clone());
+        registry.register("grpc_calls", "Finished calls, by method and status code", self.grpc_calls.clone());
+        registry.register("open_watches", "Open watch streams", self.open_watches.clone());
+    }
+
+    /// The provider was asked for a login.
+    pub fn login_started(&self, channel: Channel) {
+        self.logins_started.get_or_create(&Started { channel: channel.name() }).inc();
+    }
+
+    /// A login ended.
+    pub fn login_ended(&self, channel: Channel, outcome: &Outcome) {
+        let reason = match outcome {
+            Outcome::Failed(reason) => Some(Name(*reason)),
+            Outcome::Approved { .. } | Outcome::Denied | Outcome::Expired | Outcome::Cancelled => None,
+        };
+        let labels = Ended { channel: channel.name(), outcome: outcome.name(), reason };
+        self.logins_ended.get_or_create(&labels).inc();
+    }
+
+    /// This process now polls so many logins.
+    pub fn set_live_logins(&self, count: usize) {
+        self.live_logins.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// A poll was answered, or was not.
+    pub fn polled(&self, answer: &PollAnswer) {
+        self.polls.get_or_create(&Polled { result: poll_result(answer) }).inc();
+    }
+
+    /// A request to the provider took that long; `status` is `None` when there
+    /// was no answer.
+    pub fn provider_request(&self, operation: ProviderOperation, status: Option<StatusCode>, took: Duration) {
+        let labels = Requested { operation: Name(operation), status: status_class(status) };
+        self.provider_requests.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// The store did not do what was asked.
+    pub fn store_failed(&self, operation: StoreOperation) {
+        self.store_errors.get_or_create(&Stored { operation: Name(operation) }).inc();
+    }
+
+    /// A call was finished. `method` is one of the API's, never what a caller sent.
+    pub fn grpc_call(&self, method: &'static str, code: tonic::Code) {
+        self.grpc_calls.get_or_create(&Called { method, code: format!("{code:?}") }).inc();
+    }
+
+    /// A watch stream was opened; it counts until the value is dropped.
+    #[must_use]
+    pub fn watch_opened(&self) -> OpenWatch {
+        self.open_watches.inc();
+        OpenWatch(self.open_watches.clone())
+    }
+
+    /// Everything in the text form of OpenMetrics 1.0.
+    ///
+    /// # Errors
+    /// When a label cannot be written.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut page = String::new();
+        text::encode(&mut page, &self.registry)?;
+        Ok(page)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// An open watch stream.
+#[derive(Debug)]
+pub struct OpenWatch(Gauge);
+
+impl Drop for OpenWatch {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+const fn poll_result(answer: &PollAnswer) -> &'static str {
+    match answer {
+        PollAnswer::Redeemed(_) => "redeemed",
+        PollAnswer::Pending { .. } => "pending",
+        PollAnswer::SlowDown { .. } => "slow_down",
+        PollAnswer::Denied => "denied",
+        PollAnswer::Expired => "expired",
+        PollAnswer::InvalidGrant => "invalid_grant",
+        PollAnswer::Refused(_) => "refused",
+        PollAnswer::CredentialsRefused => "credentials_refused",
+        PollAnswer::Trouble { .. } => "trouble",
+    }
+}
+
+fn status_class(status: Option<StatusCode>) -> &'static str {
+    match status.map(|status| status.as_u16() / 100) {
+        None => "none",
+        Some(1) => "1xx",
+        Some(2) => "2xx",
+        Some(3) => "3xx",
+        Some(4) => "4xx",
+        Some(5) => "5xx",
+        Some(_) => "other",
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Started {
+    channel: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ended {
+    channel: &'static str,
+    outcome: &'static str,
+    reason: Option<Name<FailureReason>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Polled {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Requested {
+    operation: Name<ProviderOperation>,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Stored {
+    operation: Name<StoreOperation>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Called {
+    method: &'static str,
+    code: String,
+}
+
+/// A fieldless enum as a label, by the name that it has for serde.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Name<T>(T);
+
+impl<T: Serialize> fmt::Display for Name<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.serialize(f)
+    }
+}
+
+impl<T: Serialize> EncodeLabelValue for Name<T> {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        fmt::Write::write_fmt(encoder, format_args!("{self}"))
+    }
+}
