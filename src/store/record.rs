@@ -225,7 +225,7 @@ impl Opened<'_> {
     fn outcome(&self, now: Timestamp) -> Result<Outcome, StoreError> {
         match self.fields.text("outcome")? {
             "approved" => {
-                let identity = self.readable_identity(now)?.map(|json| from_json(json)).transpose()?;
+                let identity = self.readable_identity(now)?.map(from_json).transpose()?;
                 Ok(Outcome::Approved { identity })
             }
             "denied" => Ok(Outcome::Denied),
