@@ -8,7 +8,7 @@ use ciba_gateway::store::{SessionStore, StoreError, Wake};
 use crate::support::eventually::eventually;
 use crate::support::redis_server::RedisServer;
 use crate::support::reservations::{NOW, accepted, reservation, tenant};
-use crate::support::stores::{advance, load, refusal, replica, reserve};
+use crate::support::stores::{advance, load, refusal, replica, replica_that_does_not_listen, reserve};
 
 #[tokio::test]
 async fn a_gateway_starts_before_its_redis() {
@@ -87,27 +87,32 @@ async fn a_frozen_redis_is_noticed_in_time() {
 }
 
 #[tokio::test]
-async fn a_dead_connection_is_replaced_after_two_time_outs() {
+async fn a_silent_connection_is_replaced_after_two_time_outs() {
     let server = RedisServer::start().await;
-    let store = replica(&server);
+    let store = replica_that_does_not_listen(&server);
     store.ping().await.expect("the store answers");
-    let mut line = server.commands().await;
-    let connections = async |line: &mut redis::aio::MultiplexedConnection| -> Vec<String> {
-        let listed: redis::RedisResult<String> = redis::cmd("CLIENT").arg("LIST").query_async(line).await;
-        let listed = listed.expect("an answer");
-        let ids = listed.lines().filter_map(|client| client.split(' ').next());
-        ids.map(str::to_owned).collect()
-    };
-    let before = connections(&mut line).await;
+    let silent = newest_connection(&server).await;
 
     server.pause();
-    for _ in 0..3 {
-        assert_unavailable(&store).await;
-    }
+    assert_unavailable(&store).await;
+    assert_unavailable(&store).await;
     server.resume();
     eventually("the store answers", async || store.ping().await.ok()).await;
-    let after = connections(&mut line).await;
-    assert!(after.iter().any(|client| !before.contains(client)), "{before:?} {after:?}");
+    assert!(newest_connection(&server).await > silent);
+}
+
+#[tokio::test]
+async fn a_silent_moment_costs_no_connection() {
+    let server = RedisServer::start().await;
+    let store = replica_that_does_not_listen(&server);
+    store.ping().await.expect("the store answers");
+    let connection = newest_connection(&server).await;
+
+    server.pause();
+    assert_unavailable(&store).await;
+    server.resume();
+    eventually("the store answers", async || store.ping().await.ok()).await;
+    assert_eq!(newest_connection(&server).await, connection);
 }
 
 #[tokio::test]
@@ -148,4 +153,13 @@ async fn replicate(server: &RedisServer, primary: &[&str]) {
     let mut line = server.commands().await;
     let done: redis::RedisResult<()> = redis::cmd("REPLICAOF").arg(primary).query_async(&mut line).await;
     done.expect("redis-server takes the command");
+}
+
+/// The number of the newest connection but the one that asks.
+async fn newest_connection(server: &RedisServer) -> u64 {
+    let mut line = server.commands().await;
+    let own: u64 = redis::cmd("CLIENT").arg("ID").query_async(&mut line).await.expect("an answer");
+    let listed: String = redis::cmd("CLIENT").arg("LIST").query_async(&mut line).await.expect("an answer");
+    let ids = listed.lines().filter_map(|client| client.strip_prefix("id=")?.split(' ').next()?.parse().ok());
+    ids.filter(|id| *id != own).max().expect("a connection")
 }

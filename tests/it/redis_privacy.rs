@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use ciba_gateway::session::Event;
-use ciba_gateway::store::{SessionStore, StoreError};
+use ciba_gateway::store::{Record, SessionStore, StoreError};
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 
@@ -95,7 +95,7 @@ async fn swapped_secrets_and_identities_are_refused() {
 
     let one = approved(&store, one).await;
     let other = approved(&store, other).await;
-    let who = |record: &ciba_gateway::store::Record| format!("cg1:{{acme}}:identity:{}", record.session.id);
+    let who = |record: &Record| format!("cg1:{{acme}}:identity:{}", record.session.id);
     let _: () =
         line.copy(who(&one), who(&other), redis::CopyOptions::default().replace(true)).await.expect("an answer");
     assert_unreadable(&store, &other, "a broken seal").await;
@@ -139,15 +139,15 @@ async fn a_record_of_another_format_is_refused() {
     let mut line = server.commands().await;
     let login = format!("cg1:{{acme}}:login:{}", record.session.id);
     let _: () = line.hset(login, "format", 2).await.expect("an answer");
-    assert_unreadable(&store, &record, "foreign format").await;
+    assert_unreadable(&store, &record, "a foreign record format").await;
 }
 
-async fn approved(store: &dyn SessionStore, pending: ciba_gateway::store::Record) -> ciba_gateway::store::Record {
+async fn approved(store: &dyn SessionStore, pending: Record) -> Record {
     let redeemed = advance(store, &pending, redeemed(), NOW).await;
     advance(store, &redeemed, Event::Approved(identity()), NOW).await
 }
 
-async fn assert_unreadable(store: &dyn SessionStore, record: &ciba_gateway::store::Record, why: &str) {
+async fn assert_unreadable(store: &dyn SessionStore, record: &Record, why: &str) {
     let session = &record.session;
     match store.load(&session.terms.tenant, &session.id, NOW).await {
         Err(StoreError::Unreadable(reason)) => assert_eq!(reason, why),
@@ -166,22 +166,22 @@ async fn swap(line: &mut MultiplexedConnection, field: &str, one: &str, other: &
 async fn assert_nothing_readable(line: &mut MultiplexedConnection) {
     let everything = dump(line).await;
     assert!(everything.contains("login:"), "the dump is empty");
+    let (phone, own_code, typed_code, request) = (number(1), code(1), code(2), request_id(1));
     let private = [
-        number(1).msisdn(),
-        &number(1).msisdn()[2..],
-        code(1).expose(),
-        code(2).expose(),
-        request_id(1).as_str(),
+        phone.msisdn(),
+        &phone.msisdn()[2..],
+        own_code.expose(),
+        typed_code.expose(),
+        request.as_str(),
         FULL_NAME,
         "the-subject",
         "label-of-the-case",
         AUTH_REQ_ID,
         ACCESS_TOKEN,
         ID_TOKEN,
-    ]
-    .map(str::to_owned);
+    ];
     for secret in private {
-        assert!(!everything.contains(&secret), "{secret} is readable in:\n{everything}");
+        assert!(!everything.contains(secret), "{secret} is readable in:\n{everything}");
     }
 }
 

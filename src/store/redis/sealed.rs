@@ -78,7 +78,6 @@ impl Sealer<'_> {
         if !fields.are_kept(now)? {
             return Ok(None);
         }
-        fields.check_format()?;
         let terms = fields.bytes("terms").ok_or(StoreError::Unreadable("a record without terms"))?;
         let opened = Opened {
             terms: self.open_blob("terms", terms)?,

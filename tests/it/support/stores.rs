@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ciba_gateway::session::Event;
+use ciba_gateway::session::{Event, TenantId};
 use ciba_gateway::store::hash::HashKeys;
 use ciba_gateway::store::memory::MemoryStore;
 use ciba_gateway::store::redis::{RedisStore, Settings};
@@ -41,8 +41,16 @@ pub(crate) fn replica(server: &RedisServer) -> RedisStore {
 
 /// One more gateway on that server, with these seal keys.
 pub(crate) fn replica_with(server: &RedisServer, ring: KeyRing) -> RedisStore {
+    connect(server, vec![tenant("acme"), tenant("other")], ring)
+}
+
+/// A gateway that has no connection but the one for commands.
+pub(crate) fn replica_that_does_not_listen(server: &RedisServer) -> RedisStore {
+    connect(server, Vec::new(), ring(1, &[1]))
+}
+
+fn connect(server: &RedisServer, tenants: Vec<TenantId>, ring: KeyRing) -> RedisStore {
     let settings = Settings { ping_interval: Duration::from_millis(200), ..Settings::new(server.url()) };
-    let tenants = vec![tenant("acme"), tenant("other")];
     RedisStore::connect(settings, tenants, ring, HashKeys::new([9; 32])).expect("settings that can be used")
 }
 
