@@ -141,14 +141,15 @@ impl Flat {
 pub(super) struct Fields(pub(super) HashMap<String, Vec<u8>>);
 
 impl Fields {
-    /// Whether the record is still there at `now`.
+    /// Whether there is a record, in our format, and still to be seen at `now`.
     pub(super) fn are_kept(&self, now: Timestamp) -> Result<bool, StoreError> {
-        Ok(!self.0.is_empty() && now < self.time("kept_until")?)
-    }
-
-    /// The format they were written in.
-    pub(super) fn check_format(&self) -> Result<(), StoreError> {
-        if self.number("format")? == u64::from(FORMAT) { Ok(()) } else { Err(StoreError::Unreadable("foreign format")) }
+        if self.0.is_empty() {
+            return Ok(false);
+        }
+        if self.number("format")? != u64::from(FORMAT) {
+            return Err(StoreError::Unreadable("a foreign record format"));
+        }
+        Ok(now < self.time("kept_until")?)
     }
 
     /// A field that need not be there.
@@ -225,7 +226,7 @@ impl Opened<'_> {
     fn outcome(&self, now: Timestamp) -> Result<Outcome, StoreError> {
         match self.fields.text("outcome")? {
             "approved" => {
-                let identity = self.readable_identity(now)?.map(|json| from_json(json)).transpose()?;
+                let identity = self.readable_identity(now)?.map(from_json).transpose()?;
                 Ok(Outcome::Approved { identity })
             }
             "denied" => Ok(Outcome::Denied),

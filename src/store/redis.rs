@@ -34,7 +34,7 @@ use tokio::task::JoinSet;
 
 use self::calls::Calls;
 use self::link::Link;
-use self::sealed::Raw;
+use self::sealed::{Raw, RawFields, RawIdentity};
 use self::wakes::Listener;
 use super::hash::HashKeys;
 use super::seal::KeyRing;
@@ -218,11 +218,11 @@ impl SessionStore for RedisStore {
     }
 
     async fn list(&self, tenant: &TenantId, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
-        let found: Vec<(String, Raw)> = self.link.call(&self.calls.list(tenant, now, limit)).await?;
+        let found: Vec<(String, RawFields, RawIdentity)> = self.link.call(&self.calls.list(tenant, now, limit)).await?;
         let mut records = Vec::with_capacity(found.len());
-        for (login, raw) in found {
+        for (login, fields, identity) in found {
             let login = LoginId::parse(&login).map_err(|_| UNKNOWN_ANSWER)?;
-            match self.calls.open(tenant, &login, raw, now) {
+            match self.calls.open(tenant, &login, (fields, identity), now) {
                 Ok(record) => records.extend(record),
                 // Written by a newer version or under a key that this replica
                 // lacks: others can read it, and the rest must not suffer.

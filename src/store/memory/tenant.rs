@@ -1,5 +1,6 @@
 //! One tenant's logins, claims and logs; each method is one step under the lock.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -122,7 +123,7 @@ impl Tenant {
 
     pub(super) fn list(&self, now: Timestamp, limit: usize) -> Vec<Record> {
         let mut records: Vec<_> = self.logins.values().filter_map(|kept| kept.seen_at(now)).collect();
-        records.sort_by(|a, b| b.session.terms.created_at.cmp(&a.session.terms.created_at));
+        records.sort_by_key(|record| Reverse(record.session.terms.created_at));
         records.truncate(limit);
         records
     }

@@ -53,12 +53,12 @@ impl Link {
 
     /// Sends one command.
     pub(super) async fn command<T: FromRedisValue + Send>(&self, command: &Cmd) -> Result<T, StoreError> {
-        self.send(|mut line| async move { command.query_async(&mut line).await }).await.map_err(unavailable)
+        self.send(|mut line| async move { command.query_async(&mut line).await }).await.map_err(failure)
     }
 
     /// Sends several commands at once.
     pub(super) async fn pipeline<T: FromRedisValue + Send>(&self, pipeline: &Pipeline) -> Result<T, StoreError> {
-        self.send(|mut line| async move { pipeline.query_async(&mut line).await }).await.map_err(unavailable)
+        self.send(|mut line| async move { pipeline.query_async(&mut line).await }).await.map_err(failure)
     }
 
     /// Calls a script; with its text when the server does not know it yet.
@@ -68,7 +68,7 @@ impl Link {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
                 self.command(&call.by_source()).await
             }
-            answer => answer.map_err(unavailable),
+            answer => answer.map_err(failure),
         }
     }
 
@@ -120,6 +120,9 @@ impl Line {
     }
 }
 
-fn unavailable(error: RedisError) -> StoreError {
-    StoreError::Unavailable(Box::new(error))
+fn failure(error: RedisError) -> StoreError {
+    match error.kind() {
+        ErrorKind::UnexpectedReturnType => StoreError::Unreadable("an answer of an unexpected type"),
+        _ => StoreError::Unavailable(Box::new(error)),
+    }
 }

@@ -14,8 +14,12 @@ use crate::timestamp::Timestamp;
 /// Field name and value, ready to be written.
 pub(super) type Field = (&'static str, Vec<u8>);
 
-/// What a read of one login brings: its fields and its sealed identity.
-pub(super) type Raw = (HashMap<String, Vec<u8>>, Option<Vec<u8>>);
+/// What a read of one login brings: its fields, none if there is no such login.
+pub(super) type RawFields = HashMap<String, Vec<u8>>;
+/// And its sealed identity.
+pub(super) type RawIdentity = Option<Vec<u8>>;
+/// Both.
+pub(super) type Raw = (RawFields, RawIdentity);
 
 /// Seals and opens the parts of one login.
 pub(super) struct Sealer<'a> {
@@ -74,7 +78,6 @@ impl Sealer<'_> {
         if !fields.are_kept(now)? {
             return Ok(None);
         }
-        fields.check_format()?;
         let terms = fields.bytes("terms").ok_or(StoreError::Unreadable("a record without terms"))?;
         let opened = Opened {
             terms: self.open_blob("terms", terms)?,

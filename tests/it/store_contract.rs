@@ -1,0 +1,25 @@
+//! What every store keeps to: each story is told to the one in memory and to
+//! Redis.
+
+/// Runs each story against both stores.
+macro_rules! for_both_stores {
+    ($($story:ident),* $(,)?) => {
+        mod memory {
+            $(#[tokio::test]
+            async fn $story() {
+                super::$story(&*crate::support::stores::Stage::memory().await.store).await;
+            })*
+        }
+        mod redis {
+            $(#[tokio::test]
+            async fn $story() {
+                super::$story(&*crate::support::stores::Stage::redis().await.store).await;
+            })*
+        }
+    };
+}
+
+mod charges;
+mod reads;
+mod saves;
+mod starts;

@@ -1,0 +1,212 @@
+//! Who may have which number, code and request id.
+
+use ciba_gateway::session::{ClientId, Event};
+use ciba_gateway::store::{Reservation, Reserved, SessionStore};
+use futures_util::future::join_all;
+
+use crate::support::reservations::{
+    NOW, accepted, after, code, login_id, number, request_id, reservation, reservation_at, secs, tenant,
+};
+use crate::support::stores::{WINDOW, advance, load, refusal, reserve, save};
+
+for_both_stores!(
+    a_start_is_there_at_once,
+    a_second_start_for_a_live_number_is_refused,
+    a_number_is_free_once_its_login_has_ended,
+    a_number_is_free_once_its_login_is_past_its_deadline,
+    a_late_end_does_not_free_the_number_of_the_next,
+    a_longer_life_keeps_the_number_longer,
+    a_code_is_unique_among_live_logins,
+    the_same_request_id_leads_to_its_login,
+    the_same_request_id_with_other_content_is_refused,
+    a_request_id_belongs_to_its_client,
+    a_request_id_is_forgotten_after_a_day,
+    a_repeated_start_is_new_again,
+    fifty_starts_with_one_request_id_ring_once,
+    a_refused_start_leaves_nothing_behind,
+    a_released_start_was_never_there,
+    what_was_accepted_is_not_released,
+    tenants_do_not_get_into_each_others_way,
+);
+
+async fn a_start_is_there_at_once(store: &dyn SessionStore) {
+    let record = reserve(store, &reservation(1)).await;
+    assert_eq!((record.version, record.epoch, record.owner.0.as_str()), (1, 1, "first-run"));
+    assert_eq!(record.session, reservation(1).session);
+    assert_eq!(load(store, &record, NOW).await, Some(record));
+}
+
+async fn a_second_start_for_a_live_number_is_refused(store: &dyn SessionStore) {
+    reserve(store, &reservation(1)).await;
+    assert_eq!(refusal(store, &for_number_of(1, 2)).await, Reserved::NumberBusy);
+}
+
+async fn a_number_is_free_once_its_login_has_ended(store: &dyn SessionStore) {
+    let record = reserve(store, &reservation(1)).await;
+    advance(store, &record, Event::Cancelled, NOW).await;
+    reserve(store, &for_number_of(1, 2)).await;
+}
+
+async fn a_number_is_free_once_its_login_is_past_its_deadline(store: &dyn SessionStore) {
+    let record = reserve(store, &reservation(1)).await;
+    let deadline = record.session.deadline().expect("a deadline");
+    let next = at(for_number_of(1, 2), deadline);
+    let just_before = at(for_number_of(1, 2), deadline.minus(secs(1)));
+    assert_eq!(refusal(store, &just_before).await, Reserved::NumberBusy);
+    reserve(store, &next).await;
+}
+
+async fn a_late_end_does_not_free_the_number_of_the_next(store: &dyn SessionStore) {
+    let late = reserve(store, &reservation(1)).await;
+    let deadline = late.session.deadline().expect("a deadline");
+    reserve(store, &at(for_number_of(1, 2), deadline)).await;
+
+    let ended = late.session.overdue(deadline).expect("it is overdue");
+    save(store, &ciba_gateway::store::Record { session: ended, ..late }, deadline).await;
+    assert_eq!(refusal(store, &at(for_number_of(1, 3), deadline)).await, Reserved::NumberBusy);
+}
+
+async fn a_longer_life_keeps_the_number_longer(store: &dyn SessionStore) {
+    let starting = reserve(store, &reservation(1)).await;
+    let first_deadline = starting.session.deadline().expect("a deadline");
+    advance(store, &starting, accepted(), NOW).await;
+    assert_eq!(refusal(store, &at(for_number_of(1, 2), first_deadline)).await, Reserved::NumberBusy);
+}
+
+async fn a_code_is_unique_among_live_logins(store: &dyn SessionStore) {
+    let first = reserve(store, &reservation(1)).await;
+    let mut second = reservation(2);
+    second.session.terms.code = code(1);
+    assert_eq!(refusal(store, &second).await, Reserved::CodeTaken);
+
+    advance(store, &first, Event::Cancelled, NOW).await;
+    reserve(store, &second).await;
+}
+
+async fn the_same_request_id_leads_to_its_login(store: &dyn SessionStore) {
+    let first = reserve(store, &reservation(1)).await;
+    let retry = with_request_of(1, 2);
+    assert_eq!(refusal(store, &retry).await, Reserved::Existing(first.session.id.clone()));
+
+    advance(store, &first, Event::Cancelled, NOW).await;
+    assert_eq!(refusal(store, &retry).await, Reserved::Existing(first.session.id));
+}
+
+async fn the_same_request_id_with_other_content_is_refused(store: &dyn SessionStore) {
+    reserve(store, &reservation(1)).await;
+    let other = Reservation { content: [99; 32], ..with_request_of(1, 2) };
+    assert_eq!(refusal(store, &other).await, Reserved::RequestIdReused);
+}
+
+async fn a_request_id_belongs_to_its_client(store: &dyn SessionStore) {
+    reserve(store, &reservation(1)).await;
+    let mut other = with_request_of(1, 2);
+    other.session.terms.client = ClientId::new("till").expect("a client");
+    reserve(store, &other).await;
+}
+
+async fn a_request_id_is_forgotten_after_a_day(store: &dyn SessionStore) {
+    let first = reserve(store, &reservation(1)).await;
+    let day = secs(24 * 3600);
+    let just_before = at(with_request_of(1, 2), NOW.plus(day).minus(secs(1)));
+    assert_eq!(refusal(store, &just_before).await, Reserved::Existing(first.session.id));
+    reserve(store, &at(with_request_of(1, 2), NOW.plus(day))).await;
+}
+
+async fn a_repeated_start_is_new_again(store: &dyn SessionStore) {
+    let first = reserve(store, &reservation(1)).await;
+    let again = reserve(store, &reservation(1)).await;
+    assert_eq!(first, again);
+    assert_eq!(store.list(&tenant("acme"), NOW, 10).await.expect("the store answers").len(), 1);
+}
+
+async fn fifty_starts_with_one_request_id_ring_once(store: &dyn SessionStore) {
+    let retries: Vec<_> = (0..50)
+        .map(|seed| {
+            let mut retry = with_request_of(1, 1);
+            retry.session.id = login_id(seed);
+            retry
+        })
+        .collect();
+    let answers = join_all(retries.iter().map(|retry| store.reserve(retry))).await;
+
+    let mut started = Vec::new();
+    let mut led_to = Vec::new();
+    for answer in answers {
+        match answer.expect("the store answers") {
+            Reserved::New(record) => started.push(record.session.id),
+            Reserved::Existing(login) => led_to.push(login),
+            other => panic!("expected one new login and 49 retries, got {other:?}"),
+        }
+    }
+    assert_eq!((started.len(), led_to.len()), (1, 49));
+    assert!(led_to.iter().all(|login| *login == started[0]));
+}
+
+async fn a_refused_start_leaves_nothing_behind(store: &dyn SessionStore) {
+    reserve(store, &reservation(1)).await;
+    let mut refused = reservation(2);
+    refused.session.terms.code = code(1);
+    assert_eq!(refusal(store, &refused).await, Reserved::CodeTaken);
+
+    let mut another_try = reservation(2);
+    another_try.session.id = login_id(3);
+    reserve(store, &another_try).await;
+    assert_eq!(store.load(&tenant("acme"), &login_id(2), NOW).await.expect("the store answers"), None);
+}
+
+async fn a_released_start_was_never_there(store: &dyn SessionStore) {
+    let record = reserve(store, &reservation(1)).await;
+    store.release(&record, &request_id(1), true).await.expect("the store answers");
+    store.release(&record, &request_id(1), true).await.expect("the store answers");
+
+    assert_eq!(load(store, &record, NOW).await, None);
+    assert_eq!(store.list(&tenant("acme"), NOW, 10).await.expect("the store answers"), []);
+    let mut same_again = reservation(1);
+    same_again.session.id = login_id(2);
+    reserve(store, &same_again).await;
+}
+
+async fn what_was_accepted_is_not_released(store: &dyn SessionStore) {
+    let starting = reserve(store, &reservation(1)).await;
+    let pending = advance(store, &starting, accepted(), NOW).await;
+    store.release(&starting, &request_id(1), true).await.expect("the store answers");
+
+    assert_eq!(load(store, &pending, NOW).await, Some(pending.clone()));
+    assert_eq!(refusal(store, &for_number_of(1, 2)).await, Reserved::NumberBusy);
+    store.save(&after(&pending, Event::Denied, NOW), NOW, WINDOW).await.expect("the store answers");
+}
+
+async fn tenants_do_not_get_into_each_others_way(store: &dyn SessionStore) {
+    let ours = reserve(store, &reservation(1)).await;
+    let mut theirs = reservation(1);
+    theirs.session.terms.tenant = tenant("other");
+    theirs.session.id = login_id(2);
+    let theirs = reserve(store, &theirs).await;
+
+    let elsewhere = store.load(&tenant("other"), &ours.session.id, NOW).await.expect("the store answers");
+    assert_eq!(elsewhere, None);
+    assert_eq!(store.list(&tenant("other"), NOW, 10).await.expect("the store answers"), [theirs]);
+    assert_eq!(store.list(&tenant("nobody"), NOW, 10).await.expect("the store answers"), []);
+}
+
+/// A start of its own, but for the number of another.
+fn for_number_of(other: u8, seed: u8) -> Reservation {
+    let mut reservation = reservation(seed);
+    reservation.session.terms.phone = number(other);
+    reservation
+}
+
+/// A start with everything of its own but the request id and its content.
+fn with_request_of(other: u8, seed: u8) -> Reservation {
+    Reservation { request_id: request_id(other), content: [other; 32], ..reservation(seed) }
+}
+
+/// The same start at another time.
+fn at(reservation: Reservation, now: ciba_gateway::timestamp::Timestamp) -> Reservation {
+    let mut moved = reservation_at(0, now);
+    moved.session.id = reservation.session.id;
+    moved.session.terms = reservation.session.terms;
+    moved.session.terms.created_at = now;
+    Reservation { session: moved.session, now, ..reservation }
+}

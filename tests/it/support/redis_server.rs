@@ -1,0 +1,131 @@
+//! A real Redis of one test's own, which can be stopped, frozen and emptied.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::eventually::eventually;
+
+const PORT_TRIES: u32 = 10;
+
+/// A running server on a port of its own. Ends with the test.
+pub(crate) struct RedisServer {
+    port: u16,
+    directory: TempDir,
+    process: Option<Child>,
+}
+
+impl RedisServer {
+    /// A fresh server that answers.
+    pub(crate) async fn start() -> Self {
+        let mut server = Self::not_yet_started();
+        for _ in 0..PORT_TRIES {
+            if server.launch().await {
+                return server;
+            }
+            server.port = free_port();
+        }
+        panic!("redis-server did not start on {PORT_TRIES} different ports");
+    }
+
+    /// A server that has its port but does not run yet.
+    pub(crate) fn not_yet_started() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self { port: free_port(), directory, process: None }
+    }
+
+    /// Where it is.
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Kills it; what it acknowledged is on disk.
+    pub(crate) fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("redis-server can be killed");
+            process.wait().expect("redis-server has ended");
+        }
+    }
+
+    /// Starts it again on its port, with the data it had.
+    pub(crate) async fn start_again(&mut self) {
+        assert!(self.launch().await, "redis-server did not start again");
+    }
+
+    /// Starts it again on its port, with nothing in it.
+    pub(crate) async fn start_again_empty(&mut self) {
+        let data = self.directory.path().join("appendonlydir");
+        if data.exists() {
+            std::fs::remove_dir_all(data).expect("the data can be removed");
+        }
+        self.start_again().await;
+    }
+
+    /// Freezes it: it keeps its connections and says nothing.
+    pub(crate) fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Ends [`RedisServer::pause`].
+    pub(crate) fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    /// A connection for the test's own commands.
+    pub(crate) async fn commands(&self) -> redis::aio::MultiplexedConnection {
+        self.try_connect().await.expect("redis-server takes connections")
+    }
+
+    async fn try_connect(&self) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
+        redis::Client::open(self.url())?.get_multiplexed_async_connection().await
+    }
+
+    /// `false` when it ended by itself, as it does when the port is taken.
+    async fn launch(&mut self) -> bool {
+        let mut process = spawn(self.port, self.directory.path());
+        let answers = eventually("redis-server answers PING or ends", async || {
+            if process.try_wait().expect("redis-server's state").is_some() {
+                return Some(false);
+            }
+            let mut line = self.try_connect().await.ok()?;
+            redis::cmd("PING").query_async::<String>(&mut line).await.ok().map(|_| true)
+        })
+        .await;
+        self.process = Some(process);
+        answers
+    }
+
+    fn signal(&self, signal: &str) {
+        let process = self.process.as_ref().expect("redis-server runs");
+        let status = Command::new("kill").arg(signal).arg(process.id().to_string()).status();
+        assert!(status.is_ok_and(|status| status.success()), "kill {signal} failed");
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            // It may have ended by itself.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+fn spawn(port: u16, directory: &Path) -> Child {
+    Command::new("redis-server")
+        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--port", &port.to_string()])
+        .arg("--dir")
+        .arg(directory)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("these tests need redis-server (7.0 or newer) on the PATH")
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}

@@ -1,0 +1,95 @@
+//! Stores to tell stories about, and verbs that say what must go well.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ciba_gateway::session::{Event, TenantId};
+use ciba_gateway::store::hash::HashKeys;
+use ciba_gateway::store::memory::MemoryStore;
+use ciba_gateway::store::redis::{RedisStore, Settings};
+use ciba_gateway::store::seal::{KeyId, KeyRing};
+use ciba_gateway::store::{Record, Reservation, Reserved, Saved, SessionStore};
+use ciba_gateway::timestamp::Timestamp;
+
+use super::redis_server::RedisServer;
+use super::reservations::{after, tenant};
+
+/// How long identities are readable in these stories.
+pub(crate) const WINDOW: Duration = Duration::from_secs(120);
+
+/// A store, with the server it lives on.
+pub(crate) struct Stage {
+    pub(crate) store: Arc<dyn SessionStore>,
+    _server: Option<RedisServer>,
+}
+
+impl Stage {
+    pub(crate) async fn memory() -> Self {
+        Self { store: Arc::new(MemoryStore::new()), _server: None }
+    }
+
+    pub(crate) async fn redis() -> Self {
+        let server = RedisServer::start().await;
+        Self { store: Arc::new(replica(&server)), _server: Some(server) }
+    }
+}
+
+/// One more gateway on that server.
+pub(crate) fn replica(server: &RedisServer) -> RedisStore {
+    replica_with(server, ring(1, &[1]))
+}
+
+/// One more gateway on that server, with these seal keys.
+pub(crate) fn replica_with(server: &RedisServer, ring: KeyRing) -> RedisStore {
+    connect(server, vec![tenant("acme"), tenant("other")], ring)
+}
+
+/// A gateway that has no connection but the one for commands.
+pub(crate) fn replica_that_does_not_listen(server: &RedisServer) -> RedisStore {
+    connect(server, Vec::new(), ring(1, &[1]))
+}
+
+fn connect(server: &RedisServer, tenants: Vec<TenantId>, ring: KeyRing) -> RedisStore {
+    let settings = Settings { ping_interval: Duration::from_millis(200), ..Settings::new(server.url()) };
+    RedisStore::connect(settings, tenants, ring, HashKeys::new([9; 32])).expect("settings that can be used")
+}
+
+pub(crate) fn ring(active: u8, keys: &[u8]) -> KeyRing {
+    let keys = keys.iter().map(|key| (KeyId(u32::from(*key)), [*key; 32])).collect();
+    KeyRing::new(KeyId(u32::from(active)), keys).expect("a key ring")
+}
+
+/// Reserves what must be free.
+pub(crate) async fn reserve(store: &dyn SessionStore, reservation: &Reservation) -> Record {
+    match store.reserve(reservation).await.expect("the store answers") {
+        Reserved::New(record) => record,
+        other => panic!("expected a new login, got {other:?}"),
+    }
+}
+
+/// Reserves what must be refused.
+pub(crate) async fn refusal(store: &dyn SessionStore, reservation: &Reservation) -> Reserved {
+    match store.reserve(reservation).await.expect("the store answers") {
+        Reserved::New(_) => panic!("expected a refusal, got a new login"),
+        refusal => refusal,
+    }
+}
+
+/// Saves what nobody else is writing.
+pub(crate) async fn save(store: &dyn SessionStore, record: &Record, now: Timestamp) -> Record {
+    match store.save(record, now, WINDOW).await.expect("the store answers") {
+        Saved::Written(record) => record,
+        other => panic!("expected a write, got {other:?}"),
+    }
+}
+
+/// Applies an event and saves the outcome.
+pub(crate) async fn advance(store: &dyn SessionStore, record: &Record, event: Event, now: Timestamp) -> Record {
+    save(store, &after(record, event, now), now).await
+}
+
+/// The record as it is seen at `now`.
+pub(crate) async fn load(store: &dyn SessionStore, record: &Record, now: Timestamp) -> Option<Record> {
+    let session = &record.session;
+    store.load(&session.terms.tenant, &session.id, now).await.expect("the store answers")
+}
