@@ -18,7 +18,13 @@ pub use service::LoginApi;
 
 /// The generated messages, client and server of package `ciba_gateway.v1`.
 pub mod v1 {
-    #![expect(missing_docs, reason = "generated; the comments are in the proto file")]
+    #![expect(
+        missing_docs,
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        clippy::large_enum_variant,
+        reason = "generated; the comments are in the proto file"
+    )]
     tonic::include_proto!("ciba_gateway.v1");
 
     /// The descriptors of the API, for reflection.

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ciba::DEFAULT_INTERVAL;
-use crate::identity::{Claim, Subject};
+use crate::identity::Claim;
 use crate::phone::{Country, PhoneNumber};
 
 const T0: Timestamp = Timestamp::from_millis(1_700_000_000_000);
