@@ -81,7 +81,7 @@ impl Poller {
     /// Follows this login until it ends.
     pub fn own(&self, record: &Arc<Record>, credential: Arc<Credential>) {
         let session = &record.session;
-        let span = info_span!("poll", login.id = %session.id, tenant = %session.terms.tenant);
+        let span = info_span!(parent: None, "poll", login.id = %session.id, tenant = %session.terms.tenant);
         let subscription = self.ledger.subscribe(&session.terms.tenant, &session.id);
         let task = Tending {
             ledger: self.ledger.clone(),
