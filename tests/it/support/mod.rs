@@ -1,0 +1,4 @@
+//! Helpers that tests share.
+
+pub mod lying_provider;
+pub mod signer;
