@@ -50,11 +50,14 @@ impl Credential {
         self.provider.as_ref()
     }
 
-    async fn poll(&self, pending: &Pending, now: Timestamp) -> PollAnswer {
+    /// Polls once, for one interval at the most: whoever takes a login over may
+    /// rely on it that nothing older is in flight.
+    async fn poll(&self, pending: &Pending, interval: Duration, now: Timestamp) -> PollAnswer {
         if now.as_millis() < self.braked_until.load(Ordering::Relaxed) {
             return PollAnswer::CredentialsRefused;
         }
-        let answer = self.provider.poll(&pending.auth_req_id).await;
+        let polled = tokio::time::timeout(interval, self.provider.poll(&pending.auth_req_id)).await;
+        let answer = polled.unwrap_or(PollAnswer::Trouble { retry_after: None });
         if answer == PollAnswer::CredentialsRefused {
             warn!("the provider refuses the credential; polling with it pauses");
             self.braked_until.store(now.plus(CREDENTIAL_BRAKE).as_millis(), Ordering::Relaxed);
@@ -150,7 +153,7 @@ impl Tending {
         if !self.quiet_until(schedule.next_poll_at()).await {
             return;
         }
-        let answer = Box::pin(self.credential.poll(pending, clock.now())).await;
+        let answer = Box::pin(self.credential.poll(pending, schedule.interval(), clock.now())).await;
         self.ledger.metrics().polled(&answer);
         self.take(answer, schedule).await;
     }
