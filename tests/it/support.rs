@@ -1,6 +1,12 @@
 //! What the stories are told with.
 
+pub(crate) mod caller;
+pub(crate) mod configuration;
 pub(crate) mod eventually;
+pub(crate) mod gateway;
+pub(crate) mod http;
+pub(crate) mod processes;
 pub(crate) mod redis_server;
 pub(crate) mod reservations;
+pub(crate) mod simulators;
 pub(crate) mod stores;
