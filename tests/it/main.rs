@@ -2,11 +2,15 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod demo;
+mod openid_provider;
 mod operators;
 mod outages;
+mod python_client;
 mod redis_outages;
 mod redis_privacy;
 mod redis_writes;
+mod stopping;
 mod store_contract;
 mod support;
 mod three_processes;
+mod transport;

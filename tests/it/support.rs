@@ -10,3 +10,4 @@ pub(crate) mod redis_server;
 pub(crate) mod reservations;
 pub(crate) mod simulators;
 pub(crate) mod stores;
+pub(crate) mod tools;
