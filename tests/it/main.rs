@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod demo;
+mod magic_numbers;
 mod openid_provider;
 mod operators;
 mod outages;
