@@ -10,6 +10,7 @@ mod python_client;
 mod redis_outages;
 mod redis_privacy;
 mod redis_writes;
+mod secrets;
 mod stopping;
 mod store_contract;
 mod support;

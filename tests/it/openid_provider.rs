@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::support::caller::till;
 use crate::support::configuration::Configuration;
-use crate::support::eventually::eventually;
 use crate::support::gateway::Gateway;
 use crate::support::http;
 use crate::support::processes::Process;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use ciba_gateway::grpc::v1::login_service_client::LoginServiceClient;
 use ciba_gateway::grpc::v1::start_login_request::Person;
 use ciba_gateway::grpc::v1::{
-    CallDirection, CancelLoginRequest, Channel, ConfirmCodeRequest, ConfirmCodeResponse, GetLoginRequest, Login,
-    LoginState, StartLoginRequest, WaitLoginRequest, WatchLoginRequest, WatchLoginResponse,
+    CallDirection, CancelLoginRequest, Channel, ConfirmCodeRequest, ConfirmCodeResponse, EraseLoginRequest,
+    GetLoginRequest, Login, LoginState, StartLoginRequest, WaitLoginRequest, WatchLoginRequest, WatchLoginResponse,
 };
 use tonic::transport::Endpoint;
 use tonic::{Code, Request, Status, Streaming};
@@ -20,23 +20,27 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Caller {
     client: LoginServiceClient<tonic::transport::Channel>,
     key: String,
+    agent: Option<String>,
 }
 
 impl Caller {
     pub(crate) fn new(url: &str, key: &str) -> Self {
         let endpoint = Endpoint::from_shared(url.to_owned()).expect("an address").timeout(2 * PATIENCE);
-        Self::over(endpoint.connect_lazy(), key)
+        Self { client: LoginServiceClient::new(endpoint.connect_lazy()), key: key.into(), agent: None }
     }
 
-    /// On a connection made elsewhere.
-    pub(crate) fn over(channel: tonic::transport::Channel, key: &str) -> Self {
-        Self { client: LoginServiceClient::new(channel), key: key.into() }
+    /// The same client when this agent asks.
+    pub(crate) fn as_agent(self, agent: &str) -> Self {
+        Self { agent: Some(agent.into()), ..self }
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         let bearer = format!("Bearer {}", self.key).parse().expect("a key of plain characters");
         request.metadata_mut().insert("authorization", bearer);
+        if let Some(agent) = &self.agent {
+            request.metadata_mut().insert("ciba-agent-id", agent.parse().expect("an agent of plain characters"));
+        }
         request
     }
 
@@ -77,6 +81,12 @@ impl Caller {
         let request = self.request(CancelLoginRequest { login_id: login_id.into() });
         let cancelled = self.client.clone().cancel_login(request).await.expect("the gateway answers");
         cancelled.into_inner().login.expect("a login")
+    }
+
+    pub(crate) async fn erase(&self, login_id: &str) -> Login {
+        let request = self.request(EraseLoginRequest { login_id: login_id.into() });
+        let erased = self.client.clone().erase_login(request).await.expect("the gateway answers");
+        erased.into_inner().login.expect("a login")
     }
 
     pub(crate) async fn confirm(&self, login_id: &str, code: &str) -> ConfirmCodeResponse {

@@ -10,7 +10,7 @@ pub(crate) fn install_crypto() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-fn client() -> Client {
+pub(crate) fn client() -> Client {
     install_crypto();
     Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().expect("an HTTP client")
 }

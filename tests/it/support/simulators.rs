@@ -49,8 +49,8 @@ pub(crate) fn quick() -> Settings {
 
 /// A simulator in a process of its own, and the hands at its phones.
 pub(crate) struct SimulatorProcess {
-    pub(crate) process: Process,
     pub(crate) issuer: String,
+    _process: Process,
 }
 
 impl SimulatorProcess {
@@ -58,7 +58,7 @@ impl SimulatorProcess {
         let process = Process::gateway(&["simulator", "--listen", "127.0.0.1:0", "--interval", "1"]);
         let line = process.prints("issuer").await;
         let issuer = line.split_whitespace().nth(1).expect("an issuer").to_owned();
-        Self { process, issuer }
+        Self { issuer, _process: process }
     }
 
     /// Answers on the phone page as its buttons do, once the number is asked.
