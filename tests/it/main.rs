@@ -6,9 +6,19 @@
     reason = "a test fails by panicking, and so does a helper that cannot help"
 )]
 
+mod demo;
+mod magic_numbers;
+mod openid_provider;
+mod operators;
+mod outages;
 mod provider;
+mod python_client;
 mod redis_outages;
 mod redis_privacy;
 mod redis_writes;
+mod secrets;
+mod stopping;
 mod store_contract;
 mod support;
+mod three_processes;
+mod transport;

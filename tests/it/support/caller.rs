@@ -1,0 +1,132 @@
+//! A client system that calls the gateway over gRPC.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use ciba_gateway::grpc::v1::login_service_client::LoginServiceClient;
+use ciba_gateway::grpc::v1::start_login_request::Person;
+use ciba_gateway::grpc::v1::{
+    CallDirection, CancelLoginRequest, Channel, ConfirmCodeRequest, ConfirmCodeResponse, EraseLoginRequest,
+    GetLoginRequest, Login, LoginState, StartLoginRequest, WaitLoginRequest, WatchLoginRequest, WatchLoginResponse,
+};
+use tonic::transport::Endpoint;
+use tonic::{Code, Request, Status, Streaming};
+use tonic_types::StatusExt;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One client of one tenant; connects with the first call. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    client: LoginServiceClient<tonic::transport::Channel>,
+    key: String,
+    agent: Option<String>,
+}
+
+impl Caller {
+    pub(crate) fn new(url: &str, key: &str) -> Self {
+        let endpoint = Endpoint::from_shared(url.to_owned()).expect("an address").timeout(2 * PATIENCE);
+        Self { client: LoginServiceClient::new(endpoint.connect_lazy()), key: key.into(), agent: None }
+    }
+
+    /// The same client when this agent asks.
+    pub(crate) fn named_agent(self, agent: &str) -> Self {
+        Self { agent: Some(agent.into()), ..self }
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        let bearer = format!("Bearer {}", self.key).parse().expect("a key of plain characters");
+        request.metadata_mut().insert("authorization", bearer);
+        if let Some(agent) = &self.agent {
+            request.metadata_mut().insert("ciba-agent-id", agent.parse().expect("an agent of plain characters"));
+        }
+        request
+    }
+
+    pub(crate) async fn start(&self, start: StartLoginRequest) -> Result<Login, Status> {
+        let answer = self.client.clone().start_login(self.request(start)).await?;
+        Ok(answer.into_inner().login.expect("a login"))
+    }
+
+    /// Starts a login at a till that must begin.
+    pub(crate) async fn at_a_till(&self, number: &str) -> Login {
+        self.start(till(number)).await.expect("a started login")
+    }
+
+    pub(crate) async fn get(&self, login_id: &str) -> Result<Login, Status> {
+        let request = self.request(GetLoginRequest { login_id: login_id.into() });
+        Ok(self.client.clone().get_login(request).await?.into_inner().login.expect("a login"))
+    }
+
+    /// The login once it has ended.
+    pub(crate) async fn end_of(&self, login_id: &str) -> Login {
+        let timeout = prost_types::Duration { seconds: 30, nanos: 0 };
+        loop {
+            let request = WaitLoginRequest { login_id: login_id.into(), timeout: Some(timeout) };
+            let waited = self.client.clone().wait_login(self.request(request)).await.expect("the gateway answers");
+            let login = waited.into_inner().login.expect("a login");
+            if login.state() == LoginState::Ended {
+                return login;
+            }
+        }
+    }
+
+    pub(crate) async fn watch(&self, login_id: &str) -> Streaming<WatchLoginResponse> {
+        let request = WatchLoginRequest { login_id: login_id.into(), heartbeat_interval: None };
+        self.client.clone().watch_login(self.request(request)).await.expect("a stream").into_inner()
+    }
+
+    pub(crate) async fn cancel(&self, login_id: &str) -> Login {
+        let request = self.request(CancelLoginRequest { login_id: login_id.into() });
+        let cancelled = self.client.clone().cancel_login(request).await.expect("the gateway answers");
+        cancelled.into_inner().login.expect("a login")
+    }
+
+    pub(crate) async fn erase(&self, login_id: &str) -> Login {
+        let request = self.request(EraseLoginRequest { login_id: login_id.into() });
+        let erased = self.client.clone().erase_login(request).await.expect("the gateway answers");
+        erased.into_inner().login.expect("a login")
+    }
+
+    pub(crate) async fn confirm(&self, login_id: &str, code: &str) -> ConfirmCodeResponse {
+        let request = ConfirmCodeRequest { login_id: login_id.into(), code: code.into() };
+        self.client.clone().confirm_code(self.request(request)).await.expect("the gateway answers").into_inner()
+    }
+}
+
+/// A start at a till, with a `request_id` of its own.
+pub(crate) fn till(number: &str) -> StartLoginRequest {
+    StartLoginRequest {
+        request_id: unique("till"),
+        person: Some(Person::PhoneNumber(number.into())),
+        channel: Channel::PointOfSale.into(),
+        terminal_id: "till-1".into(),
+        ..StartLoginRequest::default()
+    }
+}
+
+/// A start of a call centre's agent, who has the code read back.
+pub(crate) fn call(number: &str) -> StartLoginRequest {
+    StartLoginRequest {
+        request_id: unique("call"),
+        person: Some(Person::PhoneNumber(number.into())),
+        channel: Channel::CallCentre.into(),
+        call_direction: CallDirection::Inbound.into(),
+        agent_id: "kari".into(),
+        ..StartLoginRequest::default()
+    }
+}
+
+fn unique(what: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("request-of-a-{what}-{}", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Code, reason and whether it says when to come back.
+pub(crate) fn refusal(status: &Status) -> (Code, String, bool) {
+    let details = status.get_error_details();
+    let reason = details.error_info().map(|info| info.reason.clone()).unwrap_or_default();
+    let comes_back = details.retry_info().is_some_and(|info| info.retry_delay.is_some());
+    (status.code(), reason, comes_back)
+}

@@ -1,0 +1,128 @@
+//! Configuration files for the gateways of the stories.
+
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use ciba_gateway::config::ApiKey;
+use tempfile::TempDir;
+
+use super::redis_server::RedisServer;
+
+/// The client secret that the simulator knows.
+pub(crate) const CLIENT_SECRET: &str = "demo-secret";
+
+/// The API key of the tenant `nordlys`'s client.
+pub(crate) fn api_key() -> ApiKey {
+    ApiKey::from_random([7; 32])
+}
+
+/// The API key of a client of the tenant `other`.
+pub(crate) fn other_api_key() -> ApiKey {
+    ApiKey::from_random([8; 32])
+}
+
+/// What a story's operator decides; ports are the system's choice.
+#[derive(Clone)]
+pub(crate) struct Configuration {
+    /// Lines under `[grpc]`.
+    pub(crate) grpc: String,
+    /// Lines under `[http]`.
+    pub(crate) http: String,
+    /// The sections `[store]` and `[keys]`.
+    pub(crate) store: String,
+    /// Lines under `[drain]`.
+    pub(crate) drain: String,
+    /// Lines under `[log]`.
+    pub(crate) log: String,
+    pub(crate) issuer: String,
+    pub(crate) client_id: String,
+    pub(crate) client_secret: String,
+    /// Further lines under `[tenants.provider]`.
+    pub(crate) provider: String,
+}
+
+impl Configuration {
+    /// A gateway on loopback that keeps its logins in memory.
+    pub(crate) fn new(issuer: &str) -> Self {
+        Self {
+            grpc: "listen = \"127.0.0.1:0\"".into(),
+            http: "listen = \"127.0.0.1:0\"".into(),
+            store: "[store]\nkind = \"memory\"".into(),
+            drain: "notice = \"0s\"\nlimit = \"5s\"".into(),
+            log: "filter = \"info\"".into(),
+            issuer: issuer.into(),
+            client_id: "demo-client".into(),
+            client_secret: CLIENT_SECRET.into(),
+            provider: String::new(),
+        }
+    }
+
+    /// The same with its logins in that Redis.
+    pub(crate) fn with_redis(self, server: &RedisServer) -> Self {
+        self.with_redis_at(&server.url())
+    }
+
+    /// The same with its logins in a Redis at that address.
+    pub(crate) fn with_redis_at(mut self, url: &str) -> Self {
+        let key = |byte: u8| BASE64_STANDARD.encode([byte; 32]);
+        self.store = format!(
+            "[store]\nkind = \"redis\"\nurl = \"{url}\"\n[keys]\nhash_key = \"{}\"\nactive_seal_key = \"one\"\n\
+             [keys.seal]\none = \"{}\"",
+            key(1),
+            key(2)
+        );
+        self
+    }
+
+    /// The file's text.
+    pub(crate) fn text(&self) -> String {
+        let Self { grpc, http, store, drain, log, .. } = self;
+        let sections = format!("[grpc]\n{grpc}\n[http]\n{http}\n{store}\n[drain]\n{drain}\n[log]\n{log}\n");
+        sections + &self.tenant("nordlys", &api_key()) + &self.tenant("other", &other_api_key())
+    }
+
+    fn tenant(&self, id: &str, key: &ApiKey) -> String {
+        let Self { issuer, client_id, client_secret, provider, .. } = self;
+        let hash = key.hash();
+        format!(
+            r#"
+[[tenants]]
+id = "{id}"
+default_country = "NO"
+[tenants.provider]
+issuer = "{issuer}"
+client_id = "{client_id}"
+client_secret = "{client_secret}"
+allow_insecure_hosts = true
+{provider}
+[[tenants.clients]]
+id = "desk"
+channels = ["call-centre", "tv-box", "point-of-sale"]
+api_keys = [{{ sha256 = "{hash}" }}]
+"#
+        )
+    }
+
+    /// The file itself.
+    pub(crate) fn file(&self) -> ConfigurationFile {
+        ConfigurationFile::with_text(&self.text())
+    }
+}
+
+/// A configuration file in a folder of its own.
+pub(crate) struct ConfigurationFile {
+    folder: TempDir,
+}
+
+impl ConfigurationFile {
+    pub(crate) fn with_text(text: &str) -> Self {
+        let file = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        std::fs::write(file.path(), text).expect("a file can be written");
+        file
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("ciba-gateway.toml")
+    }
+}

@@ -1,0 +1,124 @@
+//! Gateways of the stories: in the test's own process, or as `serve`.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use ciba_gateway::config::Config;
+use ciba_gateway::gateway::{self, Listeners};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::caller::Caller;
+use super::configuration::{Configuration, ConfigurationFile, api_key};
+use super::eventually::eventually;
+use super::http;
+use super::processes::Process;
+
+/// A gateway in the test's own process. Ends with the test.
+pub(crate) struct Gateway {
+    pub(crate) grpc: SocketAddr,
+    pub(crate) http: SocketAddr,
+    stop: CancellationToken,
+    _tasks: JoinSet<()>,
+}
+
+impl Gateway {
+    /// Starts it; it may not be ready yet.
+    pub(crate) async fn start(configuration: &Configuration) -> Self {
+        http::install_crypto();
+        let config = Config::parse(&configuration.text(), Path::new("story"), std::iter::empty())
+            .expect("a configuration without mistakes");
+        let listeners = Listeners { grpc: local().await, http: local().await };
+        let address = |listener: &TcpListener| listener.local_addr().expect("an address");
+        let (grpc, http) = (address(&listeners.grpc), address(&listeners.http));
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let running = gateway::run(config, listeners, stop.clone().cancelled_owned());
+        tasks.spawn(async move { running.await.expect("the gateway runs") });
+        Self { grpc, http, stop, _tasks: tasks }
+    }
+
+    /// Starts it and waits until it is ready.
+    pub(crate) async fn ready(configuration: &Configuration) -> Self {
+        let gateway = Self::start(configuration).await;
+        wait_until_ready(gateway.http).await;
+        gateway
+    }
+
+    /// The client of the first tenant.
+    pub(crate) fn caller(&self) -> Caller {
+        Caller::new(&self.url(), api_key().expose())
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.grpc)
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// A gateway in a process of its own: `serve`.
+pub(crate) struct Serve {
+    pub(crate) process: Process,
+    pub(crate) grpc: SocketAddr,
+    pub(crate) http: SocketAddr,
+    _file: ConfigurationFile,
+}
+
+impl Serve {
+    /// Starts it and waits until it listens; it may not be ready yet.
+    pub(crate) async fn start(configuration: &Configuration) -> Self {
+        let file = configuration.file();
+        let process = Process::gateway(&["serve", "--config", &file.path().to_string_lossy()]);
+        let line = process.logs("listening").await;
+        let (grpc, http) = (logged_address(&line, "grpc"), logged_address(&line, "http"));
+        Self { process, grpc, http, _file: file }
+    }
+
+    /// Starts it and waits until it is ready.
+    pub(crate) async fn ready(configuration: &Configuration) -> Self {
+        let serve = Self::start(configuration).await;
+        wait_until_ready(serve.http).await;
+        serve
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.grpc)
+    }
+
+    /// The client of the first tenant.
+    pub(crate) fn caller(&self) -> Caller {
+        Caller::new(&self.url(), api_key().expose())
+    }
+
+    /// Runs one of our client commands against it.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Process {
+        let (url, key) = (self.url(), api_key());
+        let connection = ["--server", &url, "--api-key", key.expose()];
+        Process::gateway(&[arguments, &connection].concat())
+    }
+}
+
+/// `grpc=127.0.0.1:1` in a line of text, `"grpc":"127.0.0.1:1"` in one of JSON.
+fn logged_address(line: &str, name: &str) -> SocketAddr {
+    let after = [format!("{name}="), format!("\"{name}\":\"")].iter().find_map(|start| {
+        let at = line.find(start.as_str())? + start.len();
+        line.get(at..)
+    });
+    let address = after.and_then(|rest| rest.split([' ', '"']).next()).expect("the address is logged");
+    address.parse().expect("an address")
+}
+
+pub(crate) async fn wait_until_ready(http: SocketAddr) {
+    let url = format!("http://{http}/readyz");
+    eventually("the gateway is ready", async || (http::get(&url).await?.0 == 200).then_some(())).await;
+}
+
+pub(crate) async fn local() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.expect("a free port")
+}
