@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info_span, warn};
 
-use crate::ciba::{PollAnswer, Schedule, Step, Tokens};
+use crate::ciba::{DEFAULT_INTERVAL, PollAnswer, Schedule, Step, Tokens};
 use crate::identity::Identity;
 use crate::ledger::{Applied, Ledger, Subscription};
 use crate::provider::{IdentifyError, Provider};
@@ -50,13 +50,15 @@ impl Credential {
         self.provider.as_ref()
     }
 
-    /// Polls once, for one interval at the most: whoever takes a login over may
-    /// rely on it that nothing older is in flight.
+    /// Polls once, for one interval at the most, or the usual one where a
+    /// provider wants to be asked more often: whoever takes a login over may rely
+    /// on it that nothing older is in flight.
     async fn poll(&self, pending: &Pending, interval: Duration, now: Timestamp) -> PollAnswer {
         if now.as_millis() < self.braked_until.load(Ordering::Relaxed) {
             return PollAnswer::CredentialsRefused;
         }
-        let polled = tokio::time::timeout(interval, self.provider.poll(&pending.auth_req_id)).await;
+        let polled =
+            tokio::time::timeout(interval.max(DEFAULT_INTERVAL), self.provider.poll(&pending.auth_req_id)).await;
         let answer = polled.unwrap_or(PollAnswer::Trouble { retry_after: None });
         if answer == PollAnswer::CredentialsRefused {
             warn!("the provider refuses the credential; polling with it pauses");
