@@ -1,8 +1,10 @@
 //! Tests from outside: real sockets, real servers, whole stories.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod outages;
 mod redis_outages;
 mod redis_privacy;
 mod redis_writes;
+mod start;
 mod store_contract;
 mod support;
