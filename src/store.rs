@@ -83,7 +83,8 @@ pub struct Reservation {
 
 impl Reservation {
     /// The record that a store writes for it.
-    fn first_record(&self) -> Record {
+    #[must_use]
+    pub fn first_record(&self) -> Record {
         Record { session: self.session.clone(), version: 1, epoch: 1, owner: self.owner.clone() }
     }
 }
