@@ -135,7 +135,7 @@ impl Tending {
 
     fn catch_up(&mut self) {
         if let Some(latest) = self.subscription.latest()
-            && latest.version > self.record.version
+            && latest.age() > self.record.age()
         {
             self.record = latest;
         }
