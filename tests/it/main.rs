@@ -8,3 +8,4 @@ mod redis_writes;
 mod start;
 mod store_contract;
 mod support;
+mod watch;
