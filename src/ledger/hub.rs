@@ -167,6 +167,16 @@ impl Subscription {
             std::future::pending::<()>().await;
         }
     }
+
+    /// Waits until the login has ended.
+    pub async fn ended(&mut self) {
+        let ended = |record: &Option<Arc<Record>>| record.as_ref().is_some_and(|record| record.session.has_ended());
+        if self.receiver.wait_for(ended).await.is_err() {
+            // As above.
+            std::future::pending::<()>().await;
+        }
+        self.receiver.mark_changed();
+    }
 }
 
 impl Drop for Subscription {
