@@ -1,7 +1,9 @@
 //! Tests from outside: real sockets, real servers, whole stories.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod ends;
 mod outages;
+mod polling;
 mod redis_outages;
 mod redis_privacy;
 mod redis_writes;
