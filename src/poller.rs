@@ -18,7 +18,7 @@ use crate::ciba::{DEFAULT_INTERVAL, PollAnswer, Schedule, Step, Tokens};
 use crate::identity::Identity;
 use crate::ledger::{Applied, Ledger, Subscription};
 use crate::provider::{IdentifyError, Provider};
-use crate::session::{Event, FailureReason, Pending, Redeemed, State};
+use crate::session::{Ended, Event, FailureReason, Outcome, Pending, Redeemed, State};
 use crate::store::Record;
 use crate::timestamp::Timestamp;
 
@@ -140,7 +140,7 @@ impl Tending {
 
     fn catch_up(&mut self) {
         if let Some(latest) = self.subscription.latest()
-            && latest.version > self.record.version
+            && latest.age() > self.record.age()
         {
             self.record = latest;
         }
@@ -219,18 +219,19 @@ impl Tending {
         clock.sleep_until(clock.now().plus(RESULT_LOST_AFTER)).await;
         self.refresh().await;
         if matches!(self.record.session.state, State::Pending(_)) {
-            self.happen(&Event::Failed(FailureReason::ResultLost)).await;
+            // Whoever wrote the result in the meantime wins.
+            self.happen(&Event::ResultLost).await;
         }
     }
 
     async fn identify(&mut self, redeemed: &Redeemed) {
         let deadline = self.record.session.deadline();
         let clock = self.ledger.clock().clone();
-        let record = Arc::clone(&self.record);
+        let (record, credential) = (Arc::clone(&self.record), Arc::clone(&self.credential));
         let asking = async {
             let mut retry = FIRST_RETRY;
             loop {
-                match Box::pin(self.credential.provider().identify(&redeemed.tokens, &record.session.terms)).await {
+                match Box::pin(credential.provider().identify(&redeemed.tokens, &record.session.terms)).await {
                     Ok(identity) => return approved(identity),
                     Err(IdentifyError::Rejected(reason)) => return Event::Failed(reason),
                     Err(IdentifyError::Unavailable) => debug!("the person cannot be identified just now"),
@@ -239,11 +240,17 @@ impl Tending {
                 retry = (retry * 2).min(LONGEST_RETRY);
             }
         };
-        let event = tokio::select! {
-            event = asking => event,
-            () = clock.sleep_until(deadline.unwrap_or_default()) => Event::Failed(FailureReason::ProviderUnavailable),
-        };
-        self.happen(&event).await;
+        tokio::select! {
+            event = asking => self.happen(&event).await,
+            () = clock.sleep_until(deadline.unwrap_or_default()) => {
+                self.happen(&Event::Failed(FailureReason::ProviderUnavailable)).await;
+            }
+            () = self.subscription.ended() => self.catch_up(),
+        }
+        if matches!(&self.record.session.state, State::Ended(Ended { outcome: Outcome::Cancelled, .. })) {
+            warn!("the login was cancelled; its tokens are dropped and revoked");
+            credential.provider().revoke(&redeemed.tokens).await;
+        }
     }
 
     async fn wait_for_deadline(&mut self) {

@@ -234,6 +234,8 @@ pub enum Event {
     Denied,
     /// The provider says that the request expired.
     Expired,
+    /// The provider says that the exchange has happened, and nobody has its result.
+    ResultLost,
     /// It cannot be carried through.
     Failed(FailureReason),
     /// A caller ended it.
@@ -286,14 +288,23 @@ impl Session {
             }
             (State::Pending(_), Event::Denied) => ended(now, Outcome::Denied),
             (State::Pending(_), Event::Expired) => ended(now, Outcome::Expired),
+            (State::Pending(_), Event::ResultLost) => ended(now, Outcome::Failed(FailureReason::ResultLost)),
             (State::Redeemed(redeemed), Event::Approved(identity)) => redeemed.approved(identity, now),
 
-            (State::Starting(_), Event::Rescheduled(_) | Event::Redeemed(_) | Event::Denied | Event::Expired)
+            (
+                State::Starting(_),
+                Event::Rescheduled(_) | Event::Redeemed(_) | Event::Denied | Event::Expired | Event::ResultLost,
+            )
             | (State::Starting(_) | State::Pending(_) | State::AwaitingCode(_), Event::Approved(_))
             | (State::Pending(_), Event::Accepted { .. })
             | (
                 State::Redeemed(_) | State::AwaitingCode(_),
-                Event::Accepted { .. } | Event::Rescheduled(_) | Event::Redeemed(_) | Event::Denied | Event::Expired,
+                Event::Accepted { .. }
+                | Event::Rescheduled(_)
+                | Event::Redeemed(_)
+                | Event::Denied
+                | Event::Expired
+                | Event::ResultLost,
             ) => return Err(illegal),
         };
         Ok(Self { id, terms, state })
@@ -446,6 +457,7 @@ impl Event {
             Self::Approved(_) => "approved",
             Self::Denied => "denied",
             Self::Expired => "expired",
+            Self::ResultLost => "result_lost",
             Self::Failed(_) => "failed",
             Self::Cancelled => "cancelled",
             Self::CodeTyped(_) => "code_typed",

@@ -7,18 +7,23 @@
 )]
 
 mod demo;
+mod ends;
 mod magic_numbers;
 mod openid_provider;
 mod operators;
 mod outages;
+mod polling;
 mod provider;
 mod python_client;
+mod recoveries;
 mod redis_outages;
 mod redis_privacy;
 mod redis_writes;
 mod secrets;
+mod start;
 mod stopping;
 mod store_contract;
 mod support;
 mod three_processes;
 mod transport;
+mod watch;
