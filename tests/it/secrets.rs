@@ -88,7 +88,7 @@ impl Stage {
         let log = format!("filter = \"trace\"\nformat = \"{format}\"");
         let configuration = Configuration { log, ..Configuration::new(&vipps.issuer()).with_redis(&redis) };
         let serve = Serve::ready(&configuration).await;
-        let caller = serve.caller().as_agent("kari");
+        let caller = serve.caller().with_agent("kari");
         Self { vipps, wire, redis, serve, caller, secrets: Secrets::default(), dumps: String::new() }
     }
 
