@@ -13,7 +13,7 @@ use ciba_gateway::simulator::Settings;
 use serde_json::{Value, json};
 
 use crate::support::caller::{Caller, call, till};
-use crate::support::configuration::{CLIENT_SECRET, Configuration, api_key};
+use crate::support::configuration::{CLIENT_SECRET, Configuration, api_key, store_keys};
 use crate::support::eventually::eventually;
 use crate::support::gateway::{Serve, local};
 use crate::support::http;
@@ -188,6 +188,7 @@ impl Stage {
         let Self { secrets, wire, vipps, .. } = self;
         secrets.add("API key", api_key().expose());
         secrets.add("client secret", CLIENT_SECRET);
+        store_keys().into_iter().for_each(|key| secrets.add("store key", key));
         secrets.add("client secret, encoded", BASE64_STANDARD.encode(format!("demo-client:{CLIENT_SECRET}")));
         for request in vipps.simulator.requests() {
             if let Some(code) = request.parameter("binding_message") {
