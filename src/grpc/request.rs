@@ -15,6 +15,8 @@ use crate::session::{
 
 const LIFETIME_SECONDS: std::ops::RangeInclusive<u64> = 60..=600;
 const READ_BACK_LIFETIME_SECONDS: u64 = 120;
+/// More are not listed: a status must fit into the trailers.
+const MAX_VIOLATIONS: usize = 16;
 const MAX_LABELS: usize = 8;
 const MAX_LABEL_NAME: usize = 32;
 const MAX_LABEL_VALUE: usize = 128;
@@ -32,7 +34,9 @@ struct Violations(Vec<(String, String)>);
 
 impl Violations {
     fn add(&mut self, field: &str, problem: impl ToString) {
-        self.0.push((field.to_owned(), problem.to_string()));
+        if self.0.len() < MAX_VIOLATIONS {
+            self.0.push((field.to_owned(), problem.to_string()));
+        }
     }
 
     fn check<T, E: ToString>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
