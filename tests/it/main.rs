@@ -1,6 +1,8 @@
 //! Tests from outside: real sockets, real servers, whole stories.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod access;
+mod codes;
 mod ends;
 mod outages;
 mod polling;
