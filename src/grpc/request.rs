@@ -77,6 +77,9 @@ pub(super) fn start_login(
     let lifetime = lifetime(&request, channel, code, tenant, &mut wrong);
     let expected_subject = expected_subject(&request, &mut wrong);
     let labels = labels(&request, &mut wrong);
+    if v1::WhenNumberBusy::try_from(request.when_number_busy).is_err() {
+        wrong.add("when_number_busy", "is a value that this version does not know");
+    }
     wrong.finish()?;
     let (Some(request_id), Some(phone), Some(channel)) = (request_id, phone, channel) else {
         return Err(CallError::field("request", "is incomplete"));
