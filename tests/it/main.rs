@@ -2,8 +2,10 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod access;
+mod bad_input;
 mod codes;
 mod ends;
+mod lists;
 mod outages;
 mod polling;
 mod redis_outages;
