@@ -72,7 +72,7 @@ async fn every_call_needs_a_known_key() {
 #[tokio::test(start_paused = true)]
 async fn an_agent_without_a_proper_name_is_refused() {
     let (_stage, gateway) = Stage::with_gateway();
-    let refusal = gateway.desk().as_agent("no spaces please").try_get(&"A".repeat(27)).await.expect_err("refused");
+    let refusal = gateway.desk().with_agent("no spaces please").try_get(&"A".repeat(27)).await.expect_err("refused");
     assert_eq!((refusal.code, refusal.reason.as_str()), (Code::InvalidArgument, "INVALID_FIELD"));
     assert!(!refusal.message.contains("please"));
 }
@@ -94,7 +94,7 @@ async fn a_client_keeps_to_its_channels() {
 async fn others_of_the_tenant_see_how_it_ended_but_not_who() {
     let (stage, gateway) = Stage::with_gateway();
     let desk = gateway.desk();
-    let others = [gateway.kiosk(), gateway.kiosk().as_agent("ada"), gateway.desk().as_agent("bob")];
+    let others = [gateway.kiosk(), gateway.kiosk().with_agent("ada"), gateway.desk().with_agent("bob")];
     let mut streams = Vec::new();
     for other in &others {
         streams.push(other.watch_all(v1::WatchLoginsRequest::default()).await);
@@ -124,12 +124,12 @@ async fn others_of_the_tenant_see_how_it_ended_but_not_who() {
 async fn only_the_client_that_started_it_ends_or_erases_a_login() {
     let (_stage, gateway) = Stage::with_gateway();
     let login = gateway.desk().start(on_a_call("r-1", NUMBER)).await;
-    let kiosk = gateway.kiosk().as_agent("ada");
+    let kiosk = gateway.kiosk().with_agent("ada");
     for refusal in [kiosk.try_cancel(&login.login_id).await, kiosk.try_erase(&login.login_id).await] {
         assert_eq!(refusal.expect_err("not theirs").reason, "NOT_YOURS");
     }
     assert_eq!(gateway.desk().sees(&login).await, "pending");
-    assert_eq!(gateway.desk().as_agent("bob").cancel(&login).await, "cancelled", "a colleague may");
+    assert_eq!(gateway.desk().with_agent("bob").cancel(&login).await, "cancelled", "a colleague may");
 }
 
 /// SR25: erased now, the outcome stays, and so does the `request_id`.

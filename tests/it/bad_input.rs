@@ -144,7 +144,7 @@ async fn all_wrong_fields_are_named_together() {
 #[tokio::test(start_paused = true)]
 async fn an_agent_does_not_start_for_another() {
     let (_stage, gateway) = Stage::with_gateway();
-    let refusal = gateway.desk().as_agent("bob").refused(call()).await;
+    let refusal = gateway.desk().with_agent("bob").refused(call()).await;
     names_one_field(&refusal, "agent_id");
     let unnamed = Start { agent_id: String::new(), ..call() };
     assert_eq!(gateway.desk().start(unnamed).await.agent_id, "ada", "the metadata will do");

@@ -76,11 +76,11 @@ async fn filters_narrow_a_list() {
     let only = |request| async { page(&desk, request).await.0 };
     assert_eq!(
         only(ListLoginsRequest { channel: v1::Channel::TvBox.into(), ..Default::default() }).await,
-        [boxed.clone()]
+        *std::slice::from_ref(&boxed)
     );
     assert_eq!(
         only(ListLoginsRequest { terminal_id: "box-1".to_owned(), ..Default::default() }).await,
-        [boxed.clone()]
+        *std::slice::from_ref(&boxed)
     );
     let till = ListLoginsRequest { terminal_id: "till-1".to_owned(), live_only: true, ..Default::default() };
     assert_eq!(only(till).await, [ids[1].clone()]);
