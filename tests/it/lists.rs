@@ -1,14 +1,16 @@
 //! Listing: newest first, page by page, whatever happens in between.
 
+use std::ops::Range;
+
 use ciba_gateway::grpc::v1;
 use ciba_gateway::grpc::v1::ListLoginsRequest;
 
 use crate::support::client::{Client, at_the_box, at_the_till};
 use crate::support::stage::{Stage, pass, secs};
 
-async fn start_many(desk: &Client, count: u32) -> Vec<String> {
+async fn start_many(desk: &Client, which: Range<u32>) -> Vec<String> {
     let mut ids = Vec::new();
-    for i in 0..count {
+    for i in which {
         ids.push(desk.start(at_the_till(&format!("r-{i}"), &format!("+479123{i:04}"))).await.login_id);
     }
     ids
@@ -24,16 +26,19 @@ async fn page(desk: &Client, request: ListLoginsRequest) -> (Vec<String>, String
 async fn pages_hold_each_login_once() {
     let (_stage, gateway) = Stage::with_gateway();
     let desk = gateway.desk();
-    let mut started = start_many(&desk, 20).await;
+    let mut started = start_many(&desk, 0..20).await;
     let mut listed = Vec::new();
     let mut page_token = String::new();
-    loop {
+    for newer in 1.. {
         let (ids, next) = page(&desk, ListLoginsRequest { page_size: 3, page_token, ..Default::default() }).await;
         listed.extend(ids);
         page_token = next;
         if page_token.is_empty() {
             break;
         }
+        // Newer ones come before what is listed already.
+        pass(secs(1)).await;
+        start_many(&desk, newer * 100..newer * 100 + 9).await;
     }
     started.sort();
     listed.sort();
@@ -57,7 +62,7 @@ async fn the_newest_comes_first() {
 async fn a_page_follows_though_the_last_login_no_longer_passes() {
     let (_stage, gateway) = Stage::with_gateway();
     let desk = gateway.desk();
-    start_many(&desk, 4).await;
+    start_many(&desk, 0..4).await;
     let live = ListLoginsRequest { page_size: 2, live_only: true, ..Default::default() };
     let (first, page_token) = page(&desk, live.clone()).await;
     assert_eq!(page_token, first[1]);
@@ -70,7 +75,7 @@ async fn a_page_follows_though_the_last_login_no_longer_passes() {
 async fn filters_narrow_a_list() {
     let (_stage, gateway) = Stage::with_gateway();
     let desk = gateway.desk();
-    let ids = start_many(&desk, 2).await;
+    let ids = start_many(&desk, 0..2).await;
     let boxed = gateway.kiosk().start(at_the_box("r-9", "+4791239999")).await.login_id;
     desk.try_cancel(&ids[0]).await.expect("cancelled");
     let only = |request| async { page(&desk, request).await.0 };
