@@ -6,8 +6,12 @@
     reason = "a test fails by panicking, and so does a helper that cannot help"
 )]
 
+mod access;
+mod bad_input;
+mod codes;
 mod demo;
 mod ends;
+mod lists;
 mod magic_numbers;
 mod openid_provider;
 mod operators;

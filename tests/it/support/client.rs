@@ -93,7 +93,7 @@ impl Client {
         Self { stub, authorization, agent: None, heard: Arc::default() }
     }
 
-    pub(crate) fn as_agent(self, agent: &str) -> Self {
+    pub(crate) fn with_agent(self, agent: &str) -> Self {
         Self { agent: Some(agent.to_owned()), ..self }
     }
 

@@ -131,7 +131,7 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// A system of `acme` that may use every channel; agent `ada` sits there.
     pub(crate) fn desk(&self) -> Client {
-        self.caller(&key(DESK)).as_agent("ada")
+        self.caller(&key(DESK)).with_agent("ada")
     }
 
     /// Another system of `acme`; TV boxes only, no agent.
@@ -141,7 +141,7 @@ impl Gateway {
 
     /// A system of another tenant, with the same name and the same agent.
     pub(crate) fn stranger(&self) -> Client {
-        self.caller(&key(STRANGER)).as_agent("ada")
+        self.caller(&key(STRANGER)).with_agent("ada")
     }
 
     /// Whoever shows this key, on a connection of their own.
