@@ -280,6 +280,6 @@ impl Logins {
     }
 
     fn view(&self, caller: &Caller, record: &Arc<Record>) -> LoginView {
-        LoginView::new(caller, Arc::clone(record), self.0.ledger.clock().now(), self.0.ledger.identity_window())
+        LoginView::new(caller, Arc::clone(record), self.0.ledger.clock().clone(), self.0.ledger.identity_window())
     }
 }
