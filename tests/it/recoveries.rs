@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ciba_gateway::grpc::v1::{LoginState, Outcome};
+use ciba_gateway::grpc::v1::{Login, LoginState, Outcome};
 use serde_json::Value;
 use tonic::Code;
 
@@ -26,6 +26,10 @@ async fn assert_unavailable(caller: &Caller, reason: &str) {
     assert_eq!(refusal(&refused), (Code::Unavailable, reason.into(), true), "{refused}");
 }
 
+fn assert_approved(login: &Login) {
+    assert_eq!(login.outcome(), Outcome::Approved, "{login:?}");
+}
+
 #[tokio::test]
 async fn a_gateway_waits_for_its_provider() {
     let place = local().await;
@@ -47,7 +51,7 @@ async fn a_gateway_waits_for_its_provider() {
     wait_until_ready(gateway.http).await;
     let login = caller.at_a_till(NUMBER).await;
     vipps.simulator.approve(NUMBER);
-    assert_eq!(caller.end_of(&login.login_id).await.outcome(), Outcome::Approved);
+    assert_approved(&caller.end_of(&login.login_id).await);
 }
 
 #[tokio::test]
@@ -64,7 +68,7 @@ async fn a_gateway_waits_for_its_redis() {
     wait_until_ready(gateway.http).await;
     let login = caller.at_a_till(NUMBER).await;
     vipps.simulator.approve(NUMBER);
-    assert_eq!(caller.end_of(&login.login_id).await.outcome(), Outcome::Approved);
+    assert_approved(&caller.end_of(&login.login_id).await);
 }
 
 #[tokio::test]
@@ -88,5 +92,5 @@ async fn an_outage_of_redis_ends_no_login() {
     wait_until_ready(gateway.http).await;
     let read = caller.get(&login.login_id).await.expect("the login");
     assert!(read.state() != LoginState::Ended || read.outcome() == Outcome::Approved, "{read:?}");
-    assert_eq!(caller.end_of(&login.login_id).await.outcome(), Outcome::Approved);
+    assert_approved(&caller.end_of(&login.login_id).await);
 }
