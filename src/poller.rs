@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info_span, warn};
 
-use crate::ciba::{PollAnswer, Schedule, Step, Tokens};
+use crate::ciba::{DEFAULT_INTERVAL, PollAnswer, Schedule, Step, Tokens};
 use crate::identity::Identity;
 use crate::ledger::{Applied, Ledger, Subscription};
 use crate::provider::{IdentifyError, Provider};
-use crate::session::{Event, FailureReason, Pending, Redeemed, State};
+use crate::session::{Ended, Event, FailureReason, Outcome, Pending, Redeemed, State};
 use crate::store::Record;
 use crate::timestamp::Timestamp;
 
@@ -50,11 +50,16 @@ impl Credential {
         self.provider.as_ref()
     }
 
-    async fn poll(&self, pending: &Pending, now: Timestamp) -> PollAnswer {
+    /// Polls once, for one interval at the most, or the usual one where a
+    /// provider wants to be asked more often: whoever takes a login over may rely
+    /// on it that nothing older is in flight.
+    async fn poll(&self, pending: &Pending, interval: Duration, now: Timestamp) -> PollAnswer {
         if now.as_millis() < self.braked_until.load(Ordering::Relaxed) {
             return PollAnswer::CredentialsRefused;
         }
-        let answer = self.provider.poll(&pending.auth_req_id).await;
+        let polled =
+            tokio::time::timeout(interval.max(DEFAULT_INTERVAL), self.provider.poll(&pending.auth_req_id)).await;
+        let answer = polled.unwrap_or(PollAnswer::Trouble { retry_after: None });
         if answer == PollAnswer::CredentialsRefused {
             warn!("the provider refuses the credential; polling with it pauses");
             self.braked_until.store(now.plus(CREDENTIAL_BRAKE).as_millis(), Ordering::Relaxed);
@@ -81,7 +86,7 @@ impl Poller {
     /// Follows this login until it ends.
     pub fn own(&self, record: &Arc<Record>, credential: Arc<Credential>) {
         let session = &record.session;
-        let span = info_span!("poll", login.id = %session.id, tenant = %session.terms.tenant);
+        let span = info_span!(parent: None, "poll", login.id = %session.id, tenant = %session.terms.tenant);
         let subscription = self.ledger.subscribe(&session.terms.tenant, &session.id);
         let task = Tending {
             ledger: self.ledger.clone(),
@@ -135,7 +140,7 @@ impl Tending {
 
     fn catch_up(&mut self) {
         if let Some(latest) = self.subscription.latest()
-            && latest.version > self.record.version
+            && latest.age() > self.record.age()
         {
             self.record = latest;
         }
@@ -150,7 +155,7 @@ impl Tending {
         if !self.quiet_until(schedule.next_poll_at()).await {
             return;
         }
-        let answer = Box::pin(self.credential.poll(pending, clock.now())).await;
+        let answer = Box::pin(self.credential.poll(pending, schedule.interval(), clock.now())).await;
         self.ledger.metrics().polled(&answer);
         self.take(answer, schedule).await;
     }
@@ -214,18 +219,19 @@ impl Tending {
         clock.sleep_until(clock.now().plus(RESULT_LOST_AFTER)).await;
         self.refresh().await;
         if matches!(self.record.session.state, State::Pending(_)) {
-            self.happen(&Event::Failed(FailureReason::ResultLost)).await;
+            // Whoever wrote the result in the meantime wins.
+            self.happen(&Event::ResultLost).await;
         }
     }
 
     async fn identify(&mut self, redeemed: &Redeemed) {
         let deadline = self.record.session.deadline();
         let clock = self.ledger.clock().clone();
-        let record = Arc::clone(&self.record);
+        let (record, credential) = (Arc::clone(&self.record), Arc::clone(&self.credential));
         let asking = async {
             let mut retry = FIRST_RETRY;
             loop {
-                match Box::pin(self.credential.provider().identify(&redeemed.tokens, &record.session.terms)).await {
+                match Box::pin(credential.provider().identify(&redeemed.tokens, &record.session.terms)).await {
                     Ok(identity) => return approved(identity),
                     Err(IdentifyError::Rejected(reason)) => return Event::Failed(reason),
                     Err(IdentifyError::Unavailable) => debug!("the person cannot be identified just now"),
@@ -234,11 +240,17 @@ impl Tending {
                 retry = (retry * 2).min(LONGEST_RETRY);
             }
         };
-        let event = tokio::select! {
-            event = asking => event,
-            () = clock.sleep_until(deadline.unwrap_or_default()) => Event::Failed(FailureReason::ProviderUnavailable),
-        };
-        self.happen(&event).await;
+        tokio::select! {
+            event = asking => self.happen(&event).await,
+            () = clock.sleep_until(deadline.unwrap_or_default()) => {
+                self.happen(&Event::Failed(FailureReason::ProviderUnavailable)).await;
+            }
+            () = self.subscription.ended() => self.catch_up(),
+        }
+        if matches!(&self.record.session.state, State::Ended(Ended { outcome: Outcome::Cancelled, .. })) {
+            warn!("the login was cancelled; its tokens are dropped and revoked");
+            credential.provider().revoke(&redeemed.tokens).await;
+        }
     }
 
     async fn wait_for_deadline(&mut self) {

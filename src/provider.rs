@@ -20,8 +20,8 @@ pub trait Provider: Send + Sync {
     /// request on the phone.
     async fn start(&self, terms: &Terms) -> StartAnswer;
 
-    /// Polls once. Returns within the time that the provider's configuration
-    /// allows a poll, and never later than one interval.
+    /// Polls once, within the time that the provider's configuration allows a
+    /// poll. The caller drops it after one interval.
     async fn poll(&self, auth_req_id: &AuthReqId) -> PollAnswer;
 
     /// Verifies what the exchange gave, reads userinfo and compares it with what

@@ -96,3 +96,20 @@ fn settings(options: &Options) -> Settings {
         ..Settings::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The documentation holds the table that the code holds.
+    #[test]
+    fn the_documentation_lists_every_magic_number() {
+        let documentation = include_str!("../../docs/simulator.md");
+        for magic in magic_numbers() {
+            let row = format!("| {} | {} | {} |", magic.suffix, magic.name, magic.effect);
+            assert!(documentation.contains(&row), "docs/simulator.md lacks: {row}");
+        }
+        let rows = documentation.lines().filter(|line| line.starts_with("| 000")).count();
+        assert_eq!(rows, magic_numbers().len(), "docs/simulator.md lists numbers that there are not");
+    }
+}

@@ -1,6 +1,8 @@
 //! Redis goes away in every way it can, and comes back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use ciba_gateway::store::redis::RedisStore;
 use ciba_gateway::store::{SessionStore, StoreError, Wake};

@@ -1,11 +1,12 @@
 //! How a gateway stops: told once it drains, told twice it ends.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ciba_gateway::grpc::v1::Outcome;
 use ciba_gateway::grpc::v1::watch_login_response::Event;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tonic::{Code, Status, Streaming};
 
 use crate::support::caller::{refusal, till};

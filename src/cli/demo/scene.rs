@@ -1,7 +1,9 @@
 //! One login of the demo, told line by line: what the caller's system does on
 //! the left, what the phone shows on the right.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{AGENT, Stage};
 use crate::cli::client::Client;

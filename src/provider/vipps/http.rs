@@ -96,7 +96,9 @@ impl Http {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(InvalidSettings::Tls("the process has not installed a rustls provider".to_owned()));
         }
-        let mut builder = Client::builder()
+        #[expect(clippy::disallowed_methods, reason = "the one place where the client gets its bounds")]
+        let builder = Client::builder();
+        let mut builder = builder
             .user_agent(&settings.user_agent)
             .default_headers(default_headers(settings)?)
             .redirect(Policy::none())

@@ -116,7 +116,7 @@ impl Rules {
             let algorithm = token.signing_alg().map_err(|_| Refused::Algorithm)?;
             let access_token = AccessToken::new(access_token.to_owned());
             let actual = AccessTokenHash::from_token(&access_token, algorithm, key);
-            if actual.is_ok_and(|actual| actual != *stated) {
+            if !actual.is_ok_and(|actual| actual == *stated) {
                 return Err(Refused::AccessTokenHash);
             }
         }
@@ -135,7 +135,7 @@ impl Rules {
     }
 }
 
-/// A time beyond the calendar is far in the past, so that nothing holds there.
+/// A clock beyond the calendar reads as its end, where every token has expired.
 fn utc(at: Timestamp) -> DateTime<Utc> {
     let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
     DateTime::from_timestamp_millis(millis).unwrap_or(DateTime::<Utc>::MAX_UTC)

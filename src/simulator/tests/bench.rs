@@ -41,7 +41,9 @@ impl Bench {
         let (simulator, serving) = start(listener, settings, std::future::pending()).await.unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(serving);
-        Self { simulator, http: reqwest::Client::builder().no_proxy().build().unwrap(), client_id, _serving: tasks }
+        #[expect(clippy::disallowed_methods, reason = "a client of the simulator, not of the provider")]
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { simulator, http, client_id, _serving: tasks }
     }
 
     /// Speaks as another client from now on.

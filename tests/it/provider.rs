@@ -1,0 +1,38 @@
+//! The provider over real sockets, against one that lies.
+
+mod answers;
+mod documents;
+mod id_tokens;
+mod network;
+mod people;
+mod requests;
+
+use ciba_gateway::ciba::AuthReqId;
+use ciba_gateway::provider::vipps::{Settings, Vipps};
+
+use crate::support::lying_provider::{LyingProvider, TestClock};
+
+/// A provider that lies, a clock, and the gateway's side of it.
+struct World {
+    provider: LyingProvider,
+    clock: TestClock,
+    vipps: Vipps,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let (provider, clock) = (LyingProvider::start().await, TestClock::new());
+        let mut settings = provider.settings();
+        change(&mut settings);
+        let vipps = clock.provider(&settings);
+        Self { provider, clock, vipps }
+    }
+}
+
+fn auth_req_id() -> AuthReqId {
+    AuthReqId::new("a-1").unwrap()
+}
