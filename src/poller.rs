@@ -208,8 +208,13 @@ impl Tending {
     /// with it, however long the store takes.
     async fn redeem(&mut self, tokens: Tokens) {
         self.happen(&Event::Redeemed(tokens.clone())).await;
+        if matches!(self.record.session.state, State::Starting(_)) {
+            // The store forgot that the provider took the request.
+            warn!("the store was rolled back; what was approved cannot be kept");
+            self.happen(&Event::Failed(FailureReason::ResultLost)).await;
+        }
         if self.record.session.has_ended() {
-            warn!("tokens arrived after the login had ended; they are dropped and revoked");
+            warn!("tokens came that the login cannot take; they are dropped and revoked");
             self.credential.provider().revoke(&tokens).await;
         }
     }

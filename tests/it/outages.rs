@@ -158,3 +158,17 @@ async fn a_store_that_is_down_at_the_deadline_is_no_expiry() {
     let crate::support::client::Seen::Refused(refusal) = end else { panic!("{end:?}") };
     assert_eq!((refusal.code, refusal.reason.as_str()), (Code::Unavailable, "STORE_UNAVAILABLE"));
 }
+
+/// The store forgot that the phone was asked; the approval came all the same.
+#[tokio::test(start_paused = true)]
+async fn an_approval_that_a_rolled_back_store_cannot_take_is_lost_and_revoked() {
+    let (stage, gateway) = Stage::with_gateway();
+    stage.provider.person_approves();
+    let desk = gateway.desk();
+    gateway.store.forgets_writes();
+    let login = desk.start(at_the_till("r-1", NUMBER)).await;
+    gateway.store.comes_back();
+    pass(secs(6)).await;
+    assert_eq!(desk.sees(&login).await, "result_lost");
+    assert_eq!(stage.provider.count(Asked::Revoke), 1);
+}
