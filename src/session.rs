@@ -13,6 +13,7 @@ mod code;
 mod outcome;
 mod terms;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use code::CodeCheck;
@@ -44,8 +45,8 @@ pub const CODE_TRIES: u8 = 3;
 pub struct Session {
     /// The name callers know it by.
     pub id: LoginId,
-    /// What was asked for; never changes.
-    pub terms: Terms,
+    /// What was asked for; never changes, so that all versions of a login share it.
+    pub terms: Arc<Terms>,
     /// Where it stands.
     pub state: State,
 }
@@ -154,7 +155,7 @@ impl Session {
     #[must_use]
     pub fn new(id: LoginId, terms: Terms, now: Timestamp) -> Self {
         let code = CodeCheck::for_mode(terms.code_mode);
-        Self { id, terms, state: State::Starting(Starting { since: now, code }) }
+        Self { id, terms: Arc::new(terms), state: State::Starting(Starting { since: now, code }) }
     }
 
     /// The login after `event`.

@@ -101,7 +101,6 @@ impl Reservation {
 
 /// What became of a reservation. Anything but `New` left nothing behind.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "made once for a call and taken apart at once")]
 pub enum Reserved {
     /// It is ours to start.
     New(Record),
@@ -122,7 +121,6 @@ pub enum Reserved {
 
 /// What became of a compare-and-set.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "made once for a call and taken apart at once")]
 pub enum Saved {
     /// Written; this is the record now.
     Written(Record),

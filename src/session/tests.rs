@@ -160,8 +160,8 @@ fn the_same_wrong_code_again_is_not_another_try() {
 #[test]
 fn the_provider_cannot_make_a_login_last_longer_than_was_asked() {
     for (lifetime, expires_in, expected) in [(600, 900, 600), (120, 600, 120), (300, 60, 60)] {
-        let mut session = new_session(CodeMode::Display);
-        session.terms.lifetime = Duration::from_secs(lifetime);
+        let terms = Terms { lifetime: Duration::from_secs(lifetime), ..terms(CodeMode::Display) };
+        let session = Session::new(LoginId::from_random([7; 20]), terms, T0);
         let Event::Accepted { mut accepted, sent_at } = accepted() else { unreachable!() };
         accepted.expires_in = Duration::from_secs(expires_in);
         let session = session.apply(Event::Accepted { accepted, sent_at }, T0).unwrap();

@@ -6,6 +6,7 @@
 //! raises [`FORMAT`].
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::value::{Error as NameError, StrDeserializer};
@@ -183,7 +184,7 @@ impl Opened<'_> {
     /// Puts the record together as it is to be seen at `now`.
     pub(super) fn record(self, login: &LoginId, now: Timestamp) -> Result<Record, StoreError> {
         let terms: Terms = from_json(&self.terms)?;
-        let session = Session { id: login.clone(), terms, state: self.state(now)? };
+        let session = Session { id: login.clone(), terms: Arc::new(terms), state: self.state(now)? };
         let owner = Incarnation(self.fields.text("owner")?.to_owned());
         let (version, epoch) = (self.fields.number("version")?, self.fields.number("epoch")?);
         Ok(Record { session, version, epoch, owner })

@@ -47,7 +47,7 @@ impl Sealer<'_> {
             ("format", FORMAT.to_string().into_bytes()),
             ("channel", session.terms.channel.name().into()),
             ("created_at", session.terms.created_at.as_millis().to_string().into_bytes()),
-            ("terms", self.seal("terms", &to_json(&session.terms)?)?),
+            ("terms", self.seal("terms", &to_json(session.terms.as_ref())?)?),
         ])
     }
 

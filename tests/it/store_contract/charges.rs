@@ -1,5 +1,6 @@
 //! How often a number may be rung.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ciba_gateway::session::Event;
@@ -85,7 +86,7 @@ async fn a_refused_start_is_not_charged(store: &dyn SessionStore) {
 /// A start of its own that rings number 1.
 fn start(seed: u8, now: Timestamp, limit: Limit) -> Reservation {
     let mut reservation = reservation_at(seed, now);
-    reservation.session.terms.phone = number(1);
+    Arc::make_mut(&mut reservation.session.terms).phone = number(1);
     charged(reservation, limit)
 }
 

@@ -3,6 +3,7 @@
 use ciba_gateway::session::{ClientId, Event};
 use ciba_gateway::store::{Reservation, Reserved, SessionStore};
 use futures_util::future::join_all;
+use std::sync::Arc;
 
 use crate::support::reservations::{
     NOW, accepted, after, code, login_id, number, request_id, reservation, reservation_at, secs, tenant,
@@ -76,7 +77,7 @@ async fn a_longer_life_keeps_the_number_longer(store: &dyn SessionStore) {
 async fn a_code_is_unique_among_live_logins(store: &dyn SessionStore) {
     let first = reserve(store, &reservation(1)).await;
     let mut second = reservation(2);
-    second.session.terms.code = code(1);
+    Arc::make_mut(&mut second.session.terms).code = code(1);
     assert_eq!(refusal(store, &second).await, Reserved::CodeTaken);
 
     advance(store, &first, Event::Cancelled, NOW).await;
@@ -101,7 +102,7 @@ async fn the_same_request_id_with_other_content_is_refused(store: &dyn SessionSt
 async fn a_request_id_belongs_to_its_client(store: &dyn SessionStore) {
     reserve(store, &reservation(1)).await;
     let mut other = with_request_of(1, 2);
-    other.session.terms.client = ClientId::new("till").expect("a client");
+    Arc::make_mut(&mut other.session.terms).client = ClientId::new("till").expect("a client");
     reserve(store, &other).await;
 }
 
@@ -146,7 +147,7 @@ async fn fifty_starts_with_one_request_id_ring_once(store: &dyn SessionStore) {
 async fn a_refused_start_leaves_nothing_behind(store: &dyn SessionStore) {
     reserve(store, &reservation(1)).await;
     let mut refused = reservation(2);
-    refused.session.terms.code = code(1);
+    Arc::make_mut(&mut refused.session.terms).code = code(1);
     assert_eq!(refusal(store, &refused).await, Reserved::CodeTaken);
 
     let mut another_try = reservation(2);
@@ -180,7 +181,7 @@ async fn what_was_accepted_is_not_released(store: &dyn SessionStore) {
 async fn tenants_do_not_get_into_each_others_way(store: &dyn SessionStore) {
     let ours = reserve(store, &reservation(1)).await;
     let mut theirs = reservation(1);
-    theirs.session.terms.tenant = tenant("other");
+    Arc::make_mut(&mut theirs.session.terms).tenant = tenant("other");
     theirs.session.id = login_id(2);
     let theirs = reserve(store, &theirs).await;
 
@@ -193,7 +194,7 @@ async fn tenants_do_not_get_into_each_others_way(store: &dyn SessionStore) {
 /// A start of its own, but for the number of another.
 fn for_number_of(other: u8, seed: u8) -> Reservation {
     let mut reservation = reservation(seed);
-    reservation.session.terms.phone = number(other);
+    Arc::make_mut(&mut reservation.session.terms).phone = number(other);
     reservation
 }
 
@@ -207,6 +208,6 @@ fn at(reservation: Reservation, now: ciba_gateway::timestamp::Timestamp) -> Rese
     let mut moved = reservation_at(0, now);
     moved.session.id = reservation.session.id;
     moved.session.terms = reservation.session.terms;
-    moved.session.terms.created_at = now;
+    Arc::make_mut(&mut moved.session.terms).created_at = now;
     Reservation { session: moved.session, now, ..reservation }
 }
