@@ -40,6 +40,17 @@ impl Hub {
         Subscription { hub: self.clone(), key, receiver }
     }
 
+    /// Hears of what comes after `record`, which is no news any more: when its
+    /// own wake-up arrives late, nobody has to read it again.
+    #[must_use]
+    pub fn subscribe_after(&self, record: &Arc<Record>) -> Subscription {
+        let key = (record.session.terms.tenant.clone(), record.session.id.clone());
+        let mut subscribers = self.lock();
+        let latest = subscribers.logins.entry(key.clone()).or_insert_with(|| watch::Sender::new(None));
+        tell(latest, record);
+        Subscription { hub: self.clone(), receiver: latest.subscribe(), key }
+    }
+
     pub(super) fn subscribe_tenant(&self, tenant: &TenantId) -> broadcast::Receiver<Arc<Record>> {
         let mut subscribers = self.lock();
         let sender = subscribers.tenants.entry(tenant.clone());
@@ -52,13 +63,7 @@ impl Hub {
         let subscribers = self.lock();
         let mut is_news = true;
         if let Some(latest) = subscribers.logins.get(&(tenant.clone(), record.session.id.clone())) {
-            is_news = latest.send_if_modified(|known| {
-                let is_newer = known.as_ref().is_none_or(|known| known.version < record.version);
-                if is_newer {
-                    *known = Some(Arc::clone(record));
-                }
-                is_newer
-            });
+            is_news = tell(latest, record);
         }
         if let Some(sender) = subscribers.tenants.get(tenant).filter(|_| is_news) {
             // No receiver is no error: the last one has just left.
@@ -83,6 +88,17 @@ impl Hub {
         // Nothing in here can be left half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether it was news.
+fn tell(latest: &Latest, record: &Arc<Record>) -> bool {
+    latest.send_if_modified(|known| {
+        let is_newer = known.as_ref().is_none_or(|known| known.version < record.version);
+        if is_newer {
+            *known = Some(Arc::clone(record));
+        }
+        is_newer
+    })
 }
 
 /// One subscriber's view of one login.
