@@ -14,15 +14,20 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use hub::Found;
 pub use hub::{Hub, Subscription};
 
 use crate::clock::Clock;
 use crate::session::{Event, LoginId, Outcome, RequestId, Session, State, TenantId};
 use crate::store::{Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake};
 use crate::telemetry::{Metrics, StoreOperation};
+use crate::timestamp::Timestamp;
 
 /// Conflicts in a row after which something is wrong with the store.
 const MAX_CONFLICTS: usize = 50;
+/// How many of a tenant's logins are looked at, newest first, when changes may
+/// have been missed.
+const CATCH_UP_DEPTH: usize = 1000;
 
 /// Shared by the use cases and the poller. Cheap to clone.
 #[derive(Clone)]
@@ -108,12 +113,16 @@ impl Ledger {
     /// # Errors
     /// When the store cannot be asked; never when the login is merely absent.
     pub async fn read(&self, tenant: &TenantId, login: &LoginId) -> Result<Option<Arc<Record>>, StoreError> {
+        self.find(tenant, login, Found::Read).await
+    }
+
+    async fn find(&self, tenant: &TenantId, login: &LoginId, found: Found) -> Result<Option<Arc<Record>>, StoreError> {
         let Some(record) = self.load(tenant, login).await? else {
             return Ok(None);
         };
         let record = self.settle(record).await?;
         if let Some(record) = &record {
-            self.hub.publish(record);
+            self.hub.publish(record, found);
         }
         Ok(record)
     }
@@ -134,7 +143,7 @@ impl Ledger {
                 (Some(overdue), _) => {
                     let settled = self.write(&current, overdue).await?;
                     match settled {
-                        Saved::Written(record) => current = self.written(record),
+                        Saved::Written(record) => current = self.written(&current, record),
                         Saved::Conflict => {
                             current = match self.reload(&current).await? {
                                 Some(record) => record,
@@ -153,7 +162,7 @@ impl Ledger {
                 return Ok(Applied::Done(current));
             }
             match self.write(&current, next).await? {
-                Saved::Written(record) => return Ok(Applied::Done(self.written(record))),
+                Saved::Written(record) => return Ok(Applied::Done(self.written(&current, record))),
                 Saved::Gone => return Ok(Applied::Gone),
                 Saved::Conflict => match self.reload(&current).await? {
                     Some(record) => current = record,
@@ -193,14 +202,14 @@ impl Ledger {
     /// Hears of every login of a tenant that changes from now on.
     #[must_use]
     pub fn subscribe_tenant(&self, tenant: &TenantId) -> broadcast::Receiver<Arc<Record>> {
-        self.hub.subscribe_tenant(tenant)
+        self.hub.subscribe_tenant(tenant, self.clock.now())
     }
 
     /// Takes in a record that was written elsewhere in this process.
     #[must_use]
     pub fn adopt(&self, record: Record) -> Arc<Record> {
         let record = Arc::new(record);
-        self.hub.publish(&record);
+        self.hub.publish(&record, Found::Changed);
         record
     }
 
@@ -224,10 +233,24 @@ impl Ledger {
         for (tenant, login) in self.hub.watched() {
             self.refresh(&tenant, &login).await;
         }
+        for (tenant, since) in self.hub.audiences() {
+            match self.list(&tenant, CATCH_UP_DEPTH).await {
+                Ok(records) => self.catch_up(records, since),
+                Err(error) => warn!(%tenant, %error, "missed changes cannot be read; they wait for the next ones"),
+            }
+        }
+    }
+
+    /// Tells a tenant's subscribers what they may have missed `since` they came.
+    fn catch_up(&self, records: Vec<Arc<Record>>, since: Timestamp) {
+        for record in records.iter().rev() {
+            let is_old = matches!(&record.session.state, State::Ended(ended) if ended.at < since);
+            self.hub.publish(record, if is_old { Found::Read } else { Found::Changed });
+        }
     }
 
     async fn refresh(&self, tenant: &TenantId, login: &LoginId) {
-        if let Err(error) = self.read(tenant, login).await {
+        if let Err(error) = self.find(tenant, login, Found::Changed).await {
             warn!(login.id = %login, %error, "a changed login could not be read; its watchers wait for the next change");
         }
     }
@@ -237,7 +260,7 @@ impl Ledger {
             return Ok(Some(Arc::new(record)));
         };
         match self.write(&record, overdue).await? {
-            Saved::Written(record) => Ok(Some(self.written(record))),
+            Saved::Written(next) => Ok(Some(self.written(&record, next))),
             Saved::Conflict => self.reload(&record).await,
             Saved::Gone => Ok(None),
         }
@@ -264,10 +287,12 @@ impl Ledger {
         result
     }
 
-    fn written(&self, record: Record) -> Arc<Record> {
+    fn written(&self, before: &Record, record: Record) -> Arc<Record> {
         let record = Arc::new(record);
         let session = &record.session;
-        if let State::Ended(ended) = &session.state {
+        if let State::Ended(ended) = &session.state
+            && !before.session.has_ended()
+        {
             self.metrics.login_ended(session.terms.channel, &ended.outcome);
             let reason = match ended.outcome {
                 Outcome::Failed(reason) => Some(tracing::field::debug(reason)),
@@ -276,7 +301,7 @@ impl Ledger {
             info!(login.id = %session.id, tenant = %session.terms.tenant, channel = %session.terms.channel,
                 outcome = ended.outcome.name(), reason, "login ended");
         }
-        self.hub.publish(&record);
+        self.hub.publish(&record, Found::Changed);
         record
     }
 }

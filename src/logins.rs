@@ -23,7 +23,7 @@ use crate::identity::Claim;
 use crate::ledger::{Applied, Ledger};
 use crate::phone::{BindingCode, Country};
 use crate::poller::{Credential, Poller};
-use crate::session::{AgentId, Channel, ClientId, CodeCheck, Event, LoginId, TenantId};
+use crate::session::{AgentId, Channel, ClientId, CodeCheck, CodeMode, Event, LoginId, Outcome, State, TenantId};
 use crate::store::{Incarnation, Limit, Record, StoreError};
 
 /// Logins that one `ListLogins` looks through, newest first.
@@ -188,18 +188,31 @@ impl Logins {
         if !view::is_reader(caller, &record.session) {
             return Err(Error::NotYours);
         }
-        let before = record.session.code_check().cloned().ok_or(Error::LoginEnded)?;
-        if before == CodeCheck::NotAsked {
-            return Err(Error::CodeNotAsked);
-        }
         let right = record.session.terms.code == typed;
+        match record.session.code_check() {
+            None => return self.typed_late(caller, &record, right),
+            Some(CodeCheck::NotAsked) => return Err(Error::CodeNotAsked),
+            Some(CodeCheck::Open { .. } | CodeCheck::Matched) => {}
+        }
         match self.0.ledger.apply(&record, &Event::CodeTyped(typed)).await? {
             Applied::Done(record) => {
                 let tries_left = if right { 0 } else { view::tries_left(&record.session) };
                 Ok(CodeVerdict { matched: right, tries_left, login: self.view(caller, &record) })
             }
-            Applied::Refused(_) => Err(Error::LoginEnded),
+            Applied::Refused(record) => self.typed_late(caller, &record, right),
             Applied::Gone => Err(Error::NotFound),
+        }
+    }
+
+    /// The right code once more, as after a lost answer, is as good as the first time.
+    fn typed_late(&self, caller: &Caller, record: &Arc<Record>, right: bool) -> Result<CodeVerdict, Error> {
+        let was_asked = record.session.terms.code_mode == CodeMode::ReadBack;
+        let approved = matches!(&record.session.state,
+            State::Ended(ended) if matches!(ended.outcome, Outcome::Approved { .. }));
+        if right && was_asked && approved {
+            Ok(CodeVerdict { matched: true, tries_left: 0, login: self.view(caller, record) })
+        } else {
+            Err(Error::LoginEnded)
         }
     }
 
@@ -231,13 +244,24 @@ impl Logins {
     }
 
     /// The tenant's logins that pass `filter`, newest first, out of the newest
-    /// [`LIST_DEPTH`].
+    /// [`LIST_DEPTH`]; those that follow `after`, where given, whether or not
+    /// that one still passes.
     ///
     /// # Errors
     /// Store failures.
-    pub async fn list(&self, caller: &Caller, filter: &LoginFilter) -> Result<Vec<LoginView>, Error> {
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        filter: &LoginFilter,
+        after: Option<&LoginId>,
+    ) -> Result<Vec<LoginView>, Error> {
         let records = self.0.ledger.list(&caller.tenant, LIST_DEPTH).await?;
-        Ok(records.iter().filter(|record| filter.passes(&record.session)).map(|r| self.view(caller, r)).collect())
+        let rest = match after {
+            Some(after) => records.iter().position(|r| r.session.id == *after).map_or(records.len(), |at| at + 1),
+            None => 0,
+        };
+        let rest = records.iter().skip(rest).filter(|record| filter.passes(&record.session));
+        Ok(rest.map(|record| self.view(caller, record)).collect())
     }
 
     /// Refuses new starts and ends every wait and watch.
@@ -256,6 +280,6 @@ impl Logins {
     }
 
     fn view(&self, caller: &Caller, record: &Arc<Record>) -> LoginView {
-        LoginView::new(caller, Arc::clone(record), self.0.ledger.clock().now(), self.0.ledger.identity_window())
+        LoginView::new(caller, Arc::clone(record), self.0.ledger.clock().clone(), self.0.ledger.identity_window())
     }
 }

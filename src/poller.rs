@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info_span, warn};
 
-use crate::ciba::{PollAnswer, Schedule, Step, Tokens};
+use crate::ciba::{DEFAULT_INTERVAL, PollAnswer, Schedule, Step, Tokens};
 use crate::identity::Identity;
 use crate::ledger::{Applied, Ledger, Subscription};
 use crate::provider::{IdentifyError, Provider};
-use crate::session::{Event, FailureReason, Pending, Redeemed, State};
+use crate::session::{Ended, Event, FailureReason, Outcome, Pending, Redeemed, State};
 use crate::store::Record;
 use crate::timestamp::Timestamp;
 
@@ -50,13 +50,15 @@ impl Credential {
         self.provider.as_ref()
     }
 
-    /// Polls once, for one interval at the most: whoever takes a login over may
-    /// rely on it that nothing older is in flight.
+    /// Polls once, for one interval at the most, or the usual one where a
+    /// provider wants to be asked more often: whoever takes a login over may rely
+    /// on it that nothing older is in flight.
     async fn poll(&self, pending: &Pending, interval: Duration, now: Timestamp) -> PollAnswer {
         if now.as_millis() < self.braked_until.load(Ordering::Relaxed) {
             return PollAnswer::CredentialsRefused;
         }
-        let polled = tokio::time::timeout(interval, self.provider.poll(&pending.auth_req_id)).await;
+        let polled =
+            tokio::time::timeout(interval.max(DEFAULT_INTERVAL), self.provider.poll(&pending.auth_req_id)).await;
         let answer = polled.unwrap_or(PollAnswer::Trouble { retry_after: None });
         if answer == PollAnswer::CredentialsRefused {
             warn!("the provider refuses the credential; polling with it pauses");
@@ -138,7 +140,7 @@ impl Tending {
 
     fn catch_up(&mut self) {
         if let Some(latest) = self.subscription.latest()
-            && latest.version > self.record.version
+            && latest.age() > self.record.age()
         {
             self.record = latest;
         }
@@ -206,8 +208,13 @@ impl Tending {
     /// with it, however long the store takes.
     async fn redeem(&mut self, tokens: Tokens) {
         self.happen(&Event::Redeemed(tokens.clone())).await;
+        if matches!(self.record.session.state, State::Starting(_)) {
+            // The store forgot that the provider took the request.
+            warn!("the store was rolled back; what was approved cannot be kept");
+            self.happen(&Event::Failed(FailureReason::ResultLost)).await;
+        }
         if self.record.session.has_ended() {
-            warn!("tokens arrived after the login had ended; they are dropped and revoked");
+            warn!("tokens came that the login cannot take; they are dropped and revoked");
             self.credential.provider().revoke(&tokens).await;
         }
     }
@@ -217,18 +224,19 @@ impl Tending {
         clock.sleep_until(clock.now().plus(RESULT_LOST_AFTER)).await;
         self.refresh().await;
         if matches!(self.record.session.state, State::Pending(_)) {
-            self.happen(&Event::Failed(FailureReason::ResultLost)).await;
+            // Whoever wrote the result in the meantime wins.
+            self.happen(&Event::ResultLost).await;
         }
     }
 
     async fn identify(&mut self, redeemed: &Redeemed) {
         let deadline = self.record.session.deadline();
         let clock = self.ledger.clock().clone();
-        let record = Arc::clone(&self.record);
+        let (record, credential) = (Arc::clone(&self.record), Arc::clone(&self.credential));
         let asking = async {
             let mut retry = FIRST_RETRY;
             loop {
-                match Box::pin(self.credential.provider().identify(&redeemed.tokens, &record.session.terms)).await {
+                match Box::pin(credential.provider().identify(&redeemed.tokens, &record.session.terms)).await {
                     Ok(identity) => return approved(identity),
                     Err(IdentifyError::Rejected(reason)) => return Event::Failed(reason),
                     Err(IdentifyError::Unavailable) => debug!("the person cannot be identified just now"),
@@ -237,11 +245,17 @@ impl Tending {
                 retry = (retry * 2).min(LONGEST_RETRY);
             }
         };
-        let event = tokio::select! {
-            event = asking => event,
-            () = clock.sleep_until(deadline.unwrap_or_default()) => Event::Failed(FailureReason::ProviderUnavailable),
-        };
-        self.happen(&event).await;
+        tokio::select! {
+            event = asking => self.happen(&event).await,
+            () = clock.sleep_until(deadline.unwrap_or_default()) => {
+                self.happen(&Event::Failed(FailureReason::ProviderUnavailable)).await;
+            }
+            () = self.subscription.ended() => self.catch_up(),
+        }
+        if matches!(&self.record.session.state, State::Ended(Ended { outcome: Outcome::Cancelled, .. })) {
+            warn!("the login was cancelled; its tokens are dropped and revoked");
+            credential.provider().revoke(&redeemed.tokens).await;
+        }
     }
 
     async fn wait_for_deadline(&mut self) {

@@ -9,18 +9,21 @@
 //! sent. `logins` and `poller` apply events here and let `store` decide races
 //! by compare-and-set.
 
+mod code;
+mod outcome;
 mod terms;
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
+pub use code::CodeCheck;
+use code::Typed;
+pub use outcome::{Ended, FailureReason, Outcome};
 pub use terms::{
     AgentId, CallDirection, CallId, Channel, ClientId, CodeMode, InvalidIdentifier, Labels, LoginId, RequestId,
     TenantId, TerminalId, Terms,
 };
 
-use crate::ciba::{Accepted, AuthReqId, MAX_LIFETIME, Refusal, Schedule, Tokens};
+use crate::ciba::{Accepted, AuthReqId, MAX_LIFETIME, Schedule, Tokens};
 use crate::identity::Identity;
 use crate::phone::BindingCode;
 use crate::timestamp::Timestamp;
@@ -104,116 +107,6 @@ pub struct AwaitingCode {
     pub code: CodeCheck,
 }
 
-/// See [`State::Ended`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct Ended {
-    /// When.
-    pub at: Timestamp,
-    /// How.
-    pub outcome: Outcome,
-}
-
-/// How a login ended. The first one wins, for ever.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// The person said yes and was verified.
-    Approved {
-        /// Who it is; gone once it was erased or its window is over.
-        identity: Option<Box<Identity>>,
-    },
-    /// The person said no.
-    Denied,
-    /// Nobody answered in time.
-    Expired,
-    /// The caller ended it.
-    Cancelled,
-    /// It could not be carried through; nobody said no.
-    Failed(FailureReason),
-}
-
-/// Why a login failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailureReason {
-    /// The provider's answer to the start is unknown: the phone may have rung.
-    StartUnknown,
-    /// No usable account at this number.
-    PersonUnknown,
-    /// The person must update the app.
-    AppTooOld,
-    /// The provider refused the request as malformed or not allowed.
-    RequestRefused,
-    /// The sales unit may not ask for one of the claims.
-    ScopeRefused,
-    /// The sales unit is not enabled for this flow.
-    NotEnabled,
-    /// The provider refused by its own policy; nobody was asked.
-    PolicyRefused,
-    /// The provider gave an error that is not documented, or an answer that is none.
-    ProviderError,
-    /// The provider could not be reached for as long as it mattered.
-    ProviderUnavailable,
-    /// The approval was collected but its result was lost on the way.
-    ResultLost,
-    /// The ID token did not verify.
-    IdTokenInvalid,
-    /// Userinfo speaks about another person than the ID token, or cannot be read.
-    UserinfoInvalid,
-    /// The approved account has another phone number than was asked.
-    PhoneMismatch,
-    /// Not the person that the caller expected.
-    OtherPerson,
-    /// Approved, but the code was not typed in time.
-    CodeNotConfirmed,
-    /// Three wrong codes.
-    CodeMismatch,
-}
-
-impl From<Refusal> for FailureReason {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::PersonUnknown => Self::PersonUnknown,
-            Refusal::AppTooOld => Self::AppTooOld,
-            Refusal::InvalidRequest => Self::RequestRefused,
-            Refusal::InvalidScope => Self::ScopeRefused,
-            Refusal::UnauthorizedClient => Self::NotEnabled,
-            Refusal::Policy => Self::PolicyRefused,
-            Refusal::TransactionFailed | Refusal::UnknownError | Refusal::InvalidReply => Self::ProviderError,
-        }
-    }
-}
-
-/// Whether the code that the person reads out has been typed.
-#[derive(Clone, Debug, PartialEq)]
-pub enum CodeCheck {
-    /// This login does not ask for one.
-    NotAsked,
-    /// Not yet typed right.
-    Open {
-        /// Wrong tries so far.
-        tries: u8,
-        /// The newest wrong one: typing it again is not another try.
-        last_wrong: Option<BindingCode>,
-    },
-    /// Typed right.
-    Matched,
-}
-
-impl CodeCheck {
-    /// The state in which a login of that mode begins.
-    #[must_use]
-    pub const fn for_mode(mode: CodeMode) -> Self {
-        match mode {
-            CodeMode::ReadBack => Self::Open { tries: 0, last_wrong: None },
-            CodeMode::ReadOut | CodeMode::Display => Self::NotAsked,
-        }
-    }
-
-    const fn withholds(&self) -> bool {
-        matches!(self, Self::Open { .. })
-    }
-}
-
 /// Something that happened to a login.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -234,6 +127,8 @@ pub enum Event {
     Denied,
     /// The provider says that the request expired.
     Expired,
+    /// The provider says that the exchange has happened, and nobody has its result.
+    ResultLost,
     /// It cannot be carried through.
     Failed(FailureReason),
     /// A caller ended it.
@@ -286,14 +181,23 @@ impl Session {
             }
             (State::Pending(_), Event::Denied) => ended(now, Outcome::Denied),
             (State::Pending(_), Event::Expired) => ended(now, Outcome::Expired),
+            (State::Pending(_), Event::ResultLost) => ended(now, Outcome::Failed(FailureReason::ResultLost)),
             (State::Redeemed(redeemed), Event::Approved(identity)) => redeemed.approved(identity, now),
 
-            (State::Starting(_), Event::Rescheduled(_) | Event::Redeemed(_) | Event::Denied | Event::Expired)
+            (
+                State::Starting(_),
+                Event::Rescheduled(_) | Event::Redeemed(_) | Event::Denied | Event::Expired | Event::ResultLost,
+            )
             | (State::Starting(_) | State::Pending(_) | State::AwaitingCode(_), Event::Approved(_))
             | (State::Pending(_), Event::Accepted { .. })
             | (
                 State::Redeemed(_) | State::AwaitingCode(_),
-                Event::Accepted { .. } | Event::Rescheduled(_) | Event::Redeemed(_) | Event::Denied | Event::Expired,
+                Event::Accepted { .. }
+                | Event::Rescheduled(_)
+                | Event::Redeemed(_)
+                | Event::Denied
+                | Event::Expired
+                | Event::ResultLost,
             ) => return Err(illegal),
         };
         Ok(Self { id, terms, state })
@@ -336,13 +240,7 @@ impl Session {
     /// The code check, while the login lives.
     #[must_use]
     pub const fn code_check(&self) -> Option<&CodeCheck> {
-        match &self.state {
-            State::Starting(state) => Some(&state.code),
-            State::Pending(state) => Some(&state.code),
-            State::Redeemed(state) => Some(&state.code),
-            State::AwaitingCode(state) => Some(&state.code),
-            State::Ended(_) => None,
-        }
+        self.state.code_check()
     }
 }
 
@@ -359,26 +257,23 @@ impl State {
         }
     }
 
+    const fn code_check(&self) -> Option<&CodeCheck> {
+        match self {
+            Self::Starting(state) => Some(&state.code),
+            Self::Pending(state) => Some(&state.code),
+            Self::Redeemed(state) => Some(&state.code),
+            Self::AwaitingCode(state) => Some(&state.code),
+            Self::Ended(_) => None,
+        }
+    }
+
     /// `None` when this login takes no code.
     fn code_typed(self, typed: &BindingCode, code: &BindingCode, now: Timestamp) -> Option<Self> {
-        let check = match &self {
-            Self::Starting(state) => &state.code,
-            Self::Pending(state) => &state.code,
-            Self::Redeemed(state) => &state.code,
-            Self::AwaitingCode(state) => &state.code,
-            Self::Ended(_) => return None,
-        };
-        let next = match check {
-            CodeCheck::NotAsked => return None,
-            CodeCheck::Matched => CodeCheck::Matched,
-            CodeCheck::Open { .. } if typed == code => CodeCheck::Matched,
-            CodeCheck::Open { last_wrong: Some(wrong), .. } if wrong == typed => check.clone(),
-            CodeCheck::Open { tries, .. } if tries + 1 >= CODE_TRIES => {
-                return Some(ended(now, Outcome::Failed(FailureReason::CodeMismatch)));
-            }
-            CodeCheck::Open { tries, .. } => CodeCheck::Open { tries: tries + 1, last_wrong: Some(typed.clone()) },
-        };
-        Some(self.with_code(next, now))
+        let check = self.code_check()?;
+        match check.typed(typed, code)? {
+            Typed::Stands(next) => Some(self.with_code(next, now)),
+            Typed::Exhausted => Some(ended(now, Outcome::Failed(FailureReason::CodeMismatch))),
+        }
     }
 
     fn with_code(self, code: CodeCheck, now: Timestamp) -> Self {
@@ -412,29 +307,6 @@ impl Redeemed {
     }
 }
 
-impl Ended {
-    fn erased(self) -> Self {
-        match self.outcome {
-            Outcome::Approved { .. } => Self { outcome: Outcome::Approved { identity: None }, ..self },
-            Outcome::Denied | Outcome::Expired | Outcome::Cancelled | Outcome::Failed(_) => self,
-        }
-    }
-}
-
-impl Outcome {
-    /// The outcome's name, for logs and metrics.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Approved { .. } => "approved",
-            Self::Denied => "denied",
-            Self::Expired => "expired",
-            Self::Cancelled => "cancelled",
-            Self::Failed(_) => "failed",
-        }
-    }
-}
-
 impl Event {
     /// The event's name, for logs.
     #[must_use]
@@ -446,6 +318,7 @@ impl Event {
             Self::Approved(_) => "approved",
             Self::Denied => "denied",
             Self::Expired => "expired",
+            Self::ResultLost => "result_lost",
             Self::Failed(_) => "failed",
             Self::Cancelled => "cancelled",
             Self::CodeTyped(_) => "code_typed",

@@ -44,6 +44,16 @@ pub struct Record {
     pub owner: Incarnation,
 }
 
+impl Record {
+    /// Orders the records of one login from old to new. An end is newer than
+    /// every live state: nothing leaves it, so one with a lower version comes
+    /// from a store that was rolled back, and is the truth there.
+    #[must_use]
+    pub const fn age(&self) -> (bool, u64) {
+        (self.session.has_ended(), self.version)
+    }
+}
+
 /// A limit on how often something may happen in a sliding window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -83,7 +93,8 @@ pub struct Reservation {
 
 impl Reservation {
     /// The record that a store writes for it.
-    fn first_record(&self) -> Record {
+    #[must_use]
+    pub fn first_record(&self) -> Record {
         Record { session: self.session.clone(), version: 1, epoch: 1, owner: self.owner.clone() }
     }
 }

@@ -15,6 +15,8 @@ use crate::session::{
 
 const LIFETIME_SECONDS: std::ops::RangeInclusive<u64> = 60..=600;
 const READ_BACK_LIFETIME_SECONDS: u64 = 120;
+/// More are not listed: a status must fit into the trailers.
+const MAX_VIOLATIONS: usize = 16;
 const MAX_LABELS: usize = 8;
 const MAX_LABEL_NAME: usize = 32;
 const MAX_LABEL_VALUE: usize = 128;
@@ -32,7 +34,9 @@ struct Violations(Vec<(String, String)>);
 
 impl Violations {
     fn add(&mut self, field: &str, problem: impl ToString) {
-        self.0.push((field.to_owned(), problem.to_string()));
+        if self.0.len() < MAX_VIOLATIONS {
+            self.0.push((field.to_owned(), problem.to_string()));
+        }
     }
 
     fn check<T, E: ToString>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
@@ -73,6 +77,9 @@ pub(super) fn start_login(
     let lifetime = lifetime(&request, channel, code, tenant, &mut wrong);
     let expected_subject = expected_subject(&request, &mut wrong);
     let labels = labels(&request, &mut wrong);
+    if v1::WhenNumberBusy::try_from(request.when_number_busy).is_err() {
+        wrong.add("when_number_busy", "is a value that this version does not know");
+    }
     wrong.finish()?;
     let (Some(request_id), Some(phone), Some(channel)) = (request_id, phone, channel) else {
         return Err(CallError::field("request", "is incomplete"));

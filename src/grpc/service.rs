@@ -124,13 +124,9 @@ impl LoginApi {
     async fn list(&self, request: Request<v1::ListLoginsRequest>) -> Result<v1::ListLoginsResponse, CallError> {
         let (caller, message) = self.caller(request)?;
         let (size, after) = request::page(&message)?;
-        let views = self.logins.list(&caller, &request::list_filter(&message)?).await?;
-        let rest = match after {
-            Some(after) => views.iter().position(|view| view.session().id == after).map_or(views.len(), |at| at + 1),
-            None => 0,
-        };
-        let page: Vec<_> = views.iter().skip(rest).take(size).map(response::login).collect();
-        let is_last = rest + page.len() >= views.len();
+        let views = self.logins.list(&caller, &request::list_filter(&message)?, after.as_ref()).await?;
+        let page: Vec<_> = views.iter().take(size).map(response::login).collect();
+        let is_last = page.len() == views.len();
         let next_page_token = page.last().filter(|_| !is_last).map(|login| login.login_id.clone()).unwrap_or_default();
         Ok(v1::ListLoginsResponse { logins: page, next_page_token })
     }

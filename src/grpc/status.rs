@@ -147,3 +147,6 @@ impl From<logins::Error> for CallError {
         Self::Logins(error)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use tracing::{info, warn};
+use tracing::{Instrument, info, info_span, warn};
 
 use super::{Caller, Error, LoginView, Logins, Tenant};
 use crate::ciba::StartAnswer;
@@ -80,6 +80,14 @@ impl CodeChoice {
     }
 }
 
+/// A start that went well so far.
+enum Begun {
+    /// By this call.
+    Now(Arc<Record>),
+    /// By an earlier one with the same `request_id`.
+    Before(LoginId),
+}
+
 impl Logins {
     /// Rings the phone once for each `request_id`; see `StartLogin` in the API.
     ///
@@ -92,23 +100,44 @@ impl Logins {
         if self.0.drain.is_cancelled() {
             return Err(Error::Draining);
         }
-        let tenant = self.tenant(caller)?;
-        let record = match self.reserve(caller, tenant, &request).await? {
-            Reserved::New(record) => self.carry_out(record, request).await?,
-            Reserved::Existing(login) => self.started_before(caller, &login).await?,
-            Reserved::RequestIdReused => return Err(Error::RequestIdReused),
-            Reserved::NumberBusy => return Err(Error::NumberBusy),
-            Reserved::LimitReached { retry_after } => return Err(Error::TooManyStarts { retry_after }),
-            Reserved::CodeTaken => return Err(Error::Internal("no free code was found")),
+        let record = match self.carry_out(caller, request).await? {
+            Begun::Now(record) => record,
+            Begun::Before(login) => self.started_before(caller, &login).await?,
         };
         Ok(self.view(caller, &record))
     }
 
-    async fn reserve(&self, caller: &Caller, tenant: &Tenant, request: &StartLogin) -> Result<Reserved, Error> {
+    /// In a task of its own: a caller who hangs up does not stop a start, not
+    /// even while the store makes the claim.
+    async fn carry_out(&self, caller: &Caller, request: StartLogin) -> Result<Begun, Error> {
+        let (logins, caller) = (self.clone(), caller.clone());
+        let start = async move {
+            match logins.reserve(&caller, &request).await? {
+                Reserved::New(record) => logins.ask_provider(record, &request).await.map(Begun::Now),
+                Reserved::Existing(login) => Ok(Begun::Before(login)),
+                Reserved::RequestIdReused => Err(Error::RequestIdReused),
+                Reserved::NumberBusy => Err(Error::NumberBusy),
+                Reserved::LimitReached { retry_after } => Err(Error::TooManyStarts { retry_after }),
+                Reserved::CodeTaken => Err(Error::Internal("no free code was found")),
+            }
+        };
+        let task = self.0.tasks.spawn(start.in_current_span());
+        task.await.unwrap_or(Err(Error::Internal("the start was broken off")))
+    }
+
+    async fn reserve(&self, caller: &Caller, request: &StartLogin) -> Result<Reserved, Error> {
+        let tenant = self.tenant(caller)?;
         let mut reserved = Reserved::CodeTaken;
         for _ in 0..CODE_ATTEMPTS {
             let reservation = self.reservation(caller, tenant, request)?;
-            reserved = self.0.ledger.reserve(&reservation).await?;
+            reserved = match self.0.ledger.reserve(&reservation).await {
+                Ok(reserved) => reserved,
+                Err(error) => {
+                    // The claim may have been made all the same: nobody would ring for it.
+                    self.withdraw(&reservation.first_record(), &request.request_id, true).await;
+                    return Err(error.into());
+                }
+            };
             if reserved != Reserved::CodeTaken {
                 break;
             }
@@ -131,19 +160,13 @@ impl Logins {
         })
     }
 
-    /// In a task of its own: a caller who hangs up does not stop a start.
-    async fn carry_out(&self, record: Record, request: StartLogin) -> Result<Arc<Record>, Error> {
-        let logins = self.clone();
-        let span = tracing::info_span!("start", login.id = %record.session.id, tenant = %record.session.terms.tenant);
-        let start = async move {
-            let record = logins.0.ledger.adopt(record);
-            logins.ask_provider(record, &request).await
-        };
-        let task = self.0.tasks.spawn(tracing::Instrument::instrument(start, span));
-        task.await.unwrap_or(Err(Error::Internal("the start was broken off")))
+    async fn ask_provider(&self, record: Record, request: &StartLogin) -> Result<Arc<Record>, Error> {
+        let span = info_span!("start", login.id = %record.session.id, tenant = %record.session.terms.tenant);
+        let record = self.0.ledger.adopt(record);
+        self.ring(record, request).instrument(span).await
     }
 
-    async fn ask_provider(&self, record: Arc<Record>, request: &StartLogin) -> Result<Arc<Record>, Error> {
+    async fn ring(&self, record: Arc<Record>, request: &StartLogin) -> Result<Arc<Record>, Error> {
         let terms = &record.session.terms;
         let tenant = self.0.tenants.get(&terms.tenant).ok_or(Error::Internal("the tenant is not configured"))?;
         let credential = Arc::clone(&tenant.credential);
@@ -197,10 +220,25 @@ impl Logins {
         }
     }
 
+    /// Frees what a start claimed. When the store is down the caller does not
+    /// wait for that.
     async fn withdraw(&self, record: &Record, request_id: &RequestId, refund: bool) {
-        if let Err(error) = self.0.ledger.release(record, request_id, refund).await {
-            warn!(%error, "a reservation cannot be taken back; it ends by its deadline");
-        }
+        let Err(error) = self.0.ledger.release(record, request_id, refund).await else {
+            return;
+        };
+        warn!(%error, "a reservation cannot be taken back; trying again");
+        let (ledger, record, request_id) = (self.0.ledger.clone(), record.clone(), request_id.clone());
+        let give_up = ledger.clock().now().plus(START_LIMIT);
+        let withdrawing = async move {
+            while ledger.clock().now() < give_up {
+                tokio::time::sleep(STORE_RETRY).await;
+                if ledger.release(&record, &request_id, refund).await.is_ok() {
+                    return;
+                }
+            }
+            warn!("a reservation was not taken back; it ended by its deadline");
+        };
+        self.0.tasks.spawn(withdrawing.in_current_span());
     }
 
     /// A retry: waits for the start that is under way, here or elsewhere.

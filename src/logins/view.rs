@@ -8,25 +8,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Caller;
+use crate::clock::Clock;
 use crate::identity::Identity;
 use crate::phone::BindingCode;
 use crate::session::{CODE_TRIES, CodeCheck, CodeMode, Ended, Outcome, Session, State};
 use crate::store::Record;
 use crate::timestamp::Timestamp;
 
-/// A login as one caller may see it at one moment.
+/// A login as one caller may see it. A message may wait for a slow reader, so
+/// what has a time limit is judged when it is taken out.
 #[derive(Clone, Debug)]
 pub struct LoginView {
     record: Arc<Record>,
     is_reader: bool,
-    now: Timestamp,
+    clock: Clock,
     identity_window: Duration,
 }
 
 impl LoginView {
-    pub(super) fn new(caller: &Caller, record: Arc<Record>, now: Timestamp, identity_window: Duration) -> Self {
+    pub(super) fn new(caller: &Caller, record: Arc<Record>, clock: Clock, identity_window: Duration) -> Self {
         let is_reader = is_reader(caller, &record.session);
-        Self { record, is_reader, now, identity_window }
+        Self { record, is_reader, clock, identity_window }
     }
 
     /// The login. Identity and code are to be taken from the methods below alone.
@@ -44,7 +46,7 @@ impl LoginView {
             return None;
         };
         let until = at.plus(self.identity_window);
-        (self.is_reader && self.now < until).then_some((identity, until))
+        (self.is_reader && self.clock.now() < until).then_some((identity, until))
     }
 
     /// The code to read out or to display, if this caller may know it.

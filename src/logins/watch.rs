@@ -3,6 +3,7 @@
 //! Every stream begins with the present, so that a change between two calls is
 //! never missed; states in between may be skipped, the end never.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -131,7 +132,7 @@ impl Watcher {
         let ledger = &self.logins.0.ledger;
         loop {
             if let Some(latest) = self.subscription.latest()
-                && latest.version > self.record.version
+                && latest.age() > self.record.age()
             {
                 self.record = latest;
                 return Ok(News::Changed);
@@ -192,12 +193,15 @@ struct TenantWatcher {
 
 impl TenantWatcher {
     async fn run(self, first: Vec<Arc<Record>>, mut changes: broadcast::Receiver<Arc<Record>>) {
+        let mut shown = HashMap::new();
         for record in first {
+            shown.insert(record.session.id.clone(), record.age());
             if self.send(&record).await.is_err() {
                 return;
             }
         }
         let clock = self.logins.0.ledger.clock().clone();
+        let mut heartbeat_at = clock.now().plus(self.heartbeat);
         loop {
             let sent = tokio::select! {
                 () = self.sender.closed() => return,
@@ -206,21 +210,24 @@ impl TenantWatcher {
                     return;
                 }
                 change = changes.recv() => match change {
+                    // What changed while the first ones were read is among both.
+                    Ok(record) if shown.get(&record.session.id).is_some_and(|shown| *shown >= record.age()) => continue,
                     Ok(record) if self.filter.passes(&record.session) => self.send(&record).await,
-                    Ok(_) => Ok(()),
+                    Ok(_) => continue,
                     Err(broadcast::error::RecvError::Closed) => return,
                     Err(broadcast::error::RecvError::Lagged(_)) => {
                         let _ = self.sender.send(Err(Error::SlowReader)).await;
                         return;
                     }
                 },
-                () = clock.sleep_until(clock.now().plus(self.heartbeat)) => {
+                () = clock.sleep_until(heartbeat_at) => {
                     self.sender.send(Ok(WatchEvent::Heartbeat(clock.now()))).await.map_err(|_| ())
                 }
             };
             if sent.is_err() {
                 return;
             }
+            heartbeat_at = clock.now().plus(self.heartbeat);
         }
     }
 

@@ -63,6 +63,7 @@ fn events() -> Vec<Event> {
         Event::Approved(identity()),
         Event::Denied,
         Event::Expired,
+        Event::ResultLost,
         Event::Failed(FailureReason::ProviderError),
         Event::Cancelled,
         Event::CodeTyped(code("ACDEF")),
@@ -93,11 +94,11 @@ fn states(mode: CodeMode) -> [Session; 5] {
 #[test]
 fn every_pair_of_state_and_event_is_decided() {
     let expected = [
-        ("starting", ["pending", "-", "-", "-", "-", "-", "ended", "ended", "starting", "ended"]),
-        ("pending", ["-", "pending", "redeemed", "-", "ended", "ended", "ended", "ended", "pending", "ended"]),
-        ("redeemed", ["-", "-", "-", "awaiting_code", "-", "-", "ended", "ended", "redeemed", "ended"]),
-        ("awaiting_code", ["-", "-", "-", "-", "-", "-", "ended", "ended", "ended", "ended"]),
-        ("ended", ["-", "-", "-", "-", "-", "-", "-", "-", "-", "ended"]),
+        ("starting", ["pending", "-", "-", "-", "-", "-", "-", "ended", "ended", "starting", "ended"]),
+        ("pending", ["-", "pending", "redeemed", "-", "ended", "ended", "ended", "ended", "ended", "pending", "ended"]),
+        ("redeemed", ["-", "-", "-", "awaiting_code", "-", "-", "-", "ended", "ended", "redeemed", "ended"]),
+        ("awaiting_code", ["-", "-", "-", "-", "-", "-", "-", "ended", "ended", "ended", "ended"]),
+        ("ended", ["-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "ended"]),
     ];
     for (session, (name, row)) in states(CodeMode::ReadBack).into_iter().zip(expected) {
         assert_eq!(session.state.name(), name);

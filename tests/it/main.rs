@@ -6,19 +6,28 @@
     reason = "a test fails by panicking, and so does a helper that cannot help"
 )]
 
+mod access;
+mod bad_input;
+mod codes;
 mod demo;
+mod ends;
+mod lists;
 mod magic_numbers;
 mod openid_provider;
 mod operators;
 mod outages;
+mod polling;
 mod provider;
 mod python_client;
+mod recoveries;
 mod redis_outages;
 mod redis_privacy;
 mod redis_writes;
 mod secrets;
+mod start;
 mod stopping;
 mod store_contract;
 mod support;
 mod three_processes;
 mod transport;
+mod watch;

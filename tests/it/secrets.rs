@@ -13,7 +13,7 @@ use ciba_gateway::simulator::Settings;
 use serde_json::{Value, json};
 
 use crate::support::caller::{Caller, call, till};
-use crate::support::configuration::{CLIENT_SECRET, Configuration, api_key};
+use crate::support::configuration::{CLIENT_SECRET, Configuration, api_key, store_keys};
 use crate::support::eventually::eventually;
 use crate::support::gateway::{Serve, local};
 use crate::support::http;
@@ -88,7 +88,7 @@ impl Stage {
         let log = format!("filter = \"trace\"\nformat = \"{format}\"");
         let configuration = Configuration { log, ..Configuration::new(&vipps.issuer()).with_redis(&redis) };
         let serve = Serve::ready(&configuration).await;
-        let caller = serve.caller().named_agent("kari");
+        let caller = serve.caller().with_agent("kari");
         Self { vipps, wire, redis, serve, caller, secrets: Secrets::default(), dumps: String::new() }
     }
 
@@ -188,6 +188,7 @@ impl Stage {
         let Self { secrets, wire, vipps, .. } = self;
         secrets.add("API key", api_key().expose());
         secrets.add("client secret", CLIENT_SECRET);
+        store_keys().into_iter().for_each(|key| secrets.add("store key", key));
         secrets.add("client secret, encoded", BASE64_STANDARD.encode(format!("demo-client:{CLIENT_SECRET}")));
         for request in vipps.simulator.requests() {
             if let Some(code) = request.parameter("binding_message") {

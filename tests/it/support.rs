@@ -1,8 +1,11 @@
 //! What the stories are told with.
 
 pub(crate) mod caller;
+pub(crate) mod client;
 pub(crate) mod configuration;
 pub(crate) mod eventually;
+pub(crate) mod fake_provider;
+pub(crate) mod flaky_store;
 pub(crate) mod gateway;
 pub(crate) mod http;
 pub(crate) mod lying_provider;
@@ -14,5 +17,6 @@ pub(crate) mod reservations;
 pub(crate) mod secrets;
 pub(crate) mod signer;
 pub(crate) mod simulators;
+pub(crate) mod stage;
 pub(crate) mod stores;
 pub(crate) mod tools;

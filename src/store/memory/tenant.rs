@@ -123,7 +123,10 @@ impl Tenant {
 
     pub(super) fn list(&self, now: Timestamp, limit: usize) -> Vec<Record> {
         let mut records: Vec<_> = self.logins.values().filter_map(|kept| kept.seen_at(now)).collect();
-        records.sort_by_key(|record| Reverse(record.session.terms.created_at));
+        records.sort_by_cached_key(|record| {
+            let session = &record.session;
+            Reverse((session.terms.created_at, session.id.clone()))
+        });
         records.truncate(limit);
         records
     }

@@ -30,7 +30,7 @@ impl Caller {
     }
 
     /// The same client when this agent asks.
-    pub(crate) fn named_agent(self, agent: &str) -> Self {
+    pub(crate) fn with_agent(self, agent: &str) -> Self {
         Self { agent: Some(agent.into()), ..self }
     }
 

@@ -22,6 +22,11 @@ pub(crate) fn other_api_key() -> ApiKey {
     ApiKey::from_random([8; 32])
 }
 
+/// What numbers are hashed and records are sealed with.
+pub(crate) fn store_keys() -> [String; 2] {
+    [1, 2].map(|byte: u8| BASE64_STANDARD.encode([byte; 32]))
+}
+
 /// What a story's operator decides; ports are the system's choice.
 #[derive(Clone)]
 pub(crate) struct Configuration {
@@ -65,12 +70,10 @@ impl Configuration {
 
     /// The same with its logins in a Redis at that address.
     pub(crate) fn with_redis_at(mut self, url: &str) -> Self {
-        let key = |byte: u8| BASE64_STANDARD.encode([byte; 32]);
+        let [hash_key, seal_key] = store_keys();
         self.store = format!(
-            "[store]\nkind = \"redis\"\nurl = \"{url}\"\n[keys]\nhash_key = \"{}\"\nactive_seal_key = \"one\"\n\
-             [keys.seal]\none = \"{}\"",
-            key(1),
-            key(2)
+            "[store]\nkind = \"redis\"\nurl = \"{url}\"\n[keys]\nhash_key = \"{hash_key}\"\nactive_seal_key = \"one\"\n\
+             [keys.seal]\none = \"{seal_key}\"",
         );
         self
     }

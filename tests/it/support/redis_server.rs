@@ -116,7 +116,18 @@ impl Drop for RedisServer {
 
 fn spawn(port: u16, directory: &Path) -> Child {
     Command::new("redis-server")
-        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--port", &port.to_string()])
+        .args([
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "always",
+            "--port",
+            &port.to_string(),
+        ])
         .arg("--dir")
         .arg(directory)
         .stdout(Stdio::null())

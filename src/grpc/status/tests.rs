@@ -1,0 +1,110 @@
+//! Pins code, reason and retry of every error, and the contract's list of them.
+
+use std::collections::BTreeSet;
+
+use logins::Error as E;
+
+use super::*;
+
+const PROTO: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/proto/ciba_gateway/v1/login_service.proto"));
+
+type Row = (CallError, Code, &'static str, Option<u64>);
+
+fn table() -> Vec<Row> {
+    let secs = Duration::from_secs;
+    let store = |error| CallError::Logins(E::Store(error));
+    let of = CallError::Logins;
+    vec![
+        (CallError::CredentialMissing, Code::Unauthenticated, "CREDENTIAL_MISSING", None),
+        (CallError::CredentialInvalid, Code::Unauthenticated, "CREDENTIAL_INVALID", None),
+        (CallError::field("request_id", "is wrong"), Code::InvalidArgument, "INVALID_FIELD", None),
+        (CallError::NotSupported("purpose"), Code::Unimplemented, "NOT_SUPPORTED", None),
+        (of(E::ChannelNotAllowed), Code::PermissionDenied, "CHANNEL_NOT_ALLOWED", None),
+        (of(E::NotFound), Code::NotFound, "LOGIN_NOT_FOUND", None),
+        (of(E::NotYours), Code::PermissionDenied, "NOT_YOURS", None),
+        (of(E::RequestIdReused), Code::AlreadyExists, "REQUEST_ID_REUSED", None),
+        (of(E::NumberBusy), Code::FailedPrecondition, "NUMBER_BUSY", None),
+        (of(E::TooManyStarts { retry_after: secs(77) }), Code::ResourceExhausted, "TOO_MANY_STARTS", Some(77)),
+        (of(E::ProviderBusy { retry_after: secs(78) }), Code::ResourceExhausted, "PROVIDER_BUSY", Some(78)),
+        (of(E::ProviderCredentialsRefused), Code::FailedPrecondition, "PROVIDER_CREDENTIALS_REFUSED", None),
+        (of(E::ProviderUnavailable), Code::Unavailable, "PROVIDER_UNAVAILABLE", Some(2)),
+        (of(E::StartWithdrawn), Code::Unavailable, "START_WITHDRAWN", Some(2)),
+        (of(E::CodeNotAsked), Code::FailedPrecondition, "CODE_NOT_ASKED", None),
+        (of(E::LoginEnded), Code::FailedPrecondition, "LOGIN_ENDED", None),
+        (of(E::Draining), Code::Unavailable, "DRAINING", Some(2)),
+        (of(E::SlowReader), Code::Aborted, "SLOW_READER", None),
+        (store(StoreError::Unavailable("the-secret".into())), Code::Unavailable, "STORE_UNAVAILABLE", Some(2)),
+        (store(StoreError::Unreadable("the-secret")), Code::Internal, "INTERNAL", None),
+        (of(E::Internal("the-secret")), Code::Internal, "INTERNAL", None),
+    ]
+}
+
+/// O22, mirrored: texts without CR, LF or TAB, which tell nothing of our inside.
+#[test]
+fn every_error_has_its_code_reason_and_retry() {
+    for (error, code, reason, retry) in table() {
+        let status = error.into_status("StartLogin");
+        let details = status.get_error_details();
+        let info = details.error_info().unwrap();
+        assert_eq!((status.code(), info.reason.as_str(), info.domain.as_str()), (code, reason, DOMAIN));
+        let told = details.retry_info().and_then(|info| info.retry_delay);
+        assert_eq!(told, retry.map(Duration::from_secs), "{reason}");
+        assert!(!status.message().is_empty() && !status.message().contains(['\r', '\n', '\t']), "{reason}");
+        assert!(!status.message().contains("the-secret"), "{reason}");
+    }
+}
+
+#[test]
+fn fields_are_named_in_the_details() {
+    let fields = CallError::Fields(vec![("a".into(), "is wrong".into()), ("b".into(), "too".into())]);
+    let status = fields.into_status("StartLogin");
+    let details = status.get_error_details();
+    let fields: Vec<_> = details.bad_request().unwrap().field_violations.iter().map(|v| v.field.as_str()).collect();
+    assert_eq!(fields, ["a", "b"]);
+    assert_eq!(status.message(), "a is wrong; b too");
+}
+
+/// The comment at the head of the service names every code and reason, and no other.
+#[test]
+fn the_contract_lists_every_reason() {
+    let given: BTreeSet<_> = table().into_iter().map(|(_, code, reason, _)| (code_name(code), reason)).collect();
+    let mut listed = BTreeSet::new();
+    for line in PROTO.lines().take_while(|line| !line.starts_with("package")) {
+        let Some(entry) = line.strip_prefix("//   ") else { continue };
+        let mut words = entry.split_whitespace();
+        let Some(code) = words.next() else { continue };
+        for word in words {
+            listed.insert((code, word.trim_end_matches(',')));
+            if !word.ends_with(',') {
+                break;
+            }
+        }
+    }
+    assert_eq!(listed, given);
+}
+
+/// The message points to RetryInfo only where there is one, and the other way round.
+#[test]
+fn the_contract_says_where_retry_info_is() {
+    for (_, _, reason, retry) in table() {
+        let line = PROTO.lines().find(|line| line.starts_with("//   ") && line.contains(reason)).unwrap();
+        assert_eq!(line.contains("RetryInfo"), retry.is_some(), "{line}");
+    }
+}
+
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Aborted => "ABORTED",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::Internal => "INTERNAL",
+        other => panic!("the contract does not know {other:?}"),
+    }
+}

@@ -1,0 +1,151 @@
+//! A store that can fail: before the work, or after it so that only the answer
+//! is lost; and that can take its time.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ciba_gateway::session::{LoginId, RequestId, TenantId};
+use ciba_gateway::store::memory::MemoryStore;
+use ciba_gateway::store::{Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake};
+use ciba_gateway::timestamp::Timestamp;
+use tokio::sync::broadcast;
+
+/// How the store is just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weather {
+    Fair,
+    Down,
+    /// Everything is done and nothing is answered.
+    AnswersLost,
+    /// Writes are acknowledged and then forgotten, as by a failover.
+    Forgetful,
+}
+
+/// One replica's line to a store that several may share.
+pub(crate) struct FlakyStore {
+    store: Arc<MemoryStore>,
+    line: Mutex<Line>,
+    /// Where wakes would come from for a replica that hears none.
+    silence: broadcast::Sender<Wake>,
+    is_deaf: bool,
+}
+
+struct Line {
+    weather: Weather,
+    takes: Duration,
+    /// Random milliseconds on top, from this state of a small generator.
+    dice: Option<u64>,
+}
+
+impl FlakyStore {
+    pub(crate) fn new(store: Arc<MemoryStore>, is_deaf: bool) -> Self {
+        let line = Line { weather: Weather::Fair, takes: Duration::ZERO, dice: None };
+        Self { store, line: Mutex::new(line), silence: broadcast::Sender::new(16), is_deaf }
+    }
+
+    pub(crate) fn goes_down(&self) {
+        self.line().weather = Weather::Down;
+    }
+
+    pub(crate) fn loses_answers(&self) {
+        self.line().weather = Weather::AnswersLost;
+    }
+
+    pub(crate) fn forgets_writes(&self) {
+        self.line().weather = Weather::Forgetful;
+    }
+
+    pub(crate) fn comes_back(&self) {
+        self.line().weather = Weather::Fair;
+    }
+
+    pub(crate) fn takes(&self, time: Duration) {
+        self.line().takes = time;
+    }
+
+    /// Every call takes up to 15 ms before the work and after it.
+    pub(crate) fn takes_random_time(&self, seed: u64) {
+        self.line().dice = Some(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    }
+
+    /// Says to whoever listens that wakes may have been lost.
+    pub(crate) fn wakes_were_missed(&self) {
+        let _ = self.silence.send(Wake::Missed);
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn delay(&self) -> Duration {
+        let mut line = self.line();
+        let takes = line.takes;
+        let Some(state) = &mut line.dice else {
+            return takes;
+        };
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        takes + Duration::from_millis(*state % 16)
+    }
+
+    async fn call<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        self.pause().await;
+        if self.line().weather == Weather::Down {
+            return Err(unavailable());
+        }
+        let answer = work.await;
+        self.pause().await;
+        if self.line().weather == Weather::AnswersLost { Err(unavailable()) } else { answer }
+    }
+
+    async fn pause(&self) {
+        let delay = self.delay();
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+    }
+}
+
+fn unavailable() -> StoreError {
+    StoreError::Unavailable("the story says so".into())
+}
+
+#[async_trait]
+impl SessionStore for FlakyStore {
+    async fn reserve(&self, reservation: &Reservation) -> Result<Reserved, StoreError> {
+        self.call(self.store.reserve(reservation)).await
+    }
+
+    async fn release(&self, record: &Record, request_id: &RequestId, refund: bool) -> Result<(), StoreError> {
+        self.call(self.store.release(record, request_id, refund)).await
+    }
+
+    async fn load(&self, tenant: &TenantId, login: &LoginId, now: Timestamp) -> Result<Option<Record>, StoreError> {
+        self.call(self.store.load(tenant, login, now)).await
+    }
+
+    async fn save(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<Saved, StoreError> {
+        if self.line().weather == Weather::Forgetful {
+            return Ok(Saved::Written(Record { version: record.version + 1, ..record.clone() }));
+        }
+        self.call(self.store.save(record, now, identity_window)).await
+    }
+
+    async fn list(&self, tenant: &TenantId, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.call(self.store.list(tenant, now, limit)).await
+    }
+
+    fn wakes(&self) -> broadcast::Receiver<Wake> {
+        if self.is_deaf { self.silence.subscribe() } else { self.store.wakes() }
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.call(self.store.ping()).await
+    }
+
+    fn kind(&self) -> &'static str {
+        "flaky"
+    }
+}

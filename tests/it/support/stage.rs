@@ -1,0 +1,194 @@
+//! A whole gateway in one process and no socket: real gRPC over an in-memory
+//! pipe, a memory store, a provider with behaviour, and a clock that stands
+//! still until a story lets time pass.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ciba_gateway::clock::Clock;
+use ciba_gateway::config::ApiKey;
+use ciba_gateway::grpc::{Callers, LoginApi};
+use ciba_gateway::identity::Claim;
+use ciba_gateway::ledger::Ledger;
+use ciba_gateway::logins::{Caller, Logins, Policy, Tenant};
+use ciba_gateway::phone::Country;
+use ciba_gateway::poller::{Credential, Poller};
+use ciba_gateway::provider::Provider;
+use ciba_gateway::session::{Channel, ClientId, TenantId};
+use ciba_gateway::store::memory::MemoryStore;
+use ciba_gateway::store::{Incarnation, Limit, SessionStore};
+use ciba_gateway::telemetry::Metrics;
+use ciba_gateway::timestamp::Timestamp;
+use hyper_util::rt::TokioIo;
+use tokio::io::DuplexStream;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::transport::{Endpoint, Server, Uri};
+
+use super::client::Client;
+use super::fake_provider::FakeProvider;
+use super::flaky_store::FlakyStore;
+
+/// The present at the beginning of each story.
+const BEGINNING: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const PIPE_BYTES: usize = 64 * 1024;
+
+/// Starts for one number within [`GUARD_WINDOW`].
+pub(crate) const STARTS_PER_NUMBER: u32 = 3;
+pub(crate) const GUARD_WINDOW: Duration = Duration::from_secs(600);
+/// How long an identity can be read after the end.
+pub(crate) const IDENTITY_WINDOW: Duration = Duration::from_secs(120);
+
+const DESK: u8 = 1;
+const KIOSK: u8 = 2;
+const STRANGER: u8 = 3;
+
+pub(crate) const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// Lets time pass: everything that is due meanwhile happens.
+pub(crate) async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+/// What replicas share: the clock, the provider, the store behind their lines.
+pub(crate) struct Stage {
+    pub(crate) clock: Clock,
+    pub(crate) provider: Arc<FakeProvider>,
+    store: Arc<MemoryStore>,
+    credential: Arc<Credential>,
+}
+
+impl Stage {
+    /// Must be called in a test whose time is paused.
+    pub(crate) fn new() -> Self {
+        let clock = Clock::following_tokio(BEGINNING);
+        let provider = Arc::new(FakeProvider::new(clock.clone()));
+        let credential = Arc::new(Credential::new(Arc::clone(&provider) as Arc<dyn Provider>));
+        Self { clock, provider, store: Arc::new(MemoryStore::new()), credential }
+    }
+
+    /// A stage with one gateway on it.
+    pub(crate) fn with_gateway() -> (Self, Gateway) {
+        let stage = Self::new();
+        let gateway = stage.gateway();
+        (stage, gateway)
+    }
+
+    /// One more replica over the same store.
+    pub(crate) fn gateway(&self) -> Gateway {
+        self.replica(false)
+    }
+
+    /// A replica that no wake reaches.
+    pub(crate) fn deaf_gateway(&self) -> Gateway {
+        self.replica(true)
+    }
+
+    fn replica(&self, is_deaf: bool) -> Gateway {
+        let metrics = Arc::new(Metrics::new());
+        let line = Arc::new(FlakyStore::new(Arc::clone(&self.store), is_deaf));
+        let store = Arc::clone(&line) as Arc<dyn SessionStore>;
+        let ledger = Ledger::new(store, self.clock.clone(), IDENTITY_WINDOW, Arc::clone(&metrics));
+        let poller = Poller::new(ledger.clone());
+        let policy = Policy { starts_per_number: Limit { max: STARTS_PER_NUMBER, window: GUARD_WINDOW } };
+        let tenants = ["acme", "other"].map(|name| self.tenant(name)).into();
+        let incarnation = Incarnation("a-run".to_owned());
+        let logins = Logins::new(ledger.clone(), poller.clone(), tenants, policy, incarnation);
+        let tasks = TaskTracker::new();
+        tasks.spawn(ledger.clone().follow_wakes(CancellationToken::new()));
+        let api = LoginApi::server(logins.clone(), Arc::new(callers()), Arc::clone(&metrics));
+        let dial = serve(api, &tasks);
+        Gateway { logins, poller, metrics, store: line, dial }
+    }
+
+    fn tenant(&self, name: &str) -> Tenant {
+        Tenant {
+            id: TenantId::new(name).expect("a tenant"),
+            default_country: Country::Norway,
+            default_lifetime: secs(300),
+            default_claims: BTreeSet::from([Claim::Name]),
+            credential: Arc::clone(&self.credential),
+        }
+    }
+}
+
+/// One replica.
+pub(crate) struct Gateway {
+    pub(crate) logins: Logins,
+    pub(crate) poller: Poller,
+    pub(crate) metrics: Arc<Metrics>,
+    /// This replica's line to the store.
+    pub(crate) store: Arc<FlakyStore>,
+    dial: mpsc::Sender<io::Result<DuplexStream>>,
+}
+
+impl Gateway {
+    /// A system of `acme` that may use every channel; agent `ada` sits there.
+    pub(crate) fn desk(&self) -> Client {
+        self.caller(&key(DESK)).with_agent("ada")
+    }
+
+    /// Another system of `acme`; TV boxes only, no agent.
+    pub(crate) fn kiosk(&self) -> Client {
+        self.caller(&key(KIOSK))
+    }
+
+    /// A system of another tenant, with the same name and the same agent.
+    pub(crate) fn stranger(&self) -> Client {
+        self.caller(&key(STRANGER)).with_agent("ada")
+    }
+
+    /// Whoever shows this key, on a connection of their own.
+    pub(crate) fn caller(&self, key: &str) -> Client {
+        let dial = self.dial.clone();
+        let connector = tower::service_fn(move |_: Uri| {
+            let dial = dial.clone();
+            async move {
+                let (near, far) = tokio::io::duplex(PIPE_BYTES);
+                dial.send(Ok(far)).await.map_err(io::Error::other)?;
+                Ok::<_, io::Error>(TokioIo::new(near))
+            }
+        });
+        let channel = Endpoint::from_static("http://gateway").connect_with_connector_lazy(connector);
+        Client::new(channel, Some(format!("Bearer {key}")))
+    }
+
+    /// The replica is gone as far as polling is concerned.
+    pub(crate) async fn stops_polling(&self) {
+        self.poller.stop().await;
+    }
+}
+
+fn key(of: u8) -> String {
+    ApiKey::from_random([of; 32]).expose().to_owned()
+}
+
+fn callers() -> Callers {
+    let all = [Channel::CallCentre, Channel::PointOfSale, Channel::TvBox];
+    let known: [(u8, &str, &str, &[Channel]); 3] =
+        [(DESK, "acme", "desk", &all), (KIOSK, "acme", "kiosk", &all[2..]), (STRANGER, "other", "desk", &all)];
+    Callers::new(known.into_iter().map(|(key, tenant, client, channels)| {
+        let caller = Caller {
+            tenant: TenantId::new(tenant).expect("a tenant"),
+            client: ClientId::new(client).expect("a client"),
+            channels: channels.iter().copied().collect(),
+            agent: None,
+        };
+        (ApiKey::from_random([key; 32]).hash(), caller)
+    }))
+}
+
+type Api = ciba_gateway::grpc::v1::login_service_server::LoginServiceServer<LoginApi>;
+
+fn serve(api: Api, tasks: &TaskTracker) -> mpsc::Sender<io::Result<DuplexStream>> {
+    let (dial, incoming) = mpsc::channel(8);
+    let server = Server::builder().add_service(api).serve_with_incoming(ReceiverStream::new(incoming));
+    tasks.spawn(async move { server.await.expect("the server serves") });
+    dial
+}
