@@ -193,6 +193,12 @@ impl Ledger {
         self.hub.subscribe(tenant, login)
     }
 
+    /// Hears of one login from `record` on; see [`Hub::subscribe_after`].
+    #[must_use]
+    pub fn subscribe_after(&self, record: &Arc<Record>) -> Subscription {
+        self.hub.subscribe_after(record)
+    }
+
     /// Hears of every login of a tenant that changes from now on.
     #[must_use]
     pub fn subscribe_tenant(&self, tenant: &TenantId) -> broadcast::Receiver<Arc<Record>> {
@@ -269,7 +275,8 @@ impl Ledger {
     }
 
     async fn write(&self, current: &Record, next: Session) -> Result<Saved, StoreError> {
-        let record = Record { session: next, ..current.clone() };
+        let Record { version, epoch, owner, .. } = current;
+        let record = Record { session: next, version: *version, epoch: *epoch, owner: owner.clone() };
         self.counted(StoreOperation::Save, self.store.save(&record, self.clock.now(), self.identity_window).await)
     }
 

@@ -87,7 +87,7 @@ impl Poller {
     pub fn own(&self, record: &Arc<Record>, credential: Arc<Credential>) {
         let session = &record.session;
         let span = info_span!(parent: None, "poll", login.id = %session.id, tenant = %session.terms.tenant);
-        let subscription = self.ledger.subscribe(&session.terms.tenant, &session.id);
+        let subscription = self.ledger.subscribe_after(record);
         let task = Tending {
             ledger: self.ledger.clone(),
             credential,

@@ -94,6 +94,17 @@ impl Hub {
         Subscription { hub: self.clone(), key, receiver }
     }
 
+    /// Hears of what comes after `record`, which is no news any more: when its
+    /// own wake-up arrives late, nobody has to read it again.
+    #[must_use]
+    pub fn subscribe_after(&self, record: &Arc<Record>) -> Subscription {
+        let key = (record.session.terms.tenant.clone(), record.session.id.clone());
+        let mut subscribers = self.lock();
+        let latest = subscribers.logins.entry(key.clone()).or_insert_with(|| watch::Sender::new(None));
+        tell(latest, record);
+        Subscription { hub: self.clone(), receiver: latest.subscribe(), key }
+    }
+
     pub(super) fn subscribe_tenant(&self, tenant: &TenantId, now: Timestamp) -> broadcast::Receiver<Arc<Record>> {
         let mut subscribers = self.lock();
         let audience = subscribers.tenants.entry(tenant.clone()).or_insert_with(|| Audience::new(now));
@@ -108,13 +119,7 @@ impl Hub {
         let tenant = &record.session.terms.tenant;
         let mut subscribers = self.lock();
         if let Some(latest) = subscribers.logins.get(&(tenant.clone(), record.session.id.clone())) {
-            latest.send_if_modified(|known| {
-                let is_news = known.as_ref().is_none_or(|known| known.age() < record.age());
-                if is_news {
-                    *known = Some(Arc::clone(record));
-                }
-                is_news
-            });
+            tell(latest, record);
         }
         if let Some(audience) = subscribers.tenants.get_mut(tenant) {
             audience.tell(record, found);
@@ -145,6 +150,17 @@ impl Hub {
         // Nothing in here can be left half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tells the subscribers of one login, unless they know as much already.
+fn tell(latest: &Latest, record: &Arc<Record>) {
+    latest.send_if_modified(|known| {
+        let is_news = known.as_ref().is_none_or(|known| known.age() < record.age());
+        if is_news {
+            *known = Some(Arc::clone(record));
+        }
+        is_news
+    });
 }
 
 /// One subscriber's view of one login.
