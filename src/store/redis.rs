@@ -38,9 +38,11 @@ use self::sealed::{Raw, RawFields, RawIdentity};
 use self::wakes::Listener;
 use super::hash::HashKeys;
 use super::seal::KeyRing;
-use super::{Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake};
+use super::{Batch, Events, Incarnation, Pulse, Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake};
 use crate::session::{LoginId, RequestId, TenantId};
 use crate::timestamp::Timestamp;
+
+const LATER: StoreError = StoreError::Unreadable("not yet supported");
 
 /// Wakes a slow receiver may be behind before it has missed some.
 const WAKE_BACKLOG: usize = 4096;
@@ -234,6 +236,43 @@ impl SessionStore for RedisStore {
 
     fn wakes(&self) -> broadcast::Receiver<Wake> {
         self.wakes.subscribe()
+    }
+
+    async fn beat(&self, _: &Incarnation, _: Timestamp) -> Result<Pulse, StoreError> {
+        Err(LATER)
+    }
+    async fn leave(&self, _: &Incarnation) -> Result<(), StoreError> {
+        Err(LATER)
+    }
+    async fn bury(&self, _: &Incarnation) -> Result<(), StoreError> {
+        Err(LATER)
+    }
+    async fn adopt(
+        &self,
+        _: &TenantId,
+        _: &Incarnation,
+        _: &Incarnation,
+        _: Option<&LoginId>,
+        _: usize,
+        _: Timestamp,
+    ) -> Result<Batch, StoreError> {
+        Err(LATER)
+    }
+    async fn owned(
+        &self,
+        _: &TenantId,
+        _: &Incarnation,
+        _: Option<&LoginId>,
+        _: usize,
+        _: Timestamp,
+    ) -> Result<Batch, StoreError> {
+        Err(LATER)
+    }
+    async fn events(&self, _: &TenantId, _: u64, _: usize, _: Timestamp) -> Result<Events, StoreError> {
+        Err(LATER)
+    }
+    async fn new_epoch(&self, _: &TenantId, _: &str, _: u64) -> Result<(), StoreError> {
+        Err(LATER)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
