@@ -1,5 +1,10 @@
 //! The stream of a tenant's changes, as a reader sees it.
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+use super::StoreError;
+use super::seal::SealError;
 use crate::session::LoginId;
 use crate::timestamp::Timestamp;
 
@@ -43,3 +48,10 @@ pub struct LoginEvent {
 /// What stands in the place of the state when a reservation was taken back:
 /// the login was never there.
 pub const RELEASED: &str = "released";
+
+/// Text that nobody has used before.
+pub(super) fn random_epoch() -> Result<String, StoreError> {
+    let mut bytes = [0; 12];
+    getrandom::fill(&mut bytes).map_err(|_| SealError::NoRandomness)?;
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
+}
