@@ -12,7 +12,7 @@ use crate::support::reservations::{
     ACCESS_TOKEN, AUTH_REQ_ID, FULL_NAME, ID_TOKEN, NOW, accepted, charged, code, identity, limit, number, redeemed,
     request_id, reservation, tenant,
 };
-use crate::support::stores::{advance, load, replica, replica_with, reserve, ring};
+use crate::support::stores::{adopt, advance, load, replica, replica_with, reserve, ring};
 
 #[tokio::test]
 async fn nothing_about_a_person_is_readable() {
@@ -30,7 +30,11 @@ async fn nothing_about_a_person_is_readable() {
     assert_nothing_readable(&mut line).await;
     let awaiting = advance(&store, &redeemed, Event::Approved(identity()), NOW).await;
     assert_nothing_readable(&mut line).await;
-    advance(&store, &awaiting, Event::CodeTyped(code(1)), NOW).await;
+    let adopted = adopt(&store, "first-run", "second-run").await.remove(0);
+    assert_eq!(adopted.session, awaiting.session);
+    reserve(&store, &reservation(3)).await;
+    assert_nothing_readable(&mut line).await;
+    advance(&store, &adopted, Event::CodeTyped(code(1)), NOW).await;
     assert_nothing_readable(&mut line).await;
 }
 
@@ -71,7 +75,7 @@ async fn every_key_goes_away_by_itself() {
     advance(&store, &redeemed, Event::Approved(identity()), NOW).await;
 
     let keys: Vec<String> = line.keys("*").await.expect("an answer");
-    assert_eq!(keys.len(), 7, "{keys:?}");
+    assert_eq!(keys.len(), 10, "{keys:?}");
     for key in keys {
         let seconds: i64 = line.ttl(&key).await.expect("an answer");
         assert!(seconds > 0, "{key} stays for ever");
@@ -165,7 +169,9 @@ async fn swap(line: &mut MultiplexedConnection, field: &str, one: &str, other: &
 
 async fn assert_nothing_readable(line: &mut MultiplexedConnection) {
     let everything = dump(line).await;
-    assert!(everything.contains("login:"), "the dump is empty");
+    for part in ["login:", "events\n  1-0", "owned:first-run"] {
+        assert!(everything.contains(part), "the dump has no {part}");
+    }
     let (phone, own_code, typed_code, request) = (number(1), code(1), code(2), request_id(1));
     let private = [
         phone.msisdn(),
@@ -203,17 +209,25 @@ async fn dump(line: &mut MultiplexedConnection) -> String {
         let read = match line.key_type::<_, String>(&key).await.expect("an answer").as_str() {
             "hash" => redis::cmd("HGETALL").arg(&key).clone(),
             "string" => redis::cmd("GET").arg(&key).clone(),
+            "stream" => redis::cmd("XRANGE").arg(&key).arg("-").arg("+").clone(),
             "zset" => redis::cmd("ZRANGE").arg(&key).arg(0).arg(-1).clone(),
             other => panic!("a {other} at {key} cannot be dumped"),
         };
-        let values: Vec<Vec<u8>> = match read.query_async(line).await.expect("an answer") {
-            redis::Value::BulkString(value) => vec![value],
-            several => redis::from_redis_value(several).expect("texts"),
-        };
+        let mut values = Vec::new();
+        texts(read.query_async(line).await.expect("an answer"), &mut values);
         writeln!(text, "{key}").expect("text");
         for value in values {
             writeln!(text, "  {}", value.escape_ascii()).expect("text");
         }
     }
     text
+}
+
+/// The texts in an answer, however they are nested.
+fn texts(answer: redis::Value, found: &mut Vec<Vec<u8>>) {
+    match answer {
+        redis::Value::BulkString(text) => found.push(text),
+        redis::Value::Array(several) => several.into_iter().for_each(|one| texts(one, found)),
+        other => panic!("{other:?} cannot be dumped"),
+    }
 }
