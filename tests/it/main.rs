@@ -9,6 +9,7 @@
 mod provider;
 mod redis_outages;
 mod redis_privacy;
+mod redis_replicas;
 mod redis_writes;
 mod store_contract;
 mod support;

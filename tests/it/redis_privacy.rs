@@ -73,6 +73,7 @@ async fn every_key_goes_away_by_itself() {
     let pending = advance(&store, &starting, accepted(), NOW).await;
     let redeemed = advance(&store, &pending, redeemed(), NOW).await;
     advance(&store, &redeemed, Event::Approved(identity()), NOW).await;
+    assert_eq!(adopt(&store, "first-run", "second-run").await.len(), 1);
 
     let keys: Vec<String> = line.keys("*").await.expect("an answer");
     assert_eq!(keys.len(), 10, "{keys:?}");

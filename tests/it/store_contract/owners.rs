@@ -30,10 +30,11 @@ async fn an_adopted_login_has_a_new_owner_epoch_and_version(store: &dyn SessionS
     let expected = Record { owner: incarnation("second-run"), epoch: 2, version: 3, ..pending.clone() };
     assert_eq!(owned(store, "first-run").await, [pending]);
 
-    assert_eq!(adopt(store, "first-run", "second-run").await, [expected.clone()]);
-    assert_eq!(load(store, &expected, NOW).await, Some(expected.clone()));
+    let adopted = adopt(store, "first-run", "second-run").await;
+    assert_eq!(load(store, &expected, NOW).await.as_ref(), Some(&expected));
     assert_eq!(owned(store, "first-run").await, []);
-    assert_eq!(owned(store, "second-run").await, [expected]);
+    assert_eq!(owned(store, "second-run").await, adopted);
+    assert_eq!(adopted, [expected]);
 }
 
 async fn every_live_state_is_adopted_as_it_was(store: &dyn SessionStore) {
