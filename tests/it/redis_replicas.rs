@@ -12,7 +12,7 @@ use crate::support::redis_server::RedisServer;
 use crate::support::reservations::{
     NOW, accepted, identity, incarnation, redeemed, request_id, reservation, reservation_at, tenant,
 };
-use crate::support::stores::{adopt, advance, events, load, owned, replica, replica_with, reserve, ring};
+use crate::support::stores::{adopt, advance, events, load, owned, replica, replica_with, reserve, ring, save};
 
 const HEAD: &str = "cg1:{acme}:stream";
 const ENTRIES: &str = "cg1:{acme}:events";
@@ -114,12 +114,29 @@ async fn nothing_is_kept_of_an_owner_without_live_logins() {
     let mut line = server.commands().await;
     let ended = reserve(&store, &reservation(1)).await;
     let released = reserve(&store, &reservation(2)).await;
-    let adopted_from = "cg1:{acme}:owned:first-run";
-    assert_eq!(line.zcard::<_, u64>(adopted_from).await.expect("an answer"), 2);
+    let owned_by_first = "cg1:{acme}:owned:first-run";
+    assert_eq!(line.zcard::<_, u64>(owned_by_first).await.expect("an answer"), 2);
 
     advance(&store, &ended, Event::Cancelled, NOW).await;
     store.release(&released, &request_id(2), true).await.expect("the store answers");
-    assert!(!line.exists::<_, bool>(adopted_from).await.expect("an answer"));
+    assert!(!line.exists::<_, bool>(owned_by_first).await.expect("an answer"));
+}
+
+#[tokio::test]
+async fn what_is_known_of_an_owner_goes_away_by_itself() {
+    let server = RedisServer::start().await;
+    let store = replica(&server);
+    let mut line = server.commands().await;
+    let record = reserve(&store, &reservation(1)).await;
+    save(&store, &Record { owner: incarnation("second-run"), epoch: 2, ..record }, NOW).await;
+    adopt(&store, "second-run", "third-run").await;
+    reserve(&store, &reservation(2)).await;
+    let handed = reserve(&store, &reservation(3)).await;
+    save(&store, &Record { owner: incarnation("second-run"), epoch: 2, ..handed }, NOW).await;
+    for owner in ["first-run", "second-run", "third-run"] {
+        let seconds: i64 = line.ttl(format!("cg1:{{acme}}:owned:{owner}")).await.expect("an answer");
+        assert!(seconds > 0, "{owner} stays for ever");
+    }
 }
 
 #[tokio::test]
