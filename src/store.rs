@@ -3,8 +3,14 @@
 //! [`SessionStore`] is what `logins` and `poller` know of it; [`redis`] and
 //! [`memory`] implement it and pass the same contract tests
 //! (`tests/it/store_contract.rs`). A store keeps records, guards' counters and
-//! indexes; it never decides what a transition means. The present is handed in
-//! with every call that needs it.
+//! indexes; it never decides what a transition means, nor who is dead. The
+//! present is handed in with every call that needs it.
+//!
+//! Several processes may share a store. Each login has one owner, which says
+//! by [`SessionStore::beat`] that it lives; when it does not, others take its
+//! logins over by [`SessionStore::adopt`]. That raises the version, and so the
+//! former owner's writes are [`Saved::Conflict`]: compare-and-set is the fence,
+//! there is no other.
 
 use std::time::Duration;
 
@@ -15,12 +21,17 @@ use crate::phone::PhoneNumber;
 use crate::session::{LoginId, RequestId, Session, TenantId};
 use crate::timestamp::Timestamp;
 
+pub mod events;
 pub mod hash;
 pub mod memory;
 mod record;
 pub mod redis;
+mod replicas;
 mod retention;
 pub mod seal;
+
+pub use events::{Events, LoginEvent};
+pub use replicas::{Batch, Pulse, Sign};
 
 /// How long a record is kept after its login ended.
 pub const OUTCOME_RETENTION: Duration = Duration::from_secs(3600);
@@ -28,7 +39,7 @@ pub const OUTCOME_RETENTION: Duration = Duration::from_secs(3600);
 pub const REQUEST_ID_RETENTION: Duration = Duration::from_secs(24 * 3600);
 
 /// One process run of a gateway; names the owner of a login.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub String);
 
 /// A login as the store holds it.
@@ -130,7 +141,8 @@ pub enum Saved {
     Gone,
 }
 
-/// Says that something changed, not how. May be lost or come twice.
+/// Says that another process changed something, not how. May be lost or come
+/// twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wake {
     /// A login has a new version.
@@ -185,9 +197,66 @@ pub trait SessionStore: Send + Sync {
     /// those that ended within [`OUTCOME_RETENTION`].
     async fn list(&self, tenant: &TenantId, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError>;
 
-    /// Hears of every change, also of those that other replicas make. A receiver
-    /// that lags has missed some, as after [`Wake::Missed`].
+    /// Hears of every change that another process makes, adoptions included; not
+    /// of those made through this store. A receiver that lags has missed some,
+    /// as after [`Wake::Missed`].
     fn wakes(&self) -> broadcast::Receiver<Wake>;
+
+    /// Gives a sign of life for `incarnation` and reads those of all others. One
+    /// that has left stays so, however late a beat arrives. `now` is what a store
+    /// without a clock of its own gives back as its time.
+    async fn beat(&self, incarnation: &Incarnation, now: Timestamp) -> Result<Pulse, StoreError>;
+
+    /// Says goodbye for `incarnation`: from now on its sign is [`Sign::Left`].
+    async fn leave(&self, incarnation: &Incarnation) -> Result<(), StoreError>;
+
+    /// Forgets the signs of `incarnation`, once it owns nothing anywhere. Should
+    /// it beat again, it is there again.
+    async fn bury(&self, incarnation: &Incarnation) -> Result<(), StoreError>;
+
+    /// Takes live logins of the tenant over from `from` to `to`, looking at no
+    /// more than `limit` of them that come after the login `after`: each has a
+    /// new owner, a new epoch and a new version, as one step. Deadlines are not
+    /// looked at: an overdue login is the new owner's to end.
+    ///
+    /// A record of a foreign format or under an unknown seal key stays with
+    /// `from`: another replica may be able to read it. One whose seals are
+    /// broken is taken over but left out of the answer. After an answer that was
+    /// lost, [`SessionStore::owned`] says what is `to`'s by now.
+    async fn adopt(
+        &self,
+        tenant: &TenantId,
+        from: &Incarnation,
+        to: &Incarnation,
+        after: Option<&LoginId>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Batch, StoreError>;
+
+    /// The live logins of the tenant that `incarnation` owns, looking at no more
+    /// than `limit` that come after the login `after`. Records that cannot be
+    /// read are left out.
+    async fn owned(
+        &self,
+        tenant: &TenantId,
+        incarnation: &Incarnation,
+        after: Option<&LoginId>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Batch, StoreError>;
+
+    /// The tenant's stream of events after number `after`, at most `limit`, and
+    /// which numbers there are. An entry is written in the same step as the
+    /// change: by every reservation, release and save that changes the state,
+    /// its outcome or the check of the code; not by a new schedule, a new owner
+    /// or an erasure. Entries can be read for [`OUTCOME_RETENTION`].
+    async fn events(&self, tenant: &TenantId, after: u64, limit: usize, now: Timestamp) -> Result<Events, StoreError>;
+
+    /// Gives the tenant's stream a new epoch, unless it is not `epoch` any more.
+    /// For a reader that remembers a higher number of that epoch than the stream
+    /// has given out: what the store lost is not missed silently. The stream
+    /// begins anew, empty, and goes on after the number `remembered`.
+    async fn new_epoch(&self, tenant: &TenantId, epoch: &str, remembered: u64) -> Result<(), StoreError>;
 
     /// Whether the store answers now.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -4,51 +4,80 @@
 //! Passes the same contract tests as `redis`. What is past its time at the
 //! `now` of a call is not seen by it, whether or not it was swept up already.
 
+mod stream;
 mod tenant;
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use self::tenant::Tenant;
-use super::{Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake};
+use super::events::random_epoch;
+use super::{
+    Batch, Events, Incarnation, Pulse, Record, Reservation, Reserved, Saved, SessionStore, Sign, StoreError, Wake,
+};
 use crate::session::{LoginId, RequestId, TenantId};
 use crate::timestamp::Timestamp;
 
 /// Wakes a slow receiver may be behind before it has missed some.
 const WAKE_BACKLOG: usize = 4096;
 
-/// See the module.
+/// See the module. One handle is one replica; [`MemoryStore::replica`] makes
+/// another one of the same store.
 pub struct MemoryStore {
-    tenants: Mutex<HashMap<TenantId, Tenant>>,
+    shared: Arc<Shared>,
+    /// Where this replica hears of what the others change.
     wakes: broadcast::Sender<Wake>,
+}
+
+#[derive(Default)]
+struct Shared {
+    tenants: Mutex<HashMap<TenantId, Tenant>>,
+    signs: Mutex<BTreeMap<Incarnation, Sign>>,
+    listeners: Mutex<Vec<broadcast::Sender<Wake>>>,
 }
 
 impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
+        Self::over(Arc::default())
+    }
+
+    /// Another replica that shares everything in here.
+    #[must_use]
+    pub fn replica(&self) -> Self {
+        Self::over(Arc::clone(&self.shared))
+    }
+
+    fn over(shared: Arc<Shared>) -> Self {
         let (wakes, _) = broadcast::channel(WAKE_BACKLOG);
-        Self { tenants: Mutex::default(), wakes }
+        lock(&shared.listeners).push(wakes.clone());
+        Self { shared, wakes }
     }
 
-    fn with<T>(&self, tenant: &TenantId, work: impl FnOnce(&mut Tenant) -> T) -> T {
-        // A panic elsewhere cannot have left half a change: each is one step.
-        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        work(tenants.entry(tenant.clone()).or_default())
+    fn with<T>(&self, tenant: &TenantId, work: impl FnOnce(&mut Tenant) -> T) -> Result<T, StoreError> {
+        let mut tenants = lock(&self.shared.tenants);
+        match tenants.entry(tenant.clone()) {
+            Entry::Occupied(mut known) => Ok(work(known.get_mut())),
+            Entry::Vacant(new) => Ok(work(new.insert(Tenant::new(random_epoch()?)))),
+        }
     }
 
-    fn tell(&self, record: &Record) {
+    fn tell_others(&self, record: &Record) {
         let wake = Wake::Changed {
             tenant: record.session.terms.tenant.clone(),
             login: record.session.id.clone(),
             version: record.version,
         };
-        // Nobody listening is no failure.
-        let _ = self.wakes.send(wake);
+        for listener in lock(&self.shared.listeners).iter().filter(|listener| !listener.same_channel(&self.wakes)) {
+            // Nobody listening is no failure.
+            let _ = listener.send(wake.clone());
+        }
     }
 }
 
@@ -58,49 +87,112 @@ impl Default for MemoryStore {
     }
 }
 
+impl Drop for MemoryStore {
+    fn drop(&mut self) {
+        lock(&self.shared.listeners).retain(|listener| !listener.same_channel(&self.wakes));
+    }
+}
+
+/// A panic elsewhere cannot have left half a change: each is one step.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[async_trait]
 impl SessionStore for MemoryStore {
     async fn reserve(&self, reservation: &Reservation) -> Result<Reserved, StoreError> {
         let reserved = self.with(&reservation.session.terms.tenant, |tenant| {
             tenant.sweep(reservation.now);
             tenant.reserve(reservation)
-        });
+        })?;
         if let Reserved::New(record) = &reserved {
-            self.tell(record);
+            self.tell_others(record);
         }
         Ok(reserved)
     }
 
     async fn release(&self, record: &Record, request_id: &RequestId, refund: bool) -> Result<(), StoreError> {
         let tenant = &record.session.terms.tenant;
-        if let Some(mut released) = self.with(tenant, |tenant| tenant.release(record, request_id, refund)) {
+        if let Some(mut released) = self.with(tenant, |tenant| tenant.release(record, request_id, refund))? {
             released.version += 1;
-            self.tell(&released);
+            self.tell_others(&released);
         }
         Ok(())
     }
 
     async fn load(&self, tenant: &TenantId, login: &LoginId, now: Timestamp) -> Result<Option<Record>, StoreError> {
-        Ok(self.with(tenant, |tenant| tenant.load(login, now)))
+        self.with(tenant, |tenant| tenant.load(login, now))
     }
 
     async fn save(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<Saved, StoreError> {
-        let saved = self.with(&record.session.terms.tenant, |tenant| tenant.save(record, now, identity_window));
+        let saved = self.with(&record.session.terms.tenant, |tenant| tenant.save(record, now, identity_window))?;
         if let Saved::Written(record) = &saved {
-            self.tell(record);
+            self.tell_others(record);
         }
         Ok(saved)
     }
 
     async fn list(&self, tenant: &TenantId, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
-        Ok(self.with(tenant, |tenant| {
+        self.with(tenant, |tenant| {
             tenant.sweep(now);
             tenant.list(now, limit)
-        }))
+        })
     }
 
     fn wakes(&self) -> broadcast::Receiver<Wake> {
         self.wakes.subscribe()
+    }
+
+    async fn beat(&self, incarnation: &Incarnation, now: Timestamp) -> Result<Pulse, StoreError> {
+        let mut signs = lock(&self.shared.signs);
+        if let Sign::Beating(count) = signs.entry(incarnation.clone()).or_insert(Sign::Beating(0)) {
+            *count += 1;
+        }
+        Ok(Pulse { signs: signs.clone(), time: now })
+    }
+
+    async fn leave(&self, incarnation: &Incarnation) -> Result<(), StoreError> {
+        lock(&self.shared.signs).insert(incarnation.clone(), Sign::Left);
+        Ok(())
+    }
+
+    async fn bury(&self, incarnation: &Incarnation) -> Result<(), StoreError> {
+        lock(&self.shared.signs).remove(incarnation);
+        Ok(())
+    }
+
+    async fn adopt(
+        &self,
+        tenant: &TenantId,
+        from: &Incarnation,
+        to: &Incarnation,
+        after: Option<&LoginId>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Batch, StoreError> {
+        let batch = self.with(tenant, |tenant| tenant.adopt(from, to, after, limit, now))?;
+        batch.records.iter().for_each(|record| self.tell_others(record));
+        Ok(batch)
+    }
+
+    async fn owned(
+        &self,
+        tenant: &TenantId,
+        incarnation: &Incarnation,
+        after: Option<&LoginId>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Batch, StoreError> {
+        self.with(tenant, |tenant| tenant.owned(incarnation, after, limit, now))
+    }
+
+    async fn events(&self, tenant: &TenantId, after: u64, limit: usize, now: Timestamp) -> Result<Events, StoreError> {
+        self.with(tenant, |tenant| tenant.stream.read(after, limit, now))
+    }
+
+    async fn new_epoch(&self, tenant: &TenantId, epoch: &str, remembered: u64) -> Result<(), StoreError> {
+        let fresh = random_epoch()?;
+        self.with(tenant, |tenant| tenant.stream.begin_anew(epoch, fresh, remembered))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

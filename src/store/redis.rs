@@ -8,7 +8,11 @@
 //! cg1:{tenant}:request:<hash>        the login of a request id, and the digest of its content
 //! cg1:{tenant}:log:<hash>            starts for a phone number, by time
 //! cg1:{tenant}:logins                logins by time
+//! cg1:{tenant}:owned:<incarnation>   the live logins of one process run
+//! cg1:{tenant}:stream                the stream's epoch and newest number
+//! cg1:{tenant}:events                the stream's entries
 //! cg1:{tenant}:wake                  the channel on which changes are announced
+//! cg1:heartbeats                     signs of life of all process runs
 //! ```
 //!
 //! Every method is one round trip: one script, or one transaction of reads.
@@ -22,6 +26,7 @@ mod link;
 mod names;
 mod script;
 mod sealed;
+mod shares;
 mod wakes;
 
 use std::time::Duration;
@@ -35,10 +40,11 @@ use tokio::task::JoinSet;
 use self::calls::Calls;
 use self::link::Link;
 use self::sealed::{Raw, RawFields, RawIdentity};
+use self::shares::RawBatch;
 use self::wakes::Listener;
 use super::hash::HashKeys;
 use super::seal::KeyRing;
-use super::{Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake};
+use super::{Batch, Events, Incarnation, Pulse, Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake};
 use crate::session::{LoginId, RequestId, TenantId};
 use crate::timestamp::Timestamp;
 
@@ -146,7 +152,8 @@ impl RedisStore {
         let (wakes, _) = broadcast::channel(WAKE_BACKLOG);
         let mut listener = JoinSet::new();
         if !tenants.is_empty() {
-            listener.spawn(Listener { client, settings, tenants, wakes: wakes.clone() }.run());
+            let writer = calls.writer().to_owned();
+            listener.spawn(Listener { client, settings, tenants, wakes: wakes.clone(), writer }.run());
         }
         Ok(Self { link, calls, wakes, _listener: listener })
     }
@@ -166,6 +173,31 @@ impl RedisStore {
             eviction: policy.ok().and_then(|found| found.into_iter().nth(1)),
             time: Timestamp::from_millis(seconds.saturating_mul(1000).saturating_add(micros / 1000)),
         })
+    }
+
+    fn open_batch(&self, tenant: &TenantId, (next, found): RawBatch, now: Timestamp) -> Result<Batch, StoreError> {
+        let next = Some(next).filter(|next| !next.is_empty());
+        let next = next.map(|next| LoginId::parse(&next).map_err(|_| UNKNOWN_ANSWER)).transpose()?;
+        Ok(Batch { records: self.open_all(tenant, found, now)?, next })
+    }
+
+    fn open_all(
+        &self,
+        tenant: &TenantId,
+        found: Vec<(String, RawFields, RawIdentity)>,
+        now: Timestamp,
+    ) -> Result<Vec<Record>, StoreError> {
+        let mut records = Vec::with_capacity(found.len());
+        for (login, fields, identity) in found {
+            let login = LoginId::parse(&login).map_err(|_| UNKNOWN_ANSWER)?;
+            match self.calls.open(tenant, &login, (fields, identity), now) {
+                Ok(record) => records.extend(record),
+                // Written by a newer version or under a key that this replica
+                // lacks: others can read it, and the rest must not suffer.
+                Err(error) => tracing::warn!(%error, session.id = %login, "a login that cannot be read is left out"),
+            }
+        }
+        Ok(records)
     }
 
     /// How often commands were sent to Redis so far; listening not counted.
@@ -196,7 +228,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn release(&self, record: &Record, request_id: &RequestId, refund: bool) -> Result<(), StoreError> {
-        let answer: String = self.link.call(&self.calls.release(record, request_id, refund)).await?;
+        let answer: String = self.link.call(&self.calls.release(record, request_id, refund)?).await?;
         tracing::debug!(session.id = %record.session.id, answer, "reservation taken back");
         Ok(())
     }
@@ -219,21 +251,58 @@ impl SessionStore for RedisStore {
 
     async fn list(&self, tenant: &TenantId, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
         let found: Vec<(String, RawFields, RawIdentity)> = self.link.call(&self.calls.list(tenant, now, limit)).await?;
-        let mut records = Vec::with_capacity(found.len());
-        for (login, fields, identity) in found {
-            let login = LoginId::parse(&login).map_err(|_| UNKNOWN_ANSWER)?;
-            match self.calls.open(tenant, &login, (fields, identity), now) {
-                Ok(record) => records.extend(record),
-                // Written by a newer version or under a key that this replica
-                // lacks: others can read it, and the rest must not suffer.
-                Err(error) => tracing::warn!(%error, session.id = %login, "a login is left out of the list"),
-            }
-        }
-        Ok(records)
+        self.open_all(tenant, found, now)
     }
 
     fn wakes(&self) -> broadcast::Receiver<Wake> {
         self.wakes.subscribe()
+    }
+
+    async fn beat(&self, incarnation: &Incarnation, _now: Timestamp) -> Result<Pulse, StoreError> {
+        self.link.call(&Calls::beat(incarnation)).await.map(shares::pulse)
+    }
+
+    async fn leave(&self, incarnation: &Incarnation) -> Result<(), StoreError> {
+        self.link.call(&Calls::leave(incarnation)).await
+    }
+
+    async fn bury(&self, incarnation: &Incarnation) -> Result<(), StoreError> {
+        self.link.command(&Calls::bury(incarnation)).await
+    }
+
+    async fn adopt(
+        &self,
+        tenant: &TenantId,
+        from: &Incarnation,
+        to: &Incarnation,
+        after: Option<&LoginId>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Batch, StoreError> {
+        let raw: RawBatch = self.link.call(&self.calls.adopt(tenant, (from, to), after, limit, now)).await?;
+        self.open_batch(tenant, raw, now)
+    }
+
+    async fn owned(
+        &self,
+        tenant: &TenantId,
+        incarnation: &Incarnation,
+        after: Option<&LoginId>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Batch, StoreError> {
+        let raw: RawBatch = self.link.call(&self.calls.owned(tenant, incarnation, after, limit, now)).await?;
+        self.open_batch(tenant, raw, now)
+    }
+
+    async fn events(&self, tenant: &TenantId, after: u64, limit: usize, now: Timestamp) -> Result<Events, StoreError> {
+        shares::events(self.link.call(&self.calls.events(tenant, after, limit, now)?).await?)
+    }
+
+    async fn new_epoch(&self, tenant: &TenantId, epoch: &str, remembered: u64) -> Result<(), StoreError> {
+        let answer: String = self.link.call(&self.calls.new_epoch(tenant, epoch, remembered)?).await?;
+        tracing::info!(%tenant, answer, "a new epoch was asked for");
+        Ok(())
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -137,7 +137,7 @@ impl KeyRing {
         getrandom::fill(&mut nonce).map_err(|_| SealError::NoRandomness)?;
         let payload = Payload { msg: plaintext, aad: &place.associated_data() };
         let ciphertext = cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::TooLong)?;
-        Ok([&[VERSION], self.active.0.to_be_bytes().as_slice(), &nonce, &ciphertext].concat())
+        Ok([header(self.active).as_slice(), &nonce, &ciphertext].concat())
     }
 
     /// Opens what was sealed for `place`.
@@ -151,6 +151,12 @@ impl KeyRing {
         cipher.decrypt(&XNonce::from(nonce), payload).map(Zeroizing::new).map_err(|_| SealError::Broken)
     }
 
+    /// How the blobs begin that this ring may open.
+    #[must_use]
+    pub fn headers(&self) -> Vec<Vec<u8>> {
+        self.keys.iter().map(|(id, _)| header(*id).to_vec()).collect()
+    }
+
     fn cipher(&self, id: KeyId) -> Option<XChaCha20Poly1305> {
         let (_, key) = self.keys.iter().find(|(known, _)| *known == id)?;
         Some(XChaCha20Poly1305::new(<&Key>::from(&**key)))
@@ -162,6 +168,11 @@ impl fmt::Debug for KeyRing {
         let ids: Vec<_> = self.keys.iter().map(|(id, _)| id.0).collect();
         f.debug_struct("KeyRing").field("active", &self.active.0).field("ids", &ids).finish_non_exhaustive()
     }
+}
+
+fn header(id: KeyId) -> [u8; 5] {
+    let [a, b, c, d] = id.0.to_be_bytes();
+    [VERSION, a, b, c, d]
 }
 
 fn split(blob: &[u8]) -> Option<(KeyId, [u8; NONCE_LENGTH], &[u8])> {

@@ -22,6 +22,7 @@ mod python_client;
 mod recoveries;
 mod redis_outages;
 mod redis_privacy;
+mod redis_replicas;
 mod redis_writes;
 mod secrets;
 mod start;

@@ -11,7 +11,7 @@ use crate::support::reservations::{
     ACCESS_TOKEN, AUTH_REQ_ID, FULL_NAME, ID_TOKEN, NOW, accepted, charged, code, identity, limit, number, redeemed,
     request_id, reservation, tenant,
 };
-use crate::support::stores::{advance, load, replica, replica_with, reserve, ring};
+use crate::support::stores::{adopt, advance, load, replica, replica_with, reserve, ring};
 
 #[tokio::test]
 async fn nothing_about_a_person_is_readable() {
@@ -29,7 +29,11 @@ async fn nothing_about_a_person_is_readable() {
     assert_nothing_readable(&mut line).await;
     let awaiting = advance(&store, &redeemed, Event::Approved(identity()), NOW).await;
     assert_nothing_readable(&mut line).await;
-    advance(&store, &awaiting, Event::CodeTyped(code(1)), NOW).await;
+    let adopted = adopt(&store, "first-run", "second-run").await.remove(0);
+    assert_eq!(adopted.session, awaiting.session);
+    reserve(&store, &reservation(3)).await;
+    assert_nothing_readable(&mut line).await;
+    advance(&store, &adopted, Event::CodeTyped(code(1)), NOW).await;
     assert_nothing_readable(&mut line).await;
 }
 
@@ -68,9 +72,10 @@ async fn every_key_goes_away_by_itself() {
     let pending = advance(&store, &starting, accepted(), NOW).await;
     let redeemed = advance(&store, &pending, redeemed(), NOW).await;
     advance(&store, &redeemed, Event::Approved(identity()), NOW).await;
+    assert_eq!(adopt(&store, "first-run", "second-run").await.len(), 1);
 
     let keys: Vec<String> = line.keys("*").await.expect("an answer");
-    assert_eq!(keys.len(), 7, "{keys:?}");
+    assert_eq!(keys.len(), 10, "{keys:?}");
     for key in keys {
         let seconds: i64 = line.ttl(&key).await.expect("an answer");
         assert!(seconds > 0, "{key} stays for ever");
@@ -164,7 +169,9 @@ async fn swap(line: &mut MultiplexedConnection, field: &str, one: &str, other: &
 
 async fn assert_nothing_readable(line: &mut MultiplexedConnection) {
     let everything = dump(line).await;
-    assert!(everything.contains("login:"), "the dump is empty");
+    for part in ["login:", "events\n  1-0", "owned:first-run"] {
+        assert!(everything.contains(part), "the dump has no {part}");
+    }
     let (phone, own_code, typed_code, request) = (number(1), code(1), code(2), request_id(1));
     let private = [
         phone.msisdn(),

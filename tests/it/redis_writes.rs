@@ -7,29 +7,53 @@ use futures_util::future::join_all;
 use crate::support::eventually::eventually;
 use crate::support::redis_server::RedisServer;
 use crate::support::reservations::{
-    NOW, accepted, after, charged, limit, login_id, redeemed, request_id, reservation, tenant,
+    NOW, accepted, after, charged, incarnation, limit, login_id, redeemed, request_id, reservation, tenant,
 };
-use crate::support::stores::{WINDOW, advance, load, replica, reserve, save};
+use crate::support::stores::{WINDOW, adopt, advance, events, load, owned, replica, reserve, save};
 
 #[tokio::test]
 async fn every_method_is_one_round_trip() {
     let server = RedisServer::start().await;
     let store = replica(&server);
     // The first call of each script carries its text.
-    reserve_release_save_list(&store, 1).await;
+    every_method_once(&store, 1).await;
     let before = store.round_trips();
-    reserve_release_save_list(&store, 3).await;
-    assert_eq!(store.round_trips() - before, 6);
+    every_method_once(&store, 3).await;
+    assert_eq!(store.round_trips() - before, 13);
 }
 
 /// Two reservations, and every other method once.
-async fn reserve_release_save_list(store: &dyn SessionStore, seed: u8) {
+async fn every_method_once(store: &dyn SessionStore, seed: u8) {
     let kept = reserve(store, &charged(reservation(seed), limit(5, 600))).await;
     let released = reserve(store, &reservation(seed + 1)).await;
     store.release(&released, &request_id(seed + 1), true).await.expect("the store answers");
     let pending = advance(store, &kept, accepted(), NOW).await;
     assert_eq!(load(store, &pending, NOW).await, Some(pending));
     store.list(&tenant("acme"), NOW, 10).await.expect("the store answers");
+
+    let epoch = events(store, NOW).await.epoch;
+    store.new_epoch(&tenant("acme"), &epoch, 99).await.expect("the store answers");
+    assert!(!owned(store, "first-run").await.is_empty());
+    assert!(!adopt(store, "first-run", "second-run").await.is_empty());
+    let run = incarnation("first-run");
+    store.beat(&run, NOW).await.expect("the store answers");
+    store.leave(&run).await.expect("the store answers");
+    store.bury(&run).await.expect("the store answers");
+}
+
+/// However many logins there are: what a batch costs does not depend on it.
+#[tokio::test]
+async fn a_batch_is_one_round_trip() {
+    let server = RedisServer::start().await;
+    let store = replica(&server);
+    reserve(&store, &reservation(0)).await;
+    adopt(&store, "first-run", "second-run").await;
+    for seed in 1..=20 {
+        reserve(&store, &reservation(seed)).await;
+    }
+    let before = store.round_trips();
+    assert_eq!(adopt(&store, "first-run", "second-run").await.len(), 20);
+    assert_eq!(store.round_trips() - before, 1);
 }
 
 #[tokio::test]
@@ -84,9 +108,17 @@ async fn without_memory_starts_are_shed_and_logins_can_end() {
     let refused = store.reserve(&reservation(3)).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     store.release(&released, &request_id(2), true).await.expect("the store answers");
-    let redeemed = advance(&store, &pending, redeemed(), NOW).await;
+    store.beat(&incarnation("second-run"), NOW).await.expect("the store answers");
+    store.leave(&incarnation("first-run")).await.expect("the store answers");
+    store.bury(&incarnation("first-run")).await.expect("the store answers");
+    let adopted = adopt(&store, "first-run", "second-run").await.remove(0);
+    assert_eq!(adopted.session, pending.session);
+    let redeemed = advance(&store, &adopted, redeemed(), NOW).await;
     let ended = advance(&store, &redeemed, Event::Cancelled, NOW).await;
     assert_eq!(store.list(&tenant("acme"), NOW, 10).await.expect("the store answers"), [ended]);
+    let found = events(&store, NOW).await;
+    assert_eq!((found.newest, found.entries.len()), (6, 6));
+    store.new_epoch(&tenant("acme"), &found.epoch, 99).await.expect("the store answers");
 }
 
 async fn configure(server: &RedisServer, name: &str, value: &str) {

@@ -19,7 +19,29 @@ macro_rules! for_both_stores {
     };
 }
 
+/// Runs each story against both stores, with as many replicas as it wants.
+macro_rules! for_several_replicas {
+    ($($story:ident),* $(,)?) => {
+        mod memory_replicas {
+            $(#[tokio::test]
+            async fn $story() {
+                super::$story(&crate::support::stores::Stage::memory().await).await;
+            })*
+        }
+        mod redis_replicas {
+            $(#[tokio::test]
+            async fn $story() {
+                super::$story(&crate::support::stores::Stage::redis().await).await;
+            })*
+        }
+    };
+}
+
 mod charges;
+mod events;
+mod heartbeats;
+mod owners;
 mod reads;
 mod saves;
 mod starts;
+mod wakes;

@@ -2,12 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::mem::{Discriminant, discriminant};
 use std::time::Duration;
 
+use super::stream::Stream;
 use crate::phone::PhoneNumber;
-use crate::session::{ClientId, Ended, LoginId, Outcome, RequestId, Session, State};
+use crate::session::{ClientId, CodeCheck, Ended, LoginId, Outcome, RequestId, Session, State};
 use crate::store::retention::{identity_until, kept_until};
-use crate::store::{Charge, REQUEST_ID_RETENTION, Record, Reservation, Reserved, Saved};
+use crate::store::{Batch, Charge, Incarnation, REQUEST_ID_RETENTION, Record, Reservation, Reserved, Saved};
 use crate::timestamp::Timestamp;
 
 /// Between two searches for what is past its time.
@@ -18,8 +20,9 @@ const LOG_RETENTION: Duration = Duration::from_secs(24 * 3600);
 /// A client's name for a start.
 type Request = (ClientId, RequestId);
 
-#[derive(Default)]
 pub(super) struct Tenant {
+    /// Written in the same steps as the logins.
+    pub(super) stream: Stream,
     logins: HashMap<LoginId, Kept>,
     requests: HashMap<Request, Spent>,
     numbers: HashMap<PhoneNumber, Claim>,
@@ -56,6 +59,19 @@ struct Log {
 }
 
 impl Tenant {
+    /// Nobody's logins yet, and a stream of that epoch.
+    pub(super) fn new(epoch: String) -> Self {
+        Self {
+            stream: Stream::new(epoch),
+            logins: HashMap::new(),
+            requests: HashMap::new(),
+            numbers: HashMap::new(),
+            codes: HashMap::new(),
+            logs: HashMap::new(),
+            next_sweep: Timestamp::default(),
+        }
+    }
+
     pub(super) fn reserve(&mut self, reservation: &Reservation) -> Reserved {
         let now = reservation.now;
         let Session { id, terms, .. } = &reservation.session;
@@ -84,6 +100,7 @@ impl Tenant {
         self.numbers.remove(&terms.phone);
         self.codes.remove(terms.code.expose());
         self.put(record.clone(), Duration::ZERO);
+        self.stream.append(&record, now);
         Reserved::New(record)
     }
 
@@ -99,7 +116,9 @@ impl Tenant {
             log.starts.retain(|(_, counted)| *counted != request);
         }
         self.free(&record.session);
-        self.logins.remove(id).map(|kept| kept.record)
+        let released = self.logins.remove(id)?.record;
+        self.stream.released(&released);
+        Some(released)
     }
 
     pub(super) fn load(&self, login: &LoginId, now: Timestamp) -> Option<Record> {
@@ -117,8 +136,45 @@ impl Tenant {
         if stored.version != record.version {
             return Saved::Conflict;
         }
+        let is_event = marks(&stored.session) != marks(&next.session);
         self.put(next.clone(), identity_window);
+        if is_event {
+            self.stream.append(&next, now);
+        }
         Saved::Written(next)
+    }
+
+    /// What `owner` has among the logins that are not over.
+    pub(super) fn owned(&self, owner: &Incarnation, after: Option<&LoginId>, limit: usize, now: Timestamp) -> Batch {
+        let live = |kept: &&Kept| kept.record.owner == *owner && !kept.record.session.has_ended();
+        let mut records: Vec<_> = self.logins.values().filter(live).filter_map(|kept| kept.seen_at(now)).collect();
+        records.retain(|record| after.is_none_or(|after| record.session.id.as_str() > after.as_str()));
+        records.sort_by(|one, other| one.session.id.as_str().cmp(other.session.id.as_str()));
+        records.truncate(limit);
+        let next = records.last().filter(|_| records.len() == limit).map(|record| record.session.id.clone());
+        Batch { records, next }
+    }
+
+    /// Gives what [`Tenant::owned`] finds for `from` to `to`.
+    pub(super) fn adopt(
+        &mut self,
+        from: &Incarnation,
+        to: &Incarnation,
+        after: Option<&LoginId>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Batch {
+        let mut batch = self.owned(from, after, limit, now);
+        for record in &mut batch.records {
+            record.owner = to.clone();
+            record.epoch += 1;
+            record.version += 1;
+            if let Some(kept) = self.logins.get_mut(&record.session.id) {
+                kept.record.owner = to.clone();
+                (kept.record.epoch, kept.record.version) = (record.epoch, record.version);
+            }
+        }
+        batch
     }
 
     pub(super) fn list(&self, now: Timestamp, limit: usize) -> Vec<Record> {
@@ -206,6 +262,16 @@ impl Kept {
         }
         false
     }
+}
+
+/// What makes an event when it changes.
+fn marks(session: &Session) -> (&'static str, Option<Discriminant<CodeCheck>>, u8) {
+    let code = session.code_check();
+    let tries = match code {
+        Some(CodeCheck::Open { tries, .. }) => *tries,
+        Some(CodeCheck::NotAsked | CodeCheck::Matched) | None => 0,
+    };
+    (session.state.name(), code.map(discriminant), tries)
 }
 
 /// The login when nobody may know any more who it was.

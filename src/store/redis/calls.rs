@@ -5,6 +5,8 @@
 use std::time::Duration;
 
 use ::redis::{Pipeline, pipe};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use super::names::Names;
 use super::script::{Call, LIST, RELEASE, RESERVE, SAVE};
@@ -18,26 +20,36 @@ use crate::timestamp::Timestamp;
 
 /// How much longer than needed keys live, lest a clock that differs from
 /// ours takes them early.
-const CLEAN_UP_AFTER: Duration = Duration::from_secs(600);
+pub(super) const CLEAN_UP_AFTER: Duration = Duration::from_secs(600);
 /// The same for identities, which should not lie about.
 const IDENTITY_CLEAN_UP_AFTER: Duration = Duration::from_secs(5);
 /// Starts are remembered at least this long.
 const LOG_RETENTION: Duration = Duration::from_secs(24 * 3600);
-const INDEX_RETENTION: Duration = LONGEST_LIFE.saturating_add(OUTCOME_RETENTION);
+pub(super) const INDEX_RETENTION: Duration = LONGEST_LIFE.saturating_add(OUTCOME_RETENTION);
 
 /// Makes calls, with the keys that their content needs.
 pub(super) struct Calls {
     ring: KeyRing,
     hash_keys: HashKeys,
     /// Tells writes of this process from equal ones of others.
-    writer: [u8; 16],
+    writer: String,
 }
 
 impl Calls {
     pub(super) fn new(ring: KeyRing, hash_keys: HashKeys) -> Result<Self, getrandom::Error> {
         let mut writer = [0; 16];
         getrandom::fill(&mut writer)?;
-        Ok(Self { ring, hash_keys, writer })
+        Ok(Self { ring, hash_keys, writer: BASE64_URL_SAFE_NO_PAD.encode(writer) })
+    }
+
+    /// How this process signs what it announces.
+    pub(super) fn writer(&self) -> &str {
+        &self.writer
+    }
+
+    /// How the blobs begin that can be opened here.
+    pub(super) fn openable(&self) -> Vec<Vec<u8>> {
+        self.ring.headers()
     }
 
     pub(super) fn reserve(&self, reservation: &Reservation, record: &Record) -> Result<Call, StoreError> {
@@ -53,6 +65,7 @@ impl Calls {
             .key(names.number(&session.terms.phone))
             .key(names.code(&session.terms.code))
             .key(names.index())
+            .key(names.owned(&record.owner))
             .arg(now.as_millis())
             .arg(session.id.as_str())
             .arg(names.hash().digest("content", &[content]))
@@ -67,7 +80,8 @@ impl Calls {
             .arg(now.minus(log_retention).as_millis())
             .arg(millis(log_retention + CLEAN_UP_AFTER))
             .arg(names.channel())
-            .arg(charges.len());
+            .arg(self.writer());
+        call = Self::with_stream(call, &names)?.arg(charges.len());
         for charge in charges {
             call = call.key(names.log(&charge.number)).arg(charge.limit.max).arg(millis(charge.limit.window));
         }
@@ -76,11 +90,11 @@ impl Calls {
         Ok(with_fields(with_fields(call, sealer.terms(session)?), version.fields))
     }
 
-    pub(super) fn release(&self, record: &Record, request_id: &RequestId, refund: bool) -> Call {
+    pub(super) fn release(&self, record: &Record, request_id: &RequestId, refund: bool) -> Result<Call, StoreError> {
         let session = &record.session;
         let names = self.names(&session.terms.tenant);
         let request = names.request_digest(&session.terms.client, request_id);
-        Call::new(&RELEASE)
+        let call = Call::new(&RELEASE)
             .key(names.login(&session.id))
             .key(names.request(&request))
             .key(names.number(&session.terms.phone))
@@ -91,6 +105,8 @@ impl Calls {
             .arg(&request)
             .arg(u8::from(refund))
             .arg(names.channel())
+            .arg(self.writer());
+        Ok(Self::with_stream(call, &names)?.arg(names.owners()))
     }
 
     /// One transaction, so that record and identity are of the same version.
@@ -106,7 +122,7 @@ impl Calls {
         let session = &next.session;
         let names = self.names(&session.terms.tenant);
         let version = self.sealer(&session.terms.tenant, &session.id).version(next, window, names.hash())?;
-        let token = names.hash().digest("token", &[&self.writer, version.digest.as_bytes()]);
+        let token = names.hash().digest("token", &[self.writer.as_bytes(), version.digest.as_bytes()]);
         let claim = Claim::of(session, now);
         let identity = version.identity.filter(|(_, until)| now < *until);
         let identity_ttl = identity.as_ref().map_or(0, |(_, until)| millis(until.since(now) + IDENTITY_CLEAN_UP_AFTER));
@@ -116,6 +132,7 @@ impl Calls {
             .key(names.identity(&session.id))
             .key(names.number(&session.terms.phone))
             .key(names.code(&session.terms.code))
+            .key(names.owned(&next.owner))
             .arg(now.as_millis())
             .arg(session.id.as_str())
             .arg(read)
@@ -127,6 +144,10 @@ impl Calls {
             .arg(identity.map(|(sealed, _)| sealed).unwrap_or_default())
             .arg(identity_ttl)
             .arg(names.channel())
+            .arg(self.writer());
+        let call = Self::with_stream(call, &names)?
+            .arg(names.owners())
+            .arg(millis(INDEX_RETENTION + CLEAN_UP_AFTER))
             .arg(version.removed.len())
             .arg(&version.removed);
         Ok(with_fields(call, version.fields))
@@ -154,7 +175,7 @@ impl Calls {
         self.sealer(tenant, login).open(raw, now)
     }
 
-    fn names(&self, tenant: &TenantId) -> Names {
+    pub(super) fn names(&self, tenant: &TenantId) -> Names {
         Names::of(tenant, &self.hash_keys)
     }
 
@@ -187,6 +208,6 @@ fn record_ttl(session: &Session, now: Timestamp) -> u64 {
     millis(kept_until(session).since(now) + CLEAN_UP_AFTER)
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -120,9 +120,14 @@ impl Line {
     }
 }
 
+/// A server that loads, has no cluster, no primary or no memory is one that
+/// cannot be used now, as one that is away.
 fn failure(error: RedisError) -> StoreError {
     match error.kind() {
         ErrorKind::UnexpectedReturnType => StoreError::Unreadable("an answer of an unexpected type"),
         _ => StoreError::Unavailable(Box::new(error)),
     }
 }
+
+#[cfg(test)]
+mod tests;

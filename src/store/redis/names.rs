@@ -6,9 +6,13 @@
 
 use crate::phone::{BindingCode, PhoneNumber};
 use crate::session::{ClientId, LoginId, RequestId, TenantId};
+use crate::store::Incarnation;
 use crate::store::hash::{HashKeys, KeyedHash};
 
 const PREFIX: &str = "cg1:";
+
+/// Everybody's signs of life; the only key that is no tenant's.
+pub(super) const HEARTBEATS: &str = "cg1:heartbeats";
 
 /// Names keys of one tenant.
 pub(super) struct Names {
@@ -71,6 +75,26 @@ impl Names {
     /// The index of logins by time.
     pub(super) fn index(&self) -> String {
         format!("{}logins", self.prefix)
+    }
+
+    /// What the name of an owner's logins is without the owner.
+    pub(super) fn owners(&self) -> String {
+        format!("{}owned:", self.prefix)
+    }
+
+    /// The live logins of an owner.
+    pub(super) fn owned(&self, owner: &Incarnation) -> String {
+        self.owners() + &owner.0
+    }
+
+    /// The stream's epoch and newest number.
+    pub(super) fn stream_head(&self) -> String {
+        format!("{}stream", self.prefix)
+    }
+
+    /// The stream of events.
+    pub(super) fn stream_entries(&self) -> String {
+        format!("{}events", self.prefix)
     }
 
     /// The channel on which changes are announced.

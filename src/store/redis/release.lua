@@ -2,13 +2,21 @@
 -- Takes a reservation back, unless the login has gone on. It only frees memory.
 --
 -- KEYS  1 record, 2 request id, 3 live number, 4 live code, 5 index of logins,
---       6 log of starts
+--       6 log of starts, 7 stream's head, 8 stream's entries
 -- ARGV  1 login id, 2 member of the log, 3 '1' to give the charge back,
---       4 wake channel
+--       4 wake channel, 5 writer, 6 a fresh epoch, 7 stream's window,
+--       8 TTL of entries, 9 of the head,
+--       10 key of an owner's logins without the owner
+-- Times and TTLs are in milliseconds.
 
 local login = ARGV[1]
+-- Nobody says what time it is: that of the entry before.
+local stream = {
+  head = KEYS[7], entries = KEYS[8], now = 0, fresh = ARGV[6], window = ARGV[7],
+  entries_ttl = ARGV[8], head_ttl = ARGV[9],
+}
 
-local found = redis.call('HMGET', KEYS[1], 'state', 'version')
+local found = redis.call('HMGET', KEYS[1], 'state', 'version', 'owner')
 if found[1] ~= 'starting' then return 'kept' end
 
 for _, key in ipairs({KEYS[2], KEYS[3], KEYS[4]}) do
@@ -17,5 +25,8 @@ end
 redis.call('ZREM', KEYS[5], login)
 if ARGV[3] == '1' then redis.call('ZREM', KEYS[6], ARGV[2]) end
 redis.call('DEL', KEYS[1])
-redis.call('PUBLISH', ARGV[4], login .. ' ' .. string.format('%.0f', found[2] + 1))
+redis.call('ZREM', ARGV[10] .. found[3], login)
+local version = string.format('%.0f', found[2] + 1)
+append_event(stream, login, version, 'released')
+wake(ARGV[4], ARGV[5], login, version)
 return 'released'

@@ -5,19 +5,25 @@
 -- Repeated for a login that it has reserved, it answers 'new' again.
 --
 -- KEYS  1 record, 2 request id, 3 live number, 4 live code, 5 index of logins,
---       6 onwards: one log of starts for each charge
+--       6 logins of its owner, 7 stream's head, 8 stream's entries,
+--       9 onwards: one log of starts for each charge
 -- ARGV  1 now, 2 login id, 3 digest of the content, 4 member of the logs,
 --       5 number and code are held until, 6 their TTL,
 --       7 request id is remembered until, 8 its TTL,
 --       9 record's TTL, 10 index keeps what is newer than, 11 index's TTL,
---       12 logs keep what is newer than, 13 logs' TTL, 14 wake channel,
---       15 number of charges, then for each: most starts, window,
+--       12 logs keep what is newer than, 13 logs' TTL, 14 wake channel, 15 writer,
+--       16 a fresh epoch, 17 stream's window, 18 TTL of entries, 19 of the head,
+--       20 number of charges, then for each: most starts, window,
 --       then the record's fields: name, value
 -- Times and TTLs are in milliseconds.
 
 local now, login, member = tonumber(ARGV[1]), ARGV[2], ARGV[4]
-local charges = tonumber(ARGV[15])
-local FIRST_LOG, FIRST_CHARGE = 6, 16
+local charges = tonumber(ARGV[20])
+local FIRST_LOG, FIRST_CHARGE = 9, 21
+local stream = {
+  head = KEYS[7], entries = KEYS[8], now = now, fresh = ARGV[16], window = ARGV[17],
+  entries_ttl = ARGV[18], head_ttl = ARGV[19],
+}
 
 local function is_held(key)
   local held = redis.call('HMGET', key, 'login', 'until')
@@ -68,11 +74,14 @@ hold(KEYS[4])
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', ARGV[10])
 redis.call('ZADD', KEYS[5], now, login)
 redis.call('PEXPIRE', KEYS[5], ARGV[11])
+redis.call('ZADD', KEYS[6], 0, login)
+redis.call('PEXPIRE', KEYS[6], ARGV[11])
 for i = 0, charges - 1 do
   local log = KEYS[FIRST_LOG + i]
   redis.call('ZREMRANGEBYSCORE', log, '-inf', ARGV[12])
   redis.call('ZADD', log, 'NX', now, member)
   redis.call('PEXPIRE', log, ARGV[13])
 end
-redis.call('PUBLISH', ARGV[14], login .. ' 1')
+append_event(stream, login, '1', 'starting')
+wake(ARGV[14], ARGV[15], login, '1')
 return {'new'}

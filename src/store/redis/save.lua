@@ -4,24 +4,38 @@
 -- Allowed under memory pressure: running logins must be able to end.
 -- Repeated with the same write token, it answers 'written' again.
 --
--- KEYS  1 record, 2 identity, 3 live number, 4 live code
+-- KEYS  1 record, 2 identity, 3 live number, 4 live code, 5 logins of its owner,
+--       6 stream's head, 7 stream's entries
 -- ARGV  1 now, 2 login id, 3 version that was read, 4 write token,
 --       5 version to write, 6 record's TTL,
 --       7 number and code are held until ('' once the login has ended), 8 their TTL,
---       9 sealed identity ('' for none), 10 its TTL, 11 wake channel,
---       12 number of fields to remove, then their names,
+--       9 sealed identity ('' for none), 10 its TTL, 11 wake channel, 12 writer,
+--       13 a fresh epoch, 14 stream's window, 15 TTL of entries, 16 of the head,
+--       17 key of an owner's logins without the owner, 18 TTL of that key,
+--       19 number of fields to remove, then their names,
 --       then the fields to write: name, value
 -- Times and TTLs are in milliseconds.
 
 local login, token, held_until = ARGV[2], ARGV[4], ARGV[7]
-local removed = tonumber(ARGV[12])
-local FIRST_REMOVED = 13
+local removed = tonumber(ARGV[19])
+local FIRST_REMOVED = 20
+local stream = {
+  head = KEYS[6], entries = KEYS[7], now = tonumber(ARGV[1]), fresh = ARGV[13], window = ARGV[14],
+  entries_ttl = ARGV[15], head_ttl = ARGV[16],
+}
 
-local found = redis.call('HMGET', KEYS[1], 'version', 'write', 'kept_until')
+-- What makes an event when it changes.
+local function marks()
+  local found = redis.call('HMGET', KEYS[1], 'state', 'code', 'tries')
+  return table.concat({found[1] or '', found[2] or '', found[3] or ''}, ' ')
+end
+
+local found = redis.call('HMGET', KEYS[1], 'version', 'write', 'kept_until', 'owner')
 if not found[1] or tonumber(ARGV[1]) >= tonumber(found[3]) then return 'gone' end
 if found[2] == token then return 'written' end
 if found[1] ~= ARGV[3] then return 'conflict' end
 
+local marks_before = marks()
 if removed > 0 then
   redis.call('HDEL', KEYS[1], unpack(ARGV, FIRST_REMOVED, FIRST_REMOVED + removed - 1))
 end
@@ -45,5 +59,16 @@ for _, key in ipairs({KEYS[3], KEYS[4]}) do
   end
 end
 
-redis.call('PUBLISH', ARGV[11], login .. ' ' .. ARGV[5])
+-- The owner may be another one than before.
+redis.call('ZREM', ARGV[17] .. found[4], login)
+if held_until ~= '' then
+  redis.call('ZADD', KEYS[5], 0, login)
+  redis.call('PEXPIRE', KEYS[5], ARGV[18])
+end
+
+if marks() ~= marks_before then
+  local written = redis.call('HMGET', KEYS[1], 'state', 'outcome')
+  append_event(stream, login, ARGV[5], written[1], written[2])
+end
+wake(ARGV[11], ARGV[12], login, ARGV[5])
 return 'written'

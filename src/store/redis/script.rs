@@ -4,20 +4,34 @@ use std::sync::LazyLock;
 
 use ::redis::{Cmd, Script, ToRedisArgs, cmd};
 
-pub(super) static RESERVE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("reserve.lua")));
-pub(super) static RELEASE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("release.lua")));
-pub(super) static SAVE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("save.lua")));
+pub(super) static RESERVE: LazyLock<Lua> = LazyLock::new(|| Lua::that_appends(include_str!("reserve.lua")));
+pub(super) static RELEASE: LazyLock<Lua> = LazyLock::new(|| Lua::that_appends(include_str!("release.lua")));
+pub(super) static SAVE: LazyLock<Lua> = LazyLock::new(|| Lua::that_appends(include_str!("save.lua")));
+pub(super) static ADOPT: LazyLock<Lua> = LazyLock::new(|| Lua::that_appends(include_str!("adopt.lua")));
 pub(super) static LIST: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("list.lua")));
+pub(super) static OWNED: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("owned.lua")));
+pub(super) static BEAT: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("beat.lua")));
+pub(super) static LEAVE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("leave.lua")));
+pub(super) static EVENTS: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("events.lua")));
+pub(super) static NEW_EPOCH: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("new_epoch.lua")));
 
 /// A script that runs as one step.
 pub(super) struct Lua {
-    source: &'static str,
+    source: String,
     hash: String,
 }
 
 impl Lua {
-    fn new(source: &'static str) -> Self {
-        Self { source, hash: Script::new(source).get_hash().to_owned() }
+    fn new(source: impl Into<String>) -> Self {
+        let source = source.into();
+        let hash = Script::new(&source).get_hash().to_owned();
+        Self { source, hash }
+    }
+
+    /// With `append.lua` after its first line, which says how it is to be run.
+    fn that_appends(source: &'static str) -> Self {
+        let (shebang, rest) = source.split_once('\n').unwrap_or_default();
+        Self::new(format!("{shebang}\n{}\n{rest}", include_str!("append.lua")))
     }
 }
 
@@ -50,7 +64,7 @@ impl Call {
 
     /// With the script's text, from which the server learns it.
     pub(super) fn by_source(&self) -> Cmd {
-        self.command("EVAL", self.lua.source)
+        self.command("EVAL", &self.lua.source)
     }
 
     fn command(&self, name: &'static str, script: &str) -> Cmd {

@@ -2,7 +2,8 @@
 //!
 //! It has a connection of its own, pings it, because a silent one looks like a
 //! quiet one, and connects again when it is lost. What was published meanwhile
-//! is gone, so every new subscription is announced as [`Wake::Missed`].
+//! is gone, so every new subscription is announced as [`Wake::Missed`]. What this
+//! process has announced itself is not passed on.
 
 use std::future::Future;
 use std::time::Duration;
@@ -27,6 +28,14 @@ pub(super) struct Listener {
     pub(super) settings: Settings,
     pub(super) tenants: Vec<TenantId>,
     pub(super) wakes: broadcast::Sender<Wake>,
+    /// How this process signs what it announces.
+    pub(super) writer: String,
+}
+
+/// What a message says.
+enum Heard {
+    Own,
+    Other(Wake),
 }
 
 /// Why listening ended.
@@ -72,7 +81,12 @@ impl Listener {
         loop {
             tokio::select! {
                 message = messages.next() => match message {
-                    Some(message) => self.tell(self.wake(&message)),
+                    Some(message) => match self.read(&message) {
+                        Some(Heard::Own) => {}
+                        Some(Heard::Other(wake)) => self.tell(wake),
+                        // What cannot be read still says that something changed.
+                        None => self.tell(Wake::Missed),
+                    },
                     None => return Lost::Closed,
                 },
                 _ = pings.tick() => {
@@ -85,17 +99,16 @@ impl Listener {
         }
     }
 
-    /// A message that cannot be read still says that something changed.
-    fn wake(&self, message: &Msg) -> Wake {
-        self.read(message).unwrap_or(Wake::Missed)
-    }
-
-    fn read(&self, message: &Msg) -> Option<Wake> {
+    fn read(&self, message: &Msg) -> Option<Heard> {
         let tenant = self.tenants.iter().find(|tenant| wake_channel(tenant) == message.get_channel_name())?;
         let payload = std::str::from_utf8(message.get_payload_bytes()).ok()?;
-        let (login, version) = payload.split_once(' ')?;
+        let mut words = payload.split(' ');
+        let (login, version, writer) = (words.next()?, words.next()?, words.next()?);
+        if writer == self.writer {
+            return Some(Heard::Own);
+        }
         let (login, version) = (LoginId::parse(login).ok()?, version.parse().ok()?);
-        Some(Wake::Changed { tenant: tenant.clone(), login, version })
+        Some(Heard::Other(Wake::Changed { tenant: tenant.clone(), login, version }))
     }
 
     fn tell(&self, wake: Wake) {

@@ -2,10 +2,9 @@
 
 use ciba_gateway::ciba::Schedule;
 use ciba_gateway::session::{Event, FailureReason};
-use ciba_gateway::store::{Incarnation, Record, Saved, SessionStore, Wake};
+use ciba_gateway::store::{Incarnation, Record, Saved, SessionStore};
 
-use crate::support::eventually::eventually;
-use crate::support::reservations::{NOW, accepted, after, code, identity, redeemed, reservation, secs, tenant};
+use crate::support::reservations::{NOW, accepted, after, code, identity, redeemed, reservation, secs};
 use crate::support::stores::{WINDOW, advance, load, reserve, save};
 
 for_both_stores!(
@@ -17,7 +16,6 @@ for_both_stores!(
     of_two_ends_the_first_wins,
     an_unknown_login_is_gone,
     a_login_changes_hands,
-    every_write_is_announced,
 );
 
 async fn every_state_comes_back_as_it_was(store: &dyn SessionStore) {
@@ -107,20 +105,4 @@ async fn a_login_changes_hands(store: &dyn SessionStore) {
     let saved = save(store, &adopted, NOW).await;
     assert_eq!((saved.version, saved.epoch, saved.owner.0.as_str()), (2, 2, "second-run"));
     assert_eq!(load(store, &saved, NOW).await, Some(saved));
-}
-
-async fn every_write_is_announced(store: &dyn SessionStore) {
-    let mut wakes = store.wakes();
-    // A subscription to a server says when it begins.
-    if store.kind() == "redis" {
-        eventually("the store listens", async || (wakes.try_recv() == Ok(Wake::Missed)).then_some(())).await;
-    }
-    let starting = reserve(store, &reservation(1)).await;
-    advance(store, &starting, accepted(), NOW).await;
-    for version in [1, 2] {
-        let login = starting.session.id.clone();
-        let expected = Wake::Changed { tenant: tenant("acme"), login, version };
-        let wake = eventually("the change is announced", async || wakes.try_recv().ok()).await;
-        assert_eq!(wake, expected);
-    }
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ciba_gateway::session::{LoginId, RequestId, TenantId};
 use ciba_gateway::store::memory::MemoryStore;
-use ciba_gateway::store::{Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake};
+use ciba_gateway::store::{
+    Batch, Events, Incarnation, Pulse, Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake,
+};
 use ciba_gateway::timestamp::Timestamp;
 use tokio::sync::broadcast;
 
@@ -135,6 +137,49 @@ impl SessionStore for FlakyStore {
 
     async fn list(&self, tenant: &TenantId, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
         self.call(self.store.list(tenant, now, limit)).await
+    }
+
+    async fn beat(&self, incarnation: &Incarnation, now: Timestamp) -> Result<Pulse, StoreError> {
+        self.call(self.store.beat(incarnation, now)).await
+    }
+
+    async fn leave(&self, incarnation: &Incarnation) -> Result<(), StoreError> {
+        self.call(self.store.leave(incarnation)).await
+    }
+
+    async fn bury(&self, incarnation: &Incarnation) -> Result<(), StoreError> {
+        self.call(self.store.bury(incarnation)).await
+    }
+
+    async fn adopt(
+        &self,
+        tenant: &TenantId,
+        from: &Incarnation,
+        to: &Incarnation,
+        after: Option<&LoginId>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Batch, StoreError> {
+        self.call(self.store.adopt(tenant, from, to, after, limit, now)).await
+    }
+
+    async fn owned(
+        &self,
+        tenant: &TenantId,
+        incarnation: &Incarnation,
+        after: Option<&LoginId>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Batch, StoreError> {
+        self.call(self.store.owned(tenant, incarnation, after, limit, now)).await
+    }
+
+    async fn events(&self, tenant: &TenantId, after: u64, limit: usize, now: Timestamp) -> Result<Events, StoreError> {
+        self.call(self.store.events(tenant, after, limit, now)).await
+    }
+
+    async fn new_epoch(&self, tenant: &TenantId, epoch: &str, remembered: u64) -> Result<(), StoreError> {
+        self.call(self.store.new_epoch(tenant, epoch, remembered)).await
     }
 
     fn wakes(&self) -> broadcast::Receiver<Wake> {

@@ -23,19 +23,29 @@ pub(crate) async fn dump(line: &mut MultiplexedConnection) -> String {
         let read = match line.key_type::<_, String>(&key).await.expect("an answer").as_str() {
             "hash" => redis::cmd("HGETALL").arg(&key).clone(),
             "string" => redis::cmd("GET").arg(&key).clone(),
+            "stream" => redis::cmd("XRANGE").arg(&key).arg("-").arg("+").clone(),
             "zset" => redis::cmd("ZRANGE").arg(&key).arg(0).arg(-1).clone(),
             // It has gone since it was listed.
             "none" => continue,
             other => panic!("a {other} at {key} cannot be dumped"),
         };
-        let values: Vec<Vec<u8>> = match read.query_async(line).await.expect("an answer") {
-            redis::Value::BulkString(value) => vec![value],
-            several => redis::from_redis_value(several).expect("texts"),
-        };
+        let mut values = Vec::new();
+        texts(read.query_async(line).await.expect("an answer"), &mut values);
         writeln!(text, "{key}").expect("text");
         for value in values {
             writeln!(text, "  {}", value.escape_ascii()).expect("text");
         }
     }
     text
+}
+
+/// The texts in an answer, however they are nested.
+fn texts(answer: redis::Value, found: &mut Vec<Vec<u8>>) {
+    match answer {
+        redis::Value::BulkString(text) => found.push(text),
+        redis::Value::Array(several) => several.into_iter().for_each(|one| texts(one, found)),
+        // It went between two questions.
+        redis::Value::Nil => {}
+        other => panic!("{other:?} cannot be dumped"),
+    }
 }

@@ -40,6 +40,10 @@ pub(crate) fn login_id(seed: u8) -> LoginId {
     LoginId::from_random([seed; 20])
 }
 
+pub(crate) fn incarnation(name: &str) -> Incarnation {
+    Incarnation(name.to_owned())
+}
+
 pub(crate) fn limit(max: u32, window_secs: u64) -> Limit {
     Limit { max, window: Duration::from_secs(window_secs) }
 }
@@ -56,7 +60,7 @@ pub(crate) fn reservation(seed: u8) -> Reservation {
 pub(crate) fn reservation_at(seed: u8, now: Timestamp) -> Reservation {
     Reservation {
         session: Session::new(login_id(seed), terms(seed, now), now),
-        owner: Incarnation("first-run".to_owned()),
+        owner: incarnation("first-run"),
         request_id: request_id(seed),
         content: [seed; 32],
         charges: Vec::new(),

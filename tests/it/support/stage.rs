@@ -92,7 +92,7 @@ impl Stage {
 
     fn replica(&self, is_deaf: bool) -> Gateway {
         let metrics = Arc::new(Metrics::new());
-        let line = Arc::new(FlakyStore::new(Arc::clone(&self.store), is_deaf));
+        let line = Arc::new(FlakyStore::new(Arc::new(self.store.replica()), is_deaf));
         let store = Arc::clone(&line) as Arc<dyn SessionStore>;
         let ledger = Ledger::new(store, self.clock.clone(), IDENTITY_WINDOW, Arc::clone(&metrics));
         let poller = Poller::new(ledger.clone());

@@ -8,29 +8,45 @@ use ciba_gateway::store::hash::HashKeys;
 use ciba_gateway::store::memory::MemoryStore;
 use ciba_gateway::store::redis::{RedisStore, Settings};
 use ciba_gateway::store::seal::{KeyId, KeyRing};
-use ciba_gateway::store::{Record, Reservation, Reserved, Saved, SessionStore};
+use ciba_gateway::store::{Events, Record, Reservation, Reserved, Saved, SessionStore, Wake};
 use ciba_gateway::timestamp::Timestamp;
+use tokio::sync::broadcast;
 
+use super::eventually::eventually;
 use super::redis_server::RedisServer;
-use super::reservations::{after, tenant};
+use super::reservations::{NOW, after, incarnation, tenant};
 
 /// How long identities are readable in these stories.
 pub(crate) const WINDOW: Duration = Duration::from_secs(120);
 
-/// A store, with the server it lives on.
+/// A store, with what it lives on.
 pub(crate) struct Stage {
     pub(crate) store: Arc<dyn SessionStore>,
-    _server: Option<RedisServer>,
+    home: Home,
+}
+
+enum Home {
+    Memory(MemoryStore),
+    Redis(RedisServer),
 }
 
 impl Stage {
     pub(crate) async fn memory() -> Self {
-        Self { store: Arc::new(MemoryStore::new()), _server: None }
+        let first = MemoryStore::new();
+        Self { store: Arc::new(first.replica()), home: Home::Memory(first) }
     }
 
     pub(crate) async fn redis() -> Self {
         let server = RedisServer::start().await;
-        Self { store: Arc::new(replica(&server)), _server: Some(server) }
+        Self { store: Arc::new(replica(&server)), home: Home::Redis(server) }
+    }
+
+    /// One more gateway on the same store.
+    pub(crate) fn replica(&self) -> Arc<dyn SessionStore> {
+        match &self.home {
+            Home::Memory(store) => Arc::new(store.replica()),
+            Home::Redis(server) => Arc::new(replica(server)),
+        }
     }
 }
 
@@ -92,4 +108,33 @@ pub(crate) async fn advance(store: &dyn SessionStore, record: &Record, event: Ev
 pub(crate) async fn load(store: &dyn SessionStore, record: &Record, now: Timestamp) -> Option<Record> {
     let session = &record.session;
     store.load(&session.terms.tenant, &session.id, now).await.expect("the store answers")
+}
+
+/// What that owner's logins are, by what the new owner adopts of them in one go.
+pub(crate) async fn adopt(store: &dyn SessionStore, from: &str, to: &str) -> Vec<Record> {
+    let (from, to) = (incarnation(from), incarnation(to));
+    let batch = store.adopt(&tenant("acme"), &from, &to, None, 100, NOW).await.expect("the store answers");
+    assert_eq!(batch.next, None);
+    batch.records
+}
+
+/// What that owner has.
+pub(crate) async fn owned(store: &dyn SessionStore, owner: &str) -> Vec<Record> {
+    let owner = incarnation(owner);
+    store.owned(&tenant("acme"), &owner, None, 100, NOW).await.expect("the store answers").records
+}
+
+/// The tenant's stream from its beginning.
+pub(crate) async fn events(store: &dyn SessionStore, now: Timestamp) -> Events {
+    store.events(&tenant("acme"), 0, 1000, now).await.expect("the store answers")
+}
+
+/// Waits until what others change is heard.
+pub(crate) async fn listening(store: &dyn SessionStore) -> broadcast::Receiver<Wake> {
+    let mut wakes = store.wakes();
+    // A subscription to a server says when it begins.
+    if store.kind() == "redis" {
+        eventually("the store listens", async || (wakes.try_recv() == Ok(Wake::Missed)).then_some(())).await;
+    }
+    wakes
 }

@@ -1,0 +1,57 @@
+//! The stream of a tenant's changes, as a reader sees it.
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+use super::StoreError;
+use super::seal::SealError;
+use crate::session::LoginId;
+use crate::timestamp::Timestamp;
+
+/// A part of a tenant's stream. Numbers are counted up by one, without gaps,
+/// as long as the epoch is the same.
+///
+/// Whoever has seen number `n` of this epoch has missed nothing that cannot be
+/// read any more if `oldest <= n + 1`; and if `n > newest`, the store has lost
+/// what it had acknowledged: see [`super::SessionStore::new_epoch`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Events {
+    /// Random text. Another one means another stream: numbers of the one say
+    /// nothing about the other.
+    pub epoch: String,
+    /// The oldest number that can still be read; `newest + 1` when there is none.
+    pub oldest: u64,
+    /// The newest number that was given out; 0 before the first.
+    pub newest: u64,
+    /// In order, from the one asked for or from `oldest`.
+    pub entries: Vec<LoginEvent>,
+}
+
+/// Says that a login has come to a new state, or that a code was typed. Nothing
+/// in here is personal; what more there is to know stands in the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginEvent {
+    /// Its place in the stream.
+    pub number: u64,
+    /// Which login.
+    pub login: LoginId,
+    /// The version that was written; the record may be newer by now.
+    pub version: u64,
+    /// When; never earlier than the entry before.
+    pub at: Timestamp,
+    /// The state's name, or [`RELEASED`]. May be a word of a later version.
+    pub state: String,
+    /// The outcome's name, once it has ended.
+    pub outcome: Option<String>,
+}
+
+/// What stands in the place of the state when a reservation was taken back:
+/// the login was never there.
+pub const RELEASED: &str = "released";
+
+/// Text that nobody has used before.
+pub(super) fn random_epoch() -> Result<String, StoreError> {
+    let mut bytes = [0; 12];
+    getrandom::fill(&mut bytes).map_err(|_| SealError::NoRandomness)?;
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
+}
