@@ -6,7 +6,7 @@ use crate::ciba::Refusal;
 use crate::identity::Identity;
 use crate::timestamp::Timestamp;
 
-/// See [`State::Ended`].
+/// See [`State::Ended`](super::State::Ended).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ended {
     /// When.
