@@ -5,10 +5,13 @@ use std::path::Path;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 
-use super::super::{Config, Store};
+use super::super::{ApiKey, Config, Store};
 use super::{Folder, HASH, KEY};
 
 const EXAMPLE: &str = include_str!("../../../deploy/ciba-gateway.toml");
+const COMPOSE: &str = include_str!("../../../deploy/compose/ciba-gateway.toml");
+const LOCAL: &str = include_str!("../../../examples/local.toml");
+const LOCAL_API_KEY: &str = include_str!("../../../examples/local.api-key");
 const REFERENCE: &str = include_str!("../../../docs/configuration.md");
 
 /// The example with files in `folder` where it names files.
@@ -37,6 +40,34 @@ fn the_example_can_be_loaded() {
     let config = Config::load(path.as_ref(), std::iter::empty()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     assert!(matches!(config.store, Store::Redis(_)));
     assert_eq!(config.tenants[0].clients.len(), 2);
+}
+
+#[test]
+fn the_configuration_of_the_compose_set_up_can_be_loaded() {
+    let folder = Folder::new();
+    let files = [
+        ("redis-url", "redis://default:secret@redis:6379/0"),
+        ("hash-key", KEY),
+        ("seal-key", KEY),
+        ("client-secret", "demo-secret"),
+        ("api-key-sha256", HASH),
+    ];
+    let text = files.iter().fold(COMPOSE.to_owned(), |text, (name, content)| {
+        let path = format!("secrets/{name}");
+        assert!(text.contains(&path), "{path}");
+        text.replace(&path, &folder.file(name, content))
+    });
+    let path = folder.file("ciba-gateway.toml", &text);
+    let config = Config::load(path.as_ref(), std::iter::empty()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert!(matches!(config.store, Store::Redis(_)));
+}
+
+#[test]
+fn the_local_example_can_be_loaded_and_knows_its_api_key() {
+    let config = Config::parse(LOCAL, Path::new("local.toml"), std::iter::empty());
+    let config = config.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let key = ApiKey::parse(LOCAL_API_KEY.trim()).unwrap();
+    assert_eq!(config.tenants[0].clients[0].api_keys, [key.hash()]);
 }
 
 #[test]
