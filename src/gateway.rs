@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
@@ -27,9 +28,8 @@ use crate::clock::Clock;
 use crate::config::{Config, Drain, Grpc};
 use crate::grpc::{LoginApi, TlsError, TlsIdentity, plain, tls, v1};
 use crate::http::{self, Readiness};
+use crate::replicas::Replica;
 
-/// How often the store is asked whether it is there.
-const STORE_CHECK: Duration = Duration::from_secs(1);
 /// How often a provider is asked, when all is well and when it is not.
 const PROVIDER_CHECK: Duration = Duration::from_secs(30);
 const PROVIDER_RECHECK: Duration = Duration::from_secs(3);
@@ -62,8 +62,8 @@ pub enum RunError {
 /// Serves until `shutdown` completes, then drains.
 ///
 /// The drain: not ready, still serving for `drain.notice`; then no new starts,
-/// streams end with DRAINING, polls in flight finish, connections close; all
-/// within `drain.limit`.
+/// streams end with DRAINING, polls in flight finish, logins are left to other
+/// replicas, connections close; all within `drain.limit`.
 ///
 /// # Errors
 /// When it cannot start. Outages of store or provider are no errors: it starts,
@@ -78,6 +78,7 @@ pub async fn run(
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
     keep_checking(&parts, &readiness, &tasks, &stop);
+    let peers = Peers::meet(&parts, &readiness);
     tasks.spawn(parts.ledger.clone().follow_wakes(stop.clone()));
 
     let routes = routes(&parts, &config.grpc, &readiness, &tasks, &stop).await?;
@@ -96,12 +97,55 @@ pub async fn run(
         _ = &mut grpc => return Err(RunError::Stopped("gRPC")),
         _ = &mut http => return Err(RunError::Stopped("HTTP")),
     }
-    drain(&parts, &readiness, &config.drain, &stop, &tasks, &http_stop).await;
+    drain(&parts, peers, &readiness, &config.drain, &stop, &tasks, &http_stop).await;
     Ok(())
+}
+
+/// The life among other replicas. It ends with this value.
+struct Peers {
+    replica: Replica,
+    beats: JoinSet<()>,
+    adopts: JoinSet<()>,
+    no_more_beats: CancellationToken,
+    no_more_adoptions: CancellationToken,
+}
+
+impl Peers {
+    fn meet(parts: &Parts, readiness: &Readiness) -> Self {
+        let (no_more_beats, no_more_adoptions) = (CancellationToken::new(), CancellationToken::new());
+        let (metrics, poller, known) = (Arc::clone(&parts.metrics), parts.poller.clone(), readiness.clone());
+        let (mut beats, mut adopts) = (JoinSet::new(), JoinSet::new());
+        let heir = poller.clone();
+        let store_is = move |result| {
+            known.set_store(result);
+            metrics.set_live_logins(poller.owned());
+        };
+        beats.spawn(parts.replica.clone().beats(store_is, no_more_beats.clone()));
+        let adopting = parts.replica.clone().adopts(move |adopted| heir.adopt(adopted), no_more_adoptions.clone());
+        adopts.spawn(adopting);
+        Self { replica: parts.replica.clone(), beats, adopts, no_more_beats, no_more_adoptions }
+    }
+
+    async fn stop_adopting(&mut self) {
+        self.no_more_adoptions.cancel();
+        while self.adopts.join_next().await.is_some() {}
+    }
+
+    /// `may_rely`: others may take over what the store holds without waiting.
+    async fn leave(mut self, may_rely: bool) {
+        self.no_more_beats.cancel();
+        while self.beats.join_next().await.is_some() {}
+        if !may_rely {
+            warn!("not everything could be written down; others take the logins over a little later");
+        } else if let Err(error) = self.replica.leave().await {
+            warn!(%error, "the store could not be told goodbye; others take the logins over a little later");
+        }
+    }
 }
 
 async fn drain(
     parts: &Parts,
+    mut peers: Peers,
     readiness: &Readiness,
     bounds: &Drain,
     stop: &CancellationToken,
@@ -114,8 +158,10 @@ async fn drain(
         tokio::time::sleep(bounds.notice).await;
         parts.logins.start_draining();
         stop.cancel();
-        parts.poller.stop().await;
+        peers.stop_adopting().await;
+        let may_rely = parts.poller.stop().await;
         parts.logins.drained().await;
+        peers.leave(may_rely).await;
         http_stop.cancel();
         tasks.close();
         tasks.wait().await;
@@ -131,15 +177,6 @@ fn millis(duration: Duration) -> u64 {
 }
 
 fn keep_checking(parts: &Parts, readiness: &Readiness, tasks: &TaskTracker, stop: &CancellationToken) {
-    let (ledger, metrics, poller) = (parts.ledger.clone(), Arc::clone(&parts.metrics), parts.poller.clone());
-    let (known, until) = (readiness.clone(), stop.clone());
-    tasks.spawn(until.run_until_cancelled_owned(async move {
-        loop {
-            known.set_store(ledger.ping().await.map_err(|error| error.to_string()));
-            metrics.set_live_logins(poller.owned());
-            tokio::time::sleep(STORE_CHECK).await;
-        }
-    }));
     for (tenant, credential) in &parts.credentials {
         let (tenant, credential) = (tenant.clone(), Arc::clone(credential));
         let (known, until) = (readiness.clone(), stop.clone());

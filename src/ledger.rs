@@ -70,14 +70,6 @@ impl Ledger {
         self.store.kind()
     }
 
-    /// Whether the store answers.
-    ///
-    /// # Errors
-    /// Why it does not.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        self.counted(StoreOperation::Ping, self.store.ping().await)
-    }
-
     /// Claims everything that one start needs, or nothing: see
     /// [`SessionStore::reserve`].
     ///

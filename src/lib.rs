@@ -7,6 +7,7 @@
 //!           ├ http       liveness, readiness, metrics
 //!           │   └ logins     the use cases: start, get, wait, watch, confirm code, cancel, erase
 //!           │      ├ poller     polls the logins that this process owns
+//!           │      ├ replicas   who this process is, whether it may act, whom it takes over from
 //!           │      ├ ledger     the one way from an event to a record; tells watchers
 //!           │      ├ provider   trait Provider; vipps implements it            (network)
 //!           │      ├ store      trait SessionStore; redis and memory implement it
@@ -37,6 +38,7 @@ pub mod logins;
 pub mod phone;
 pub mod poller;
 pub mod provider;
+pub mod replicas;
 pub mod session;
 pub mod simulator;
 pub mod store;

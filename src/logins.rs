@@ -24,7 +24,7 @@ use crate::ledger::{Applied, Ledger};
 use crate::phone::{BindingCode, Country};
 use crate::poller::{Credential, Poller};
 use crate::session::{AgentId, Channel, ClientId, CodeCheck, CodeMode, Event, LoginId, Outcome, State, TenantId};
-use crate::store::{Incarnation, Limit, Record, StoreError};
+use crate::store::{Limit, Record, StoreError};
 
 /// Logins that one `ListLogins` looks through, newest first.
 pub const LIST_DEPTH: usize = 1000;
@@ -143,7 +143,6 @@ struct Shared {
     poller: Poller,
     tenants: HashMap<TenantId, Tenant>,
     policy: Policy,
-    incarnation: Incarnation,
     tasks: TaskTracker,
     /// No new starts; watchers end.
     drain: CancellationToken,
@@ -152,10 +151,10 @@ struct Shared {
 impl Logins {
     /// The use cases over a ledger and a poller.
     #[must_use]
-    pub fn new(ledger: Ledger, poller: Poller, tenants: Vec<Tenant>, policy: Policy, incarnation: Incarnation) -> Self {
+    pub fn new(ledger: Ledger, poller: Poller, tenants: Vec<Tenant>, policy: Policy) -> Self {
         let tenants = tenants.into_iter().map(|tenant| (tenant.id.clone(), tenant)).collect();
         let (tasks, drain) = (TaskTracker::new(), CancellationToken::new());
-        Self(Arc::new(Shared { ledger, poller, tenants, policy, incarnation, tasks, drain }))
+        Self(Arc::new(Shared { ledger, poller, tenants, policy, tasks, drain }))
     }
 
     /// What holds for the caller's tenant.

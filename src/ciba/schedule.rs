@@ -117,6 +117,16 @@ impl Schedule {
         Self { next_poll_at: self.expires_at, consecutive_troubles: in_trouble as u32, ..self }
     }
 
+    /// The same with no poll before `at`, for whoever does not know when the
+    /// last one was sent.
+    #[must_use]
+    pub fn not_before(self, at: Timestamp) -> Self {
+        if at <= self.next_poll_at {
+            return self;
+        }
+        Self { next_poll_at: self.place(at, at).unwrap_or(self.expires_at), ..self }
+    }
+
     /// Whether the last poll has been sent.
     #[must_use]
     pub fn is_finished(&self) -> bool {

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
@@ -13,12 +11,13 @@ use crate::ledger::Ledger;
 use crate::logins::{Caller, Logins, Policy, Tenant};
 use crate::poller::{Credential, Poller};
 use crate::provider::vipps::{self, ClientAuthentication, InvalidSettings, SigningAlgorithm, SystemHeaders, Vipps};
+use crate::replicas::{NoRandomness, Replica};
 use crate::session::TenantId;
 use crate::store::hash::HashKeys;
 use crate::store::memory::MemoryStore;
 use crate::store::redis::{RedisStore, SetupError};
 use crate::store::seal::{InvalidKeyRing, KeyId, KeyRing};
-use crate::store::{Incarnation, Limit, SessionStore};
+use crate::store::{Limit, SessionStore};
 use crate::telemetry::Metrics;
 
 /// Why the parts cannot be put together.
@@ -39,14 +38,15 @@ pub enum AssemblyError {
     #[error("the seal keys cannot be used")]
     SealKeys(#[source] InvalidKeyRing),
     /// The system gives no random bytes.
-    #[error("the system gives no random bytes")]
-    Randomness,
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
 }
 
 /// Everything a running gateway consists of, but for its fronts.
 pub(super) struct Parts {
     pub(super) metrics: Arc<Metrics>,
     pub(super) ledger: Ledger,
+    pub(super) replica: Replica,
     pub(super) poller: Poller,
     pub(super) logins: Logins,
     pub(super) callers: Arc<Callers>,
@@ -56,13 +56,16 @@ pub(super) struct Parts {
 impl Parts {
     pub(super) fn assemble(config: &Config, clock: Clock) -> Result<Self, AssemblyError> {
         let metrics = Arc::new(Metrics::new());
-        let ledger = Ledger::new(store(config)?, clock.clone(), config.identity_window, Arc::clone(&metrics));
-        let poller = Poller::new(ledger.clone());
+        let store = store(config)?;
+        let ids = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
+        let replica = Replica::new(Arc::clone(&store), clock.clone(), Arc::clone(&metrics), ids)?;
+        let ledger = Ledger::new(store, clock.clone(), config.identity_window, Arc::clone(&metrics));
         let credentials = config
             .tenants
             .iter()
             .map(|tenant| Ok((tenant.id.clone(), credential(tenant, &clock, &metrics)?)))
             .collect::<Result<Vec<_>, AssemblyError>>()?;
+        let poller = Poller::new(ledger.clone(), replica.clone(), credentials.iter().cloned());
         let tenants = config.tenants.iter().zip(&credentials);
         let tenants = tenants.map(|(tenant, (_, credential))| Tenant {
             id: tenant.id.clone(),
@@ -73,15 +76,9 @@ impl Parts {
         });
         let policy =
             Policy { starts_per_number: Limit { max: config.guard.starts_per_number, window: config.guard.per } };
-        let logins = Logins::new(ledger.clone(), poller.clone(), tenants.collect(), policy, incarnation()?);
-        Ok(Self { metrics, ledger, poller, logins, callers: Arc::new(callers(config)), credentials })
+        let logins = Logins::new(ledger.clone(), poller.clone(), tenants.collect(), policy);
+        Ok(Self { metrics, ledger, replica, poller, logins, callers: Arc::new(callers(config)), credentials })
     }
-}
-
-fn incarnation() -> Result<Incarnation, AssemblyError> {
-    let mut bytes = [0_u8; 12];
-    getrandom::fill(&mut bytes).map_err(|_| AssemblyError::Randomness)?;
-    Ok(Incarnation(BASE64_URL_SAFE_NO_PAD.encode(bytes)))
 }
 
 fn store(config: &Config) -> Result<Arc<dyn SessionStore>, AssemblyError> {

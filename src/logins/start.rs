@@ -18,11 +18,13 @@ use crate::ciba::StartAnswer;
 use crate::identity::{Claim, Subject};
 use crate::ledger::Applied;
 use crate::phone::{BindingCode, PhoneNumber};
+use crate::poller::Turn;
+use crate::replicas::Standing;
 use crate::session::{
     AgentId, CallDirection, CallId, Channel, CodeMode, Event, FailureReason, Labels, LoginId, RequestId, START_LIMIT,
     Session, State, TerminalId, Terms,
 };
-use crate::store::{Charge, Record, Reservation, Reserved};
+use crate::store::{Charge, Record, Reservation, Reserved, StoreError};
 use crate::timestamp::Timestamp;
 
 /// Codes that happen to be taken in a row before we give up.
@@ -112,8 +114,9 @@ impl Logins {
     async fn carry_out(&self, caller: &Caller, request: StartLogin) -> Result<Begun, Error> {
         let (logins, caller) = (self.clone(), caller.clone());
         let start = async move {
-            match logins.reserve(&caller, &request).await? {
-                Reserved::New(record) => logins.ask_provider(record, &request).await.map(Begun::Now),
+            let (reserved, turn) = logins.reserve(&caller, &request).await?;
+            match reserved {
+                Reserved::New(record) => logins.ask_provider(record, &request, turn).await.map(Begun::Now),
                 Reserved::Existing(login) => Ok(Begun::Before(login)),
                 Reserved::RequestIdReused => Err(Error::RequestIdReused),
                 Reserved::NumberBusy => Err(Error::NumberBusy),
@@ -125,24 +128,26 @@ impl Logins {
         task.await.unwrap_or(Err(Error::Internal("the start was broken off")))
     }
 
-    async fn reserve(&self, caller: &Caller, request: &StartLogin) -> Result<Reserved, Error> {
+    /// With the turn to tend what was reserved: should this process adopt it
+    /// from a former self, the start goes on undisturbed.
+    async fn reserve(&self, caller: &Caller, request: &StartLogin) -> Result<(Reserved, Turn), Error> {
         let tenant = self.tenant(caller)?;
-        let mut reserved = Reserved::CodeTaken;
         for _ in 0..CODE_ATTEMPTS {
             let reservation = self.reservation(caller, tenant, request)?;
-            reserved = match self.0.ledger.reserve(&reservation).await {
+            let turn = self.0.poller.turn(&caller.tenant, &reservation.session.id);
+            let reserved = match self.0.ledger.reserve(&reservation).await {
                 Ok(reserved) => reserved,
                 Err(error) => {
                     // The claim may have been made all the same: nobody would ring for it.
-                    self.withdraw(&reservation.first_record(), &request.request_id, true).await;
+                    self.withdraw(&reservation.first_record(), &request.request_id, true, turn).await;
                     return Err(error.into());
                 }
             };
             if reserved != Reserved::CodeTaken {
-                break;
+                return Ok((reserved, turn));
             }
         }
-        Ok(reserved)
+        Err(Error::Internal("no free code was found"))
     }
 
     fn reservation(&self, caller: &Caller, tenant: &Tenant, request: &StartLogin) -> Result<Reservation, Error> {
@@ -153,23 +158,27 @@ impl Logins {
         Ok(Reservation {
             charges: vec![Charge { number: terms.phone.clone(), limit: self.0.policy.starts_per_number }],
             session: Session::new(LoginId::from_random(id), terms, now),
-            owner: self.0.incarnation.clone(),
+            owner: self.0.poller.replica().incarnation(),
             request_id: request.request_id.clone(),
             content: digest(request)?,
             now,
         })
     }
 
-    async fn ask_provider(&self, record: Record, request: &StartLogin) -> Result<Arc<Record>, Error> {
+    async fn ask_provider(&self, record: Record, request: &StartLogin, turn: Turn) -> Result<Arc<Record>, Error> {
         let span = info_span!("start", login.id = %record.session.id, tenant = %record.session.terms.tenant);
         let record = self.0.ledger.adopt(record);
-        self.ring(record, request).instrument(span).await
+        self.ring(record, request, turn).instrument(span).await
     }
 
-    async fn ring(&self, record: Arc<Record>, request: &StartLogin) -> Result<Arc<Record>, Error> {
+    async fn ring(&self, record: Arc<Record>, request: &StartLogin, turn: Turn) -> Result<Arc<Record>, Error> {
         let terms = &record.session.terms;
         let tenant = self.0.tenants.get(&terms.tenant).ok_or(Error::Internal("the tenant is not configured"))?;
         let credential = Arc::clone(&tenant.credential);
+        if self.0.poller.replica().standing(&record.owner) != Standing::Clear {
+            self.withdraw(&record, &request.request_id, true, turn).await;
+            return Err(StoreError::Unavailable("no sign of life was confirmed of late".into()).into());
+        }
         let sent_at = self.0.ledger.clock().now();
         self.0.ledger.metrics().login_started(terms.channel);
         let answer = Box::pin(credential.provider().start(terms)).await;
@@ -180,7 +189,7 @@ impl Logins {
                 let event = Event::Accepted { accepted, sent_at };
                 let record = self.settle(&record, &event, sent_at).await?;
                 if matches!(record.session.state, State::Pending(_)) {
-                    self.0.poller.own(&record, credential);
+                    self.0.poller.own(&record);
                 }
                 return Ok(record);
             }
@@ -199,7 +208,7 @@ impl Logins {
         match error {
             None => self.settle(&record, &event, sent_at).await,
             Some((error, refund)) => {
-                self.withdraw(&record, &request.request_id, refund).await;
+                self.withdraw(&record, &request.request_id, refund, turn).await;
                 Err(error)
             }
         }
@@ -222,7 +231,7 @@ impl Logins {
 
     /// Frees what a start claimed. When the store is down the caller does not
     /// wait for that.
-    async fn withdraw(&self, record: &Record, request_id: &RequestId, refund: bool) {
+    async fn withdraw(&self, record: &Record, request_id: &RequestId, refund: bool, turn: Turn) {
         let Err(error) = self.0.ledger.release(record, request_id, refund).await else {
             return;
         };
@@ -230,6 +239,7 @@ impl Logins {
         let (ledger, record, request_id) = (self.0.ledger.clone(), record.clone(), request_id.clone());
         let give_up = ledger.clock().now().plus(START_LIMIT);
         let withdrawing = async move {
+            let _turn = turn;
             while ledger.clock().now() < give_up {
                 tokio::time::sleep(STORE_RETRY).await;
                 if ledger.release(&record, &request_id, refund).await.is_ok() {

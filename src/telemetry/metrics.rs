@@ -79,8 +79,10 @@ pub enum StoreOperation {
     Save,
     /// Reading a tenant's logins.
     List,
-    /// Whether it answers.
-    Ping,
+    /// Giving a sign of life.
+    Beat,
+    /// Taking over the logins of a replica that is gone.
+    Adopt,
 }
 
 impl Metrics {

@@ -24,6 +24,7 @@ mod redis_outages;
 mod redis_privacy;
 mod redis_replicas;
 mod redis_writes;
+mod replicas;
 mod secrets;
 mod start;
 mod stopping;

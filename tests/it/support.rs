@@ -10,6 +10,7 @@ pub(crate) mod gateway;
 pub(crate) mod http;
 pub(crate) mod lying_provider;
 pub(crate) mod processes;
+pub(crate) mod provider_line;
 pub(crate) mod recorder;
 pub(crate) mod redis_dump;
 pub(crate) mod redis_server;

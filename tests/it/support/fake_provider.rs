@@ -196,17 +196,17 @@ impl FakeProvider {
         self.stage().requests[request].answered_at = Some(self.clock.now());
     }
 
-    fn poll_begins(&self, handle: &str) {
+    fn poll_begins(&self, handle: &str) -> Flight<'_> {
         let mut stage = self.stage();
         let flying = stage.in_flight.entry(handle.to_owned()).or_default();
         *flying += 1;
         let twice = *flying > 1;
         stage.overlapped |= twice;
+        Flight { provider: self, handle: handle.to_owned() }
     }
 
-    fn poll_ends(&self, handle: &str) -> PollAnswer {
+    fn answer(&self, handle: &str) -> PollAnswer {
         let mut stage = self.stage();
-        *stage.in_flight.entry(handle.to_owned()).or_default() -= 1;
         if let Some(answer) = stage.polls.pop_front() {
             return answer;
         }
@@ -219,6 +219,18 @@ impl FakeProvider {
                 tokens()
             }
         }
+    }
+}
+
+/// A poll under way; it ends also when whoever asked goes away.
+struct Flight<'a> {
+    provider: &'a FakeProvider,
+    handle: String,
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        *self.provider.stage().in_flight.entry(self.handle.clone()).or_default() -= 1;
     }
 }
 
@@ -258,10 +270,11 @@ impl Provider for FakeProvider {
 
     async fn poll(&self, auth_req_id: &AuthReqId) -> PollAnswer {
         let request = self.arrives(Asked::Poll);
-        self.poll_begins(auth_req_id.expose());
+        let flight = self.poll_begins(auth_req_id.expose());
         let time = self.stage().poll_takes;
         self.takes(request, time).await;
-        self.poll_ends(auth_req_id.expose())
+        drop(flight);
+        self.answer(auth_req_id.expose())
     }
 
     async fn identify(&self, _: &Tokens, terms: &Terms) -> Result<Identity, IdentifyError> {

@@ -22,6 +22,10 @@ enum Weather {
     AnswersLost,
     /// Writes are acknowledged and then forgotten, as by a failover.
     Forgetful,
+    /// Only signs of life do not get through.
+    Beatless,
+    /// Nothing is done and nothing is answered, ever.
+    Dead,
 }
 
 /// One replica's line to a store that several may share.
@@ -38,11 +42,13 @@ struct Line {
     takes: Duration,
     /// Random milliseconds on top, from this state of a small generator.
     dice: Option<u64>,
+    calls: u64,
+    loses_adoption: bool,
 }
 
 impl FlakyStore {
     pub(crate) fn new(store: Arc<MemoryStore>, is_deaf: bool) -> Self {
-        let line = Line { weather: Weather::Fair, takes: Duration::ZERO, dice: None };
+        let line = Line { weather: Weather::Fair, takes: Duration::ZERO, dice: None, calls: 0, loses_adoption: false };
         Self { store, line: Mutex::new(line), silence: broadcast::Sender::new(16), is_deaf }
     }
 
@@ -60,6 +66,25 @@ impl FlakyStore {
 
     pub(crate) fn comes_back(&self) {
         self.line().weather = Weather::Fair;
+    }
+
+    pub(crate) fn beats_are_lost(&self) {
+        self.line().weather = Weather::Beatless;
+    }
+
+    /// It happens, and is not answered.
+    pub(crate) fn loses_the_next_adoption(&self) {
+        self.line().loses_adoption = true;
+    }
+
+    /// The replica at this end is gone.
+    pub(crate) fn is_cut_off(&self) {
+        self.line().weather = Weather::Dead;
+    }
+
+    /// How often the store was asked for anything but signs of life.
+    pub(crate) fn calls(&self) -> u64 {
+        self.line().calls
     }
 
     pub(crate) fn takes(&self, time: Duration) {
@@ -93,12 +118,21 @@ impl FlakyStore {
     }
 
     async fn call<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        self.line().calls += 1;
         self.pause().await;
-        if self.line().weather == Weather::Down {
-            return Err(unavailable());
+        let answer = self.at_once(work).await;
+        self.pause().await;
+        answer
+    }
+
+    async fn at_once<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let weather = self.line().weather;
+        match weather {
+            Weather::Down => return Err(unavailable()),
+            Weather::Dead => std::future::pending().await,
+            Weather::Fair | Weather::AnswersLost | Weather::Forgetful | Weather::Beatless => {}
         }
         let answer = work.await;
-        self.pause().await;
         if self.line().weather == Weather::AnswersLost { Err(unavailable()) } else { answer }
     }
 
@@ -140,7 +174,10 @@ impl SessionStore for FlakyStore {
     }
 
     async fn beat(&self, incarnation: &Incarnation, now: Timestamp) -> Result<Pulse, StoreError> {
-        self.call(self.store.beat(incarnation, now)).await
+        if self.line().weather == Weather::Beatless {
+            return Err(unavailable());
+        }
+        self.at_once(self.store.beat(incarnation, now)).await
     }
 
     async fn leave(&self, incarnation: &Incarnation) -> Result<(), StoreError> {
@@ -160,7 +197,9 @@ impl SessionStore for FlakyStore {
         limit: usize,
         now: Timestamp,
     ) -> Result<Batch, StoreError> {
-        self.call(self.store.adopt(tenant, from, to, after, limit, now)).await
+        let batch = self.call(self.store.adopt(tenant, from, to, after, limit, now)).await?;
+        let is_lost = std::mem::take(&mut self.line().loses_adoption);
+        if is_lost { Err(unavailable()) } else { Ok(batch) }
     }
 
     async fn owned(

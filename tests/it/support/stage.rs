@@ -16,9 +16,10 @@ use ciba_gateway::logins::{Caller, Logins, Policy, Tenant};
 use ciba_gateway::phone::Country;
 use ciba_gateway::poller::{Credential, Poller};
 use ciba_gateway::provider::Provider;
+use ciba_gateway::replicas::Replica;
 use ciba_gateway::session::{Channel, ClientId, TenantId};
 use ciba_gateway::store::memory::MemoryStore;
-use ciba_gateway::store::{Incarnation, Limit, SessionStore};
+use ciba_gateway::store::{Limit, SessionStore};
 use ciba_gateway::telemetry::Metrics;
 use ciba_gateway::timestamp::Timestamp;
 use hyper_util::rt::TokioIo;
@@ -32,6 +33,7 @@ use tonic::transport::{Endpoint, Server, Uri};
 use super::client::Client;
 use super::fake_provider::FakeProvider;
 use super::flaky_store::FlakyStore;
+use super::provider_line::ProviderLine;
 
 /// The present at the beginning of each story.
 const BEGINNING: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -61,7 +63,6 @@ pub(crate) struct Stage {
     pub(crate) clock: Clock,
     pub(crate) provider: Arc<FakeProvider>,
     store: Arc<MemoryStore>,
-    credential: Arc<Credential>,
 }
 
 impl Stage {
@@ -69,8 +70,7 @@ impl Stage {
     pub(crate) fn new() -> Self {
         let clock = Clock::following_tokio(BEGINNING);
         let provider = Arc::new(FakeProvider::new(clock.clone()));
-        let credential = Arc::new(Credential::new(Arc::clone(&provider) as Arc<dyn Provider>));
-        Self { clock, provider, store: Arc::new(MemoryStore::new()), credential }
+        Self { clock, provider, store: Arc::new(MemoryStore::new()) }
     }
 
     /// A stage with one gateway on it.
@@ -94,27 +94,36 @@ impl Stage {
         let metrics = Arc::new(Metrics::new());
         let line = Arc::new(FlakyStore::new(Arc::new(self.store.replica()), is_deaf));
         let store = Arc::clone(&line) as Arc<dyn SessionStore>;
+        let ids: Vec<_> = ["acme", "other"].map(|name| TenantId::new(name).expect("a tenant")).into();
+        let replica = Replica::new(Arc::clone(&store), self.clock.clone(), Arc::clone(&metrics), ids.clone());
+        let replica = replica.expect("random bytes");
         let ledger = Ledger::new(store, self.clock.clone(), IDENTITY_WINDOW, Arc::clone(&metrics));
-        let poller = Poller::new(ledger.clone());
+        let provider = Arc::new(ProviderLine::new(Arc::clone(&self.provider)));
+        let credential = Arc::new(Credential::new(Arc::clone(&provider) as Arc<dyn Provider>));
+        let credentials = ids.iter().map(|id| (id.clone(), Arc::clone(&credential)));
+        let poller = Poller::new(ledger.clone(), replica.clone(), credentials);
         let policy = Policy { starts_per_number: Limit { max: STARTS_PER_NUMBER, window: GUARD_WINDOW } };
-        let tenants = ["acme", "other"].map(|name| self.tenant(name)).into();
-        let incarnation = Incarnation("a-run".to_owned());
-        let logins = Logins::new(ledger.clone(), poller.clone(), tenants, policy, incarnation);
+        let tenants = ids.into_iter().map(|id| tenant(id, &credential)).collect();
+        let logins = Logins::new(ledger.clone(), poller.clone(), tenants, policy);
         let tasks = TaskTracker::new();
+        let (no_more_beats, no_more_adoptions) = (CancellationToken::new(), CancellationToken::new());
+        tasks.spawn(replica.clone().beats(|_| {}, no_more_beats.clone()));
+        let heir = poller.clone();
+        tasks.spawn(replica.clone().adopts(move |adopted| heir.adopt(adopted), no_more_adoptions.clone()));
         tasks.spawn(ledger.clone().follow_wakes(CancellationToken::new()));
         let api = LoginApi::server(logins.clone(), Arc::new(callers()), Arc::clone(&metrics));
         let dial = serve(api, &tasks);
-        Gateway { logins, poller, metrics, store: line, dial }
+        Gateway { logins, poller, metrics, store: line, replica, provider, no_more_beats, no_more_adoptions, dial }
     }
+}
 
-    fn tenant(&self, name: &str) -> Tenant {
-        Tenant {
-            id: TenantId::new(name).expect("a tenant"),
-            default_country: Country::Norway,
-            default_lifetime: secs(300),
-            default_claims: BTreeSet::from([Claim::Name]),
-            credential: Arc::clone(&self.credential),
-        }
+fn tenant(id: TenantId, credential: &Arc<Credential>) -> Tenant {
+    Tenant {
+        id,
+        default_country: Country::Norway,
+        default_lifetime: secs(300),
+        default_claims: BTreeSet::from([Claim::Name]),
+        credential: Arc::clone(credential),
     }
 }
 
@@ -125,6 +134,10 @@ pub(crate) struct Gateway {
     pub(crate) metrics: Arc<Metrics>,
     /// This replica's line to the store.
     pub(crate) store: Arc<FlakyStore>,
+    replica: Replica,
+    provider: Arc<ProviderLine>,
+    no_more_beats: CancellationToken,
+    no_more_adoptions: CancellationToken,
     dial: mpsc::Sender<io::Result<DuplexStream>>,
 }
 
@@ -159,9 +172,33 @@ impl Gateway {
         Client::new(channel, Some(format!("Bearer {key}")))
     }
 
+    /// The process is gone without a word: whatever it was about to do does not
+    /// happen, and what it had under way breaks off.
+    pub(crate) fn dies(&self) {
+        self.store.is_cut_off();
+        self.provider.is_cut_off();
+    }
+
+    /// Leaves its logins to the others, as when it is told to stop.
+    pub(crate) async fn drains(&self) {
+        self.logins.start_draining();
+        self.no_more_adoptions.cancel();
+        assert!(self.poller.stop().await, "every schedule is in the store");
+        self.no_more_beats.cancel();
+        self.replica.leave().await.expect("the store answers");
+    }
+
     /// The replica is gone as far as polling is concerned.
     pub(crate) async fn stops_polling(&self) {
         self.poller.stop().await;
+    }
+}
+
+impl Drop for Gateway {
+    /// A story may have hundreds of replicas; none beats on after its end.
+    fn drop(&mut self) {
+        self.no_more_beats.cancel();
+        self.no_more_adoptions.cancel();
     }
 }
 

@@ -1,0 +1,58 @@
+//! One replica's line to the provider that all share. It ends with the replica.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ciba_gateway::ciba::{AuthReqId, PollAnswer, StartAnswer, Tokens};
+use ciba_gateway::identity::Identity;
+use ciba_gateway::provider::{IdentifyError, Provider, ProviderProblem};
+use ciba_gateway::session::Terms;
+use tokio_util::sync::CancellationToken;
+
+use super::fake_provider::FakeProvider;
+
+pub(crate) struct ProviderLine {
+    provider: Arc<FakeProvider>,
+    cut: CancellationToken,
+}
+
+impl ProviderLine {
+    pub(crate) fn new(provider: Arc<FakeProvider>) -> Self {
+        Self { provider, cut: CancellationToken::new() }
+    }
+
+    /// Requests under way break off; nothing comes back, and nothing goes out.
+    pub(crate) fn is_cut_off(&self) {
+        self.cut.cancel();
+    }
+
+    async fn through<T>(&self, request: impl Future<Output = T>) -> T {
+        match self.cut.run_until_cancelled(request).await {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[async_trait]
+impl Provider for ProviderLine {
+    async fn start(&self, terms: &Terms) -> StartAnswer {
+        self.through(self.provider.start(terms)).await
+    }
+
+    async fn poll(&self, auth_req_id: &AuthReqId) -> PollAnswer {
+        self.through(self.provider.poll(auth_req_id)).await
+    }
+
+    async fn identify(&self, tokens: &Tokens, terms: &Terms) -> Result<Identity, IdentifyError> {
+        self.through(self.provider.identify(tokens, terms)).await
+    }
+
+    async fn revoke(&self, tokens: &Tokens) {
+        self.through(self.provider.revoke(tokens)).await;
+    }
+
+    async fn check(&self) -> Result<(), ProviderProblem> {
+        self.provider.check().await
+    }
+}
