@@ -88,7 +88,7 @@ impl Gateway {
         let store = Arc::new(MemoryStore::new());
         let replica = Replica::new(store.clone(), clock.clone(), Arc::clone(&metrics), Vec::new());
         let replica = replica.expect("random bytes");
-        tokio::spawn(replica.clone().beats(|_| {}, CancellationToken::new()));
+        tokio_util::task::TaskTracker::new().spawn(replica.clone().beats(|_| {}, CancellationToken::new()));
         let ledger = Ledger::new(store, clock.clone(), IDENTITY_WINDOW, Arc::clone(&metrics));
         Self { clock, metrics, ledger, replica, credential: Arc::new(Credential::new(Arc::new(provider))) }
     }

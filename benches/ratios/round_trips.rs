@@ -80,7 +80,7 @@ impl Gateway {
         // Signs of life are no login's: they go elsewhere.
         let (aside, metrics) = (Arc::new(MemoryStore::new()), Arc::new(Metrics::new()));
         let replica = Replica::new(aside, Clock::system(), metrics, Vec::new()).expect("random bytes");
-        tokio::spawn(replica.clone().beats(|_| {}, CancellationToken::new()));
+        tokio_util::task::TaskTracker::new().spawn(replica.clone().beats(|_| {}, CancellationToken::new()));
         replica.comes_back().await;
         let poller = Poller::new(ledger.clone(), replica, [(tenant(), Arc::clone(&credential))]);
         let acme = Tenant {
