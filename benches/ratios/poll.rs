@@ -17,12 +17,14 @@ use ciba_gateway::ledger::Ledger;
 use ciba_gateway::phone::{BindingCode, PhoneNumber};
 use ciba_gateway::poller::{Credential, Poller};
 use ciba_gateway::provider::vipps::{ClientAuthentication, Settings, SigningAlgorithm, SystemHeaders, Vipps};
+use ciba_gateway::replicas::Replica;
 use ciba_gateway::session::{Channel, ClientId, CodeMode, Event, LoginId, Session, TenantId, Terms};
+use ciba_gateway::store::Record;
 use ciba_gateway::store::memory::MemoryStore;
-use ciba_gateway::store::{Incarnation, Record};
 use ciba_gateway::telemetry::Metrics;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::bare::{CLIENT_ID, CLIENT_SECRET, Client};
 use super::cpu::Comparison;
@@ -75,6 +77,7 @@ struct Gateway {
     clock: Clock,
     metrics: Arc<Metrics>,
     ledger: Ledger,
+    replica: Replica,
     credential: Arc<Credential>,
 }
 
@@ -83,16 +86,23 @@ impl Gateway {
         let (clock, metrics) = (Clock::system(), Arc::new(Metrics::new()));
         let provider = Vipps::new(&settings(upstream), clock.as_fn(), Arc::clone(&metrics)).expect("a provider");
         let store = Arc::new(MemoryStore::new());
+        let replica = Replica::new(store.clone(), clock.clone(), Arc::clone(&metrics), Vec::new());
+        let replica = replica.expect("random bytes");
+        tokio_util::task::TaskTracker::new().spawn(replica.clone().beats(|_| {}, CancellationToken::new()));
         let ledger = Ledger::new(store, clock.clone(), IDENTITY_WINDOW, Arc::clone(&metrics));
-        Self { clock, metrics, ledger, credential: Arc::new(Credential::new(Arc::new(provider))) }
+        Self { clock, metrics, ledger, replica, credential: Arc::new(Credential::new(Arc::new(provider))) }
     }
 
     /// Polls pending logins for a while; says how often.
     async fn poll_for(&self, time: Duration) -> u32 {
         let before = self.answered_polls();
-        let poller = Poller::new(self.ledger.clone());
+        let poller = Poller::new(
+            self.ledger.clone(),
+            self.replica.clone(),
+            [(TenantId::new("acme").expect("a tenant"), Arc::clone(&self.credential))],
+        );
         for seed in 0..LOGINS {
-            poller.own(&Arc::new(self.pending_login(seed)), Arc::clone(&self.credential));
+            poller.own(&Arc::new(self.pending_login(seed)));
         }
         tokio::time::sleep(time).await;
         poller.stop().await;
@@ -114,7 +124,7 @@ impl Gateway {
         };
         let starting = Session::new(LoginId::from_random([seed; 20]), self.terms(), now);
         let session = starting.apply(Event::Accepted { accepted, sent_at: now }, now).expect("a pending login");
-        Record { session, version: 2, epoch: 1, owner: Incarnation("bench".to_owned()) }
+        Record { session, version: 2, epoch: 1, owner: self.replica.incarnation() }
     }
 
     fn terms(&self) -> Terms {

@@ -20,11 +20,13 @@ use ciba_gateway::logins::{Caller, CodeChoice, Logins, Policy, StartLogin, Tenan
 use ciba_gateway::phone::{Country, PhoneNumber};
 use ciba_gateway::poller::{Credential, Poller};
 use ciba_gateway::provider::{IdentifyError, Provider, ProviderProblem};
+use ciba_gateway::replicas::Replica;
 use ciba_gateway::session::{Channel, ClientId, RequestId, TenantId, TerminalId, Terms};
 use ciba_gateway::store::hash::HashKeys;
+use ciba_gateway::store::memory::MemoryStore;
 use ciba_gateway::store::redis::{RedisStore, Settings};
 use ciba_gateway::store::seal::{KeyId, KeyRing};
-use ciba_gateway::store::{Incarnation, Limit, SessionStore, Wake};
+use ciba_gateway::store::{Limit, SessionStore, Wake};
 use ciba_gateway::telemetry::Metrics;
 use futures_util::StreamExt;
 use tokio::task::JoinSet;
@@ -73,18 +75,23 @@ impl Gateway {
         let store = Arc::new(store.expect("a store"));
         let mut wakes = store.wakes();
         let ledger = Ledger::new(store.clone(), Clock::system(), IDENTITY_WINDOW, Arc::new(Metrics::new()));
-        let poller = Poller::new(ledger.clone());
         let person = Arc::new(Person::default());
+        let credential = Arc::new(Credential::new(person.clone()));
+        // Signs of life are no login's: they go elsewhere.
+        let (aside, metrics) = (Arc::new(MemoryStore::new()), Arc::new(Metrics::new()));
+        let replica = Replica::new(aside, Clock::system(), metrics, Vec::new()).expect("random bytes");
+        tokio_util::task::TaskTracker::new().spawn(replica.clone().beats(|_| {}, CancellationToken::new()));
+        replica.comes_back().await;
+        let poller = Poller::new(ledger.clone(), replica, [(tenant(), Arc::clone(&credential))]);
         let acme = Tenant {
             id: tenant(),
             default_country: Country::Norway,
             default_lifetime: LIFETIME,
             default_claims: BTreeSet::from([Claim::Name]),
-            credential: Arc::new(Credential::new(person.clone())),
+            credential,
         };
         let policy = Policy { starts_per_number: Limit { max: 5, window: LIFETIME } };
-        let owner = Incarnation("bench".to_owned());
-        let logins = Logins::new(ledger.clone(), poller.clone(), vec![acme], policy, owner);
+        let logins = Logins::new(ledger.clone(), poller.clone(), vec![acme], policy);
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         tasks.spawn(ledger.follow_wakes(stop.clone()));
         assert_eq!(wakes.recv().await, Ok(Wake::Missed), "the store begins to listen");
