@@ -1,6 +1,7 @@
 //! Simulator, gateway on a real Redis, and client, each in a process of its
 //! own, as in the README.
 
+use ciba_gateway::grpc::v1::Outcome;
 use serde_json::Value;
 
 use crate::support::configuration::Configuration;
@@ -18,6 +19,7 @@ const DIGITS: &str = "4712345678";
 struct Town {
     simulator: SimulatorProcess,
     serve: Serve,
+    configuration: Configuration,
     _redis: RedisServer,
 }
 
@@ -25,8 +27,9 @@ impl Town {
     async fn start() -> Self {
         let redis = RedisServer::start().await;
         let simulator = SimulatorProcess::start().await;
-        let serve = Serve::ready(&Configuration::new(&simulator.issuer).with_redis(&redis)).await;
-        Self { simulator, serve, _redis: redis }
+        let configuration = Configuration::new(&simulator.issuer).with_redis(&redis);
+        let serve = Serve::ready(&configuration).await;
+        Self { simulator, serve, configuration, _redis: redis }
     }
 
     fn login(&self, number: &str, more: &[&str]) -> Process {
@@ -172,4 +175,18 @@ async fn a_supervisor_watches_one_login_and_all_of_them() {
     assert_eq!(line["phone"], "+47…78");
     all.signal("INT");
     assert_eq!(all.ended().await.code, Some(0));
+}
+
+/// Killed as by `kill -9`: it says no goodbye and writes nothing down.
+#[tokio::test]
+async fn another_process_finishes_the_login_of_one_that_was_killed() {
+    let mut town = Town::start().await;
+    let survivor = Serve::ready(&town.configuration).await;
+    let login = town.serve.caller().at_a_till(NUMBER).await;
+    town.serve.process.signal("KILL");
+    town.serve.process.ended().await;
+    town.simulator.tap(DIGITS, "approve").await;
+    assert_eq!(survivor.caller().end_of(&login.login_id).await.outcome(), Outcome::Approved);
+    let polls = town.polls(DIGITS).await;
+    assert!(!polls.iter().any(|poll| poll == "early"), "{polls:?}");
 }

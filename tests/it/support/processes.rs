@@ -78,7 +78,7 @@ impl Process {
         writeln!(stdin, "{line}").expect("the program reads");
     }
 
-    /// Sends a signal, `INT` or `TERM`.
+    /// Sends a signal: `INT`, `TERM` or `KILL`.
     pub(crate) fn signal(&self, signal: &str) {
         let status = Command::new("kill").arg(format!("-{signal}")).arg(self.child.id().to_string()).status();
         assert!(status.is_ok_and(|status| status.success()), "kill -{signal} failed");
