@@ -79,7 +79,8 @@ pub async fn run(
     let tasks = TaskTracker::new();
     keep_checking(&parts, &readiness, &tasks, &stop);
     let peers = Peers::meet(&parts, &readiness);
-    tasks.spawn(parts.ledger.clone().follow_wakes(stop.clone()));
+    let tenants = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
+    tasks.spawn(parts.ledger.clone().follow(tenants, stop.clone()));
 
     let routes = routes(&parts, &config.grpc, &readiness, &tasks, &stop).await?;
     let grpc = grpc_front(listeners.grpc, &config.grpc, routes, &tasks, &stop)?;

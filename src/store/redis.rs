@@ -44,8 +44,11 @@ use self::shares::RawBatch;
 use self::wakes::Listener;
 use super::hash::HashKeys;
 use super::seal::KeyRing;
-use super::{Batch, Events, Incarnation, Pulse, Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake};
-use crate::session::{LoginId, RequestId, TenantId};
+use super::{
+    Batch, Events, Incarnation, Listed, Page, Place, Pulse, Record, Reservation, Reserved, Saved, SessionStore,
+    StoreError, Wake,
+};
+use crate::session::{LoginId, TenantId};
 use crate::timestamp::Timestamp;
 
 /// Wakes a slow receiver may be behind before it has missed some.
@@ -207,6 +210,14 @@ impl RedisStore {
     }
 }
 
+/// What [`script::LIST`] answers: the last login that was looked at, and logins.
+type RawList = (String, String, Vec<(String, RawFields, RawIdentity)>);
+
+fn place(at: &str, login: &str) -> Result<Place, StoreError> {
+    let created_at = at.parse().map(Timestamp::from_millis).map_err(|_| UNKNOWN_ANSWER)?;
+    Ok(Place { created_at, login: LoginId::parse(login).map_err(|_| UNKNOWN_ANSWER)? })
+}
+
 #[async_trait]
 impl SessionStore for RedisStore {
     async fn reserve(&self, reservation: &Reservation) -> Result<Reserved, StoreError> {
@@ -227,8 +238,8 @@ impl SessionStore for RedisStore {
         }
     }
 
-    async fn release(&self, record: &Record, request_id: &RequestId, refund: bool) -> Result<(), StoreError> {
-        let answer: String = self.link.call(&self.calls.release(record, request_id, refund)?).await?;
+    async fn release(&self, record: &Record, refund: bool) -> Result<(), StoreError> {
+        let answer: String = self.link.call(&self.calls.release(record, refund)?).await?;
         tracing::debug!(session.id = %record.session.id, answer, "reservation taken back");
         Ok(())
     }
@@ -249,9 +260,10 @@ impl SessionStore for RedisStore {
         }
     }
 
-    async fn list(&self, tenant: &TenantId, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
-        let found: Vec<(String, RawFields, RawIdentity)> = self.link.call(&self.calls.list(tenant, now, limit)).await?;
-        self.open_all(tenant, found, now)
+    async fn list(&self, tenant: &TenantId, now: Timestamp, page: &Page) -> Result<Listed, StoreError> {
+        let (at, login, found): RawList = self.link.call(&self.calls.list(tenant, now, page)).await?;
+        let next = Some(at).filter(|at| !at.is_empty()).map(|at| place(&at, &login)).transpose()?;
+        Ok(Listed { records: self.open_all(tenant, found, now)?, next })
     }
 
     fn wakes(&self) -> broadcast::Receiver<Wake> {
@@ -296,7 +308,8 @@ impl SessionStore for RedisStore {
     }
 
     async fn events(&self, tenant: &TenantId, after: u64, limit: usize, now: Timestamp) -> Result<Events, StoreError> {
-        shares::events(self.link.call(&self.calls.events(tenant, after, limit, now)?).await?)
+        let raw = self.link.call(&self.calls.events(tenant, after, limit, now)?).await?;
+        self.calls.open_events(tenant, raw)
     }
 
     async fn new_epoch(&self, tenant: &TenantId, epoch: &str, remembered: u64) -> Result<(), StoreError> {

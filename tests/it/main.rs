@@ -9,6 +9,7 @@
 mod access;
 mod bad_input;
 mod codes;
+mod cursors;
 mod demo;
 mod ends;
 mod lists;

@@ -9,7 +9,7 @@ use ciba_gateway::store::{SessionStore, StoreError, Wake};
 
 use crate::support::eventually::eventually;
 use crate::support::redis_server::RedisServer;
-use crate::support::reservations::{NOW, accepted, reservation, tenant};
+use crate::support::reservations::{NOW, accepted, login_id, reservation, tenant};
 use crate::support::stores::{advance, load, refusal, replica, replica_that_does_not_listen, reserve};
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn an_outage_ends_no_reservation() {
 }
 
 async fn assert_unavailable(store: &RedisStore) {
-    let answer = store.list(&tenant("acme"), NOW, 1).await;
+    let answer = store.load(&tenant("acme"), &login_id(1), NOW).await;
     assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
 }
 

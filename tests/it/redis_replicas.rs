@@ -10,7 +10,7 @@ use redis::aio::MultiplexedConnection;
 use crate::support::eventually::eventually;
 use crate::support::redis_server::RedisServer;
 use crate::support::reservations::{
-    NOW, accepted, identity, incarnation, redeemed, request_id, reservation, reservation_at, tenant,
+    NOW, accepted, identity, incarnation, redeemed, reservation, reservation_at, tenant,
 };
 use crate::support::stores::{adopt, advance, events, load, owned, replica, replica_with, reserve, ring, save};
 
@@ -118,7 +118,7 @@ async fn nothing_is_kept_of_an_owner_without_live_logins() {
     assert_eq!(line.zcard::<_, u64>(owned_by_first).await.expect("an answer"), 2);
 
     advance(&store, &ended, Event::Cancelled, NOW).await;
-    store.release(&released, &request_id(2), true).await.expect("the store answers");
+    store.release(&released, true).await.expect("the store answers");
     assert!(!line.exists::<_, bool>(owned_by_first).await.expect("an answer"));
 }
 

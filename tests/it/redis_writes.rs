@@ -7,9 +7,9 @@ use futures_util::future::join_all;
 use crate::support::eventually::eventually;
 use crate::support::redis_server::RedisServer;
 use crate::support::reservations::{
-    NOW, accepted, after, charged, incarnation, limit, login_id, redeemed, request_id, reservation, tenant,
+    NOW, accepted, after, charged, incarnation, limit, login_id, redeemed, reservation, tenant,
 };
-use crate::support::stores::{WINDOW, adopt, advance, events, load, owned, replica, reserve, save};
+use crate::support::stores::{WINDOW, adopt, advance, events, list, load, owned, replica, reserve, save};
 
 #[tokio::test]
 async fn every_method_is_one_round_trip() {
@@ -26,10 +26,10 @@ async fn every_method_is_one_round_trip() {
 async fn every_method_once(store: &dyn SessionStore, seed: u8) {
     let kept = reserve(store, &charged(reservation(seed), limit(5, 600))).await;
     let released = reserve(store, &reservation(seed + 1)).await;
-    store.release(&released, &request_id(seed + 1), true).await.expect("the store answers");
+    store.release(&released, true).await.expect("the store answers");
     let pending = advance(store, &kept, accepted(), NOW).await;
     assert_eq!(load(store, &pending, NOW).await, Some(pending));
-    store.list(&tenant("acme"), NOW, 10).await.expect("the store answers");
+    list(store, "acme", NOW, 10).await;
 
     let epoch = events(store, NOW).await.epoch;
     store.new_epoch(&tenant("acme"), &epoch, 99).await.expect("the store answers");
@@ -107,7 +107,7 @@ async fn without_memory_starts_are_shed_and_logins_can_end() {
 
     let refused = store.reserve(&reservation(3)).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
-    store.release(&released, &request_id(2), true).await.expect("the store answers");
+    store.release(&released, true).await.expect("the store answers");
     store.beat(&incarnation("second-run"), NOW).await.expect("the store answers");
     store.leave(&incarnation("first-run")).await.expect("the store answers");
     store.bury(&incarnation("first-run")).await.expect("the store answers");
@@ -115,7 +115,7 @@ async fn without_memory_starts_are_shed_and_logins_can_end() {
     assert_eq!(adopted.session, pending.session);
     let redeemed = advance(&store, &adopted, redeemed(), NOW).await;
     let ended = advance(&store, &redeemed, Event::Cancelled, NOW).await;
-    assert_eq!(store.list(&tenant("acme"), NOW, 10).await.expect("the store answers"), [ended]);
+    assert_eq!(list(&store, "acme", NOW, 10).await, [ended]);
     let found = events(&store, NOW).await;
     assert_eq!((found.newest, found.entries.len()), (6, 6));
     store.new_epoch(&tenant("acme"), &found.epoch, 99).await.expect("the store answers");

@@ -3,13 +3,16 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::mem::{Discriminant, discriminant};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::stream::Stream;
 use crate::phone::PhoneNumber;
 use crate::session::{ClientId, CodeCheck, Ended, LoginId, Outcome, RequestId, Session, State};
 use crate::store::retention::{identity_until, kept_until};
-use crate::store::{Batch, Charge, Incarnation, REQUEST_ID_RETENTION, Record, Reservation, Reserved, Saved};
+use crate::store::{
+    Batch, Charge, Events, Incarnation, Listed, Page, Place, REQUEST_ID_RETENTION, Record, Reservation, Reserved, Saved,
+};
 use crate::timestamp::Timestamp;
 
 /// Between two searches for what is past its time.
@@ -75,7 +78,7 @@ impl Tenant {
     pub(super) fn reserve(&mut self, reservation: &Reservation) -> Reserved {
         let now = reservation.now;
         let Session { id, terms, .. } = &reservation.session;
-        let request = (terms.client.clone(), reservation.request_id.clone());
+        let request = (terms.client.clone(), terms.request_id.clone());
         if let Some(spent) = self.requests.get(&request).filter(|spent| now < spent.until) {
             return spent.answer(reservation);
         }
@@ -90,7 +93,7 @@ impl Tenant {
             return Reserved::CodeTaken;
         }
 
-        let spent = Spent { login: id.clone(), content: reservation.content, until: now.plus(REQUEST_ID_RETENTION) };
+        let spent = Spent { login: id.clone(), content: terms.content, until: now.plus(REQUEST_ID_RETENTION) };
         self.requests.insert(request.clone(), spent);
         for charge in &reservation.charges {
             self.logs.entry(charge.number.clone()).or_default().add(charge.limit.window, &request, now);
@@ -105,10 +108,10 @@ impl Tenant {
     }
 
     /// The record that is gone, if it was still `Starting`.
-    pub(super) fn release(&mut self, record: &Record, request_id: &RequestId, refund: bool) -> Option<Record> {
+    pub(super) fn release(&mut self, record: &Record, refund: bool) -> Option<Record> {
         let Session { id, terms, .. } = &record.session;
         self.logins.get(id).filter(|kept| matches!(kept.record.session.state, State::Starting(_)))?;
-        let request = (terms.client.clone(), request_id.clone());
+        let request = (terms.client.clone(), terms.request_id.clone());
         if self.requests.get(&request).is_some_and(|spent| spent.login == *id) {
             self.requests.remove(&request);
         }
@@ -177,14 +180,22 @@ impl Tenant {
         batch
     }
 
-    pub(super) fn list(&self, now: Timestamp, limit: usize) -> Vec<Record> {
+    pub(super) fn list(&self, now: Timestamp, page: &Page) -> Listed {
+        let order = |session: &Session| (session.terms.created_at, session.id.clone());
+        let after = page.after.as_ref().map(|place| (place.created_at, place.login.clone()));
         let mut records: Vec<_> = self.logins.values().filter_map(|kept| kept.seen_at(now)).collect();
-        records.sort_by_cached_key(|record| {
-            let session = &record.session;
-            Reverse((session.terms.created_at, session.id.clone()))
-        });
-        records.truncate(limit);
-        records
+        records.retain(|record| after.as_ref().is_none_or(|after| order(&record.session) < *after));
+        records.sort_by_cached_key(|record| Reverse(order(&record.session)));
+        records.truncate(page.limit);
+        let last = records.last().filter(|_| records.len() == page.limit).map(|record| order(&record.session));
+        let next = last.map(|(created_at, login)| Place { created_at, login });
+        records.retain(|record| !(page.live_only && record.session.has_ended()));
+        Listed { records, next }
+    }
+
+    pub(super) fn events(&self, after: u64, limit: usize, now: Timestamp) -> Events {
+        let kept = |login: &LoginId| self.logins.get(login).filter(|kept| now < kept_until(&kept.record.session));
+        self.stream.read(after, limit, now, |login| kept(login).map(|kept| Arc::clone(&kept.record.session.terms)))
     }
 
     /// Drops what nobody can see any more.
@@ -290,7 +301,7 @@ impl Spent {
     fn answer(&self, reservation: &Reservation) -> Reserved {
         if self.login == reservation.session.id {
             Reserved::New(reservation.first_record())
-        } else if self.content == reservation.content {
+        } else if self.content == reservation.session.terms.content {
             Reserved::Existing(self.login.clone())
         } else {
             Reserved::RequestIdReused

@@ -11,11 +11,11 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use super::names::Names;
 use super::script::{Call, LIST, RELEASE, RESERVE, SAVE};
 use super::sealed::{Field, Raw, Sealer};
-use crate::session::{LoginId, RequestId, Session, TenantId};
+use crate::session::{LoginId, Session, TenantId};
 use crate::store::hash::HashKeys;
 use crate::store::retention::{LONGEST_LIFE, kept_until};
 use crate::store::seal::KeyRing;
-use crate::store::{OUTCOME_RETENTION, REQUEST_ID_RETENTION, Record, Reservation, StoreError};
+use crate::store::{OUTCOME_RETENTION, Page, REQUEST_ID_RETENTION, Record, Reservation, StoreError};
 use crate::timestamp::Timestamp;
 
 /// How much longer than needed keys live, lest a clock that differs from
@@ -53,9 +53,9 @@ impl Calls {
     }
 
     pub(super) fn reserve(&self, reservation: &Reservation, record: &Record) -> Result<Call, StoreError> {
-        let Reservation { session, request_id, content, charges, now, owner: _ } = reservation;
+        let Reservation { session, charges, now, owner: _ } = reservation;
         let names = self.names(&session.terms.tenant);
-        let request = names.request_digest(&session.terms.client, request_id);
+        let request = names.request_digest(&session.terms);
         let claim = Claim::of(session, *now);
         let log_retention = charges.iter().map(|charge| charge.limit.window).fold(LOG_RETENTION, Duration::max);
 
@@ -68,7 +68,7 @@ impl Calls {
             .key(names.owned(&record.owner))
             .arg(now.as_millis())
             .arg(session.id.as_str())
-            .arg(names.hash().digest("content", &[content]))
+            .arg(names.hash().digest("content", &[&session.terms.content]))
             .arg(&request)
             .arg(claim.until)
             .arg(claim.ttl)
@@ -90,10 +90,10 @@ impl Calls {
         Ok(with_fields(with_fields(call, sealer.terms(session)?), version.fields))
     }
 
-    pub(super) fn release(&self, record: &Record, request_id: &RequestId, refund: bool) -> Result<Call, StoreError> {
+    pub(super) fn release(&self, record: &Record, refund: bool) -> Result<Call, StoreError> {
         let session = &record.session;
         let names = self.names(&session.terms.tenant);
-        let request = names.request_digest(&session.terms.client, request_id);
+        let request = names.request_digest(&session.terms);
         let call = Call::new(&RELEASE)
             .key(names.login(&session.id))
             .key(names.request(&request))
@@ -153,15 +153,20 @@ impl Calls {
         Ok(with_fields(call, version.fields))
     }
 
-    pub(super) fn list(&self, tenant: &TenantId, now: Timestamp, limit: usize) -> Call {
+    pub(super) fn list(&self, tenant: &TenantId, now: Timestamp, page: &Page) -> Call {
         let names = self.names(tenant);
+        let place = page.after.as_ref().map(|place| (place.created_at.as_millis().to_string(), place.login.as_str()));
+        let (time, login) = place.unwrap_or_else(|| ("+inf".to_owned(), ""));
         Call::new(&LIST)
             .key(names.index())
             .arg(now.as_millis())
             .arg(now.minus(INDEX_RETENTION).as_millis())
-            .arg(limit)
+            .arg(page.limit)
             .arg(names.logins())
             .arg(names.identities())
+            .arg(time)
+            .arg(login)
+            .arg(u8::from(page.live_only))
     }
 
     /// Reads what [`Calls::load`] or [`Calls::list`] brought.
@@ -179,7 +184,7 @@ impl Calls {
         Names::of(tenant, &self.hash_keys)
     }
 
-    const fn sealer<'a>(&'a self, tenant: &'a TenantId, login: &'a LoginId) -> Sealer<'a> {
+    pub(super) const fn sealer<'a>(&'a self, tenant: &'a TenantId, login: &'a LoginId) -> Sealer<'a> {
         Sealer { ring: &self.ring, tenant, login }
     }
 }

@@ -82,6 +82,6 @@ for i = 0, charges - 1 do
   redis.call('ZADD', log, 'NX', now, member)
   redis.call('PEXPIRE', log, ARGV[13])
 end
-append_event(stream, login, '1', 'starting')
+append_event(stream, login, '1', standing(KEYS[1]))
 wake(ARGV[14], ARGV[15], login, '1')
 return {'new'}

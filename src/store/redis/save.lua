@@ -67,8 +67,7 @@ if held_until ~= '' then
 end
 
 if marks() ~= marks_before then
-  local written = redis.call('HMGET', KEYS[1], 'state', 'outcome')
-  append_event(stream, login, ARGV[5], written[1], written[2])
+  append_event(stream, login, ARGV[5], standing(KEYS[1]))
 end
 wake(ARGV[11], ARGV[12], login, ARGV[5])
 return 'written'

@@ -7,7 +7,7 @@ use ciba_gateway::store::{Batch, OUTCOME_RETENTION, Record, Saved, SessionStore}
 use futures_util::future::join_all;
 
 use crate::support::reservations::{
-    NOW, accepted, after, code, identity, incarnation, redeemed, request_id, reservation, secs, tenant,
+    NOW, accepted, after, code, identity, incarnation, redeemed, reservation, secs, tenant,
 };
 use crate::support::stores::{WINDOW, adopt, advance, load, owned, reserve, save};
 
@@ -127,7 +127,7 @@ async fn what_has_ended_is_never_adopted(store: &dyn SessionStore) {
     let live = reserve(store, &reservation(1)).await;
     let ended = advance(store, &reserve(store, &reservation(2)).await, Event::Cancelled, NOW).await;
     let released = reserve(store, &reservation(3)).await;
-    store.release(&released, &request_id(3), true).await.expect("the store answers");
+    store.release(&released, true).await.expect("the store answers");
 
     let adopted = adopt(store, "first-run", "second-run").await;
     assert_eq!(adopted.iter().map(|record| &record.session.id).collect::<Vec<_>>(), [&live.session.id]);

@@ -17,9 +17,9 @@ use ciba_gateway::phone::Country;
 use ciba_gateway::poller::{Credential, Poller};
 use ciba_gateway::provider::Provider;
 use ciba_gateway::replicas::Replica;
-use ciba_gateway::session::{Channel, ClientId, TenantId};
+use ciba_gateway::session::{Channel, ClientId, CodeCheck, LoginId, State, TenantId};
 use ciba_gateway::store::memory::MemoryStore;
-use ciba_gateway::store::{Limit, SessionStore};
+use ciba_gateway::store::{Limit, Saved, SessionStore};
 use ciba_gateway::telemetry::Metrics;
 use ciba_gateway::timestamp::Timestamp;
 use hyper_util::rt::TokioIo;
@@ -38,6 +38,7 @@ use super::provider_line::ProviderLine;
 /// The present at the beginning of each story.
 const BEGINNING: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const PIPE_BYTES: usize = 64 * 1024;
+const WINDOW_BYTES: u32 = 64 * 1024;
 
 /// Starts for one number within [`GUARD_WINDOW`].
 pub(crate) const STARTS_PER_NUMBER: u32 = 3;
@@ -63,6 +64,14 @@ pub(crate) struct Stage {
     pub(crate) clock: Clock,
     pub(crate) provider: Arc<FakeProvider>,
     store: Arc<MemoryStore>,
+    /// Whoever beats, adopts or follows stops when it falls.
+    curtain: CancellationToken,
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.curtain.cancel();
+    }
 }
 
 impl Stage {
@@ -70,7 +79,7 @@ impl Stage {
     pub(crate) fn new() -> Self {
         let clock = Clock::following_tokio(BEGINNING);
         let provider = Arc::new(FakeProvider::new(clock.clone()));
-        Self { clock, provider, store: Arc::new(MemoryStore::new()) }
+        Self { clock, provider, store: Arc::new(MemoryStore::new()), curtain: CancellationToken::new() }
     }
 
     /// A stage with one gateway on it.
@@ -78,6 +87,28 @@ impl Stage {
         let stage = Self::new();
         let gateway = stage.gateway();
         (stage, gateway)
+    }
+
+    /// The tenant's stream begins anew, as after a loss.
+    pub(crate) async fn begins_a_new_epoch(&self) {
+        let tenant = TenantId::new("acme").expect("a tenant");
+        let found = self.store.events(&tenant, 0, 0, self.clock.now()).await.expect("the store answers");
+        self.store.new_epoch(&tenant, &found.epoch, found.newest).await.expect("the store answers");
+    }
+
+    /// So many events of one login that is pending and takes a code.
+    pub(crate) async fn changes_often(&self, login_id: &str, times: usize) {
+        let (tenant, login) = (TenantId::new("acme").expect("a tenant"), LoginId::parse(login_id).expect("a login"));
+        let now = self.clock.now();
+        let mut record = self.store.load(&tenant, &login, now).await.expect("the store answers").expect("a login");
+        for _ in 0..times {
+            let State::Pending(pending) = &mut record.session.state else { panic!("not pending") };
+            let tries = u8::from(pending.code == CodeCheck::Open { tries: 0, last_wrong: None });
+            pending.code = CodeCheck::Open { tries, last_wrong: None };
+            let saved = self.store.save(&record, now, IDENTITY_WINDOW).await.expect("the store answers");
+            let Saved::Written(written) = saved else { panic!("somebody else writes") };
+            record = written;
+        }
     }
 
     /// One more replica over the same store.
@@ -105,12 +136,13 @@ impl Stage {
         let policy = Policy { starts_per_number: Limit { max: STARTS_PER_NUMBER, window: GUARD_WINDOW } };
         let tenants = ids.into_iter().map(|id| tenant(id, &credential)).collect();
         let logins = Logins::new(ledger.clone(), poller.clone(), tenants, policy);
+        let followed = ["acme", "other"].map(|name| TenantId::new(name).expect("a tenant")).into();
         let tasks = TaskTracker::new();
-        let (no_more_beats, no_more_adoptions) = (CancellationToken::new(), CancellationToken::new());
+        let (no_more_beats, no_more_adoptions) = (self.curtain.child_token(), self.curtain.child_token());
         tasks.spawn(replica.clone().beats(|_| {}, no_more_beats.clone()));
         let heir = poller.clone();
         tasks.spawn(replica.clone().adopts(move |adopted| heir.adopt(adopted), no_more_adoptions.clone()));
-        tasks.spawn(ledger.clone().follow_wakes(CancellationToken::new()));
+        tasks.spawn(ledger.clone().follow(followed, self.curtain.clone()));
         let api = LoginApi::server(logins.clone(), Arc::new(callers()), Arc::clone(&metrics));
         let dial = serve(api, &tasks);
         Gateway { logins, poller, metrics, store: line, replica, provider, no_more_beats, no_more_adoptions, dial }
@@ -168,7 +200,9 @@ impl Gateway {
                 Ok::<_, io::Error>(TokioIo::new(near))
             }
         });
-        let channel = Endpoint::from_static("http://gateway").connect_with_connector_lazy(connector);
+        // Otherwise megabytes could be sent to somebody who does not read.
+        let endpoint = Endpoint::from_static("http://gateway").initial_stream_window_size(WINDOW_BYTES);
+        let channel = endpoint.connect_with_connector_lazy(connector);
         Client::new(channel, Some(format!("Bearer {key}")))
     }
 

@@ -8,7 +8,7 @@ use ciba_gateway::store::hash::HashKeys;
 use ciba_gateway::store::memory::MemoryStore;
 use ciba_gateway::store::redis::{RedisStore, Settings};
 use ciba_gateway::store::seal::{KeyId, KeyRing};
-use ciba_gateway::store::{Events, Record, Reservation, Reserved, Saved, SessionStore, Wake};
+use ciba_gateway::store::{Events, Page, Record, Reservation, Reserved, Saved, SessionStore, Wake};
 use ciba_gateway::timestamp::Timestamp;
 use tokio::sync::broadcast;
 
@@ -108,6 +108,12 @@ pub(crate) async fn advance(store: &dyn SessionStore, record: &Record, event: Ev
 pub(crate) async fn load(store: &dyn SessionStore, record: &Record, now: Timestamp) -> Option<Record> {
     let session = &record.session;
     store.load(&session.terms.tenant, &session.id, now).await.expect("the store answers")
+}
+
+/// The tenant's newest logins, at most `limit`.
+pub(crate) async fn list(store: &dyn SessionStore, of: &str, now: Timestamp, limit: usize) -> Vec<Record> {
+    let page = Page { after: None, live_only: false, limit };
+    store.list(&tenant(of), now, &page).await.expect("the store answers").records
 }
 
 /// What that owner's logins are, by what the new owner adopts of them in one go.
