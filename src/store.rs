@@ -164,6 +164,10 @@ pub enum StoreError {
     /// It cannot be reached, timed out or is loading.
     #[error("the store cannot be reached")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It has no memory for what is new. Nothing was written, and what is there
+    /// goes on.
+    #[error("the store is full")]
+    Full(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It holds something that cannot be read: foreign format or unknown seal key.
     #[error("a record cannot be read: {0}")]
     Unreadable(&'static str),

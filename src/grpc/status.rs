@@ -57,6 +57,7 @@ impl CallError {
                 E::Draining => (Code::Unavailable, "DRAINING"),
                 E::SlowReader => (Code::Aborted, "SLOW_READER"),
                 E::Store(StoreError::Unavailable(_)) => (Code::Unavailable, "STORE_UNAVAILABLE"),
+                E::Store(StoreError::Full(_)) => (Code::ResourceExhausted, "STORE_FULL"),
                 E::Store(StoreError::Unreadable(_)) | E::Internal(_) => (Code::Internal, "INTERNAL"),
             },
         }
@@ -88,6 +89,9 @@ impl CallError {
                 E::Store(StoreError::Unavailable(_)) => {
                     "the gateway's store cannot be reached; try again with the same request_id".into()
                 }
+                E::Store(StoreError::Full(_)) => {
+                    "the gateway's store takes no new logins now; try again with the same request_id".into()
+                }
                 E::Store(StoreError::Unreadable(_)) | E::Internal(_) => "the gateway failed; its log says why".into(),
                 E::Draining => "this gateway is about to stop; connect again".into(),
                 E::SlowReader => "the stream was read too slowly; watch again".into(),
@@ -101,7 +105,10 @@ impl CallError {
         match self {
             Self::Logins(E::TooManyStarts { retry_after } | E::ProviderBusy { retry_after }) => Some(*retry_after),
             Self::Logins(
-                E::ProviderUnavailable | E::StartWithdrawn | E::Draining | E::Store(StoreError::Unavailable(_)),
+                E::ProviderUnavailable
+                | E::StartWithdrawn
+                | E::Draining
+                | E::Store(StoreError::Unavailable(_) | StoreError::Full(_)),
             ) => Some(OUTAGE_RETRY),
             Self::CredentialMissing
             | Self::CredentialInvalid
@@ -113,7 +120,7 @@ impl CallError {
 
     fn log(&self, method: &'static str, reason: &'static str) {
         match self {
-            Self::Logins(logins::Error::Store(StoreError::Unavailable(source))) => {
+            Self::Logins(logins::Error::Store(StoreError::Unavailable(source) | StoreError::Full(source))) => {
                 warn!(rpc.method = method, reason, %source, "call failed");
             }
             Self::Logins(

@@ -34,6 +34,7 @@ fn table() -> Vec<Row> {
         (of(E::Draining), Code::Unavailable, "DRAINING", Some(2)),
         (of(E::SlowReader), Code::Aborted, "SLOW_READER", None),
         (store(StoreError::Unavailable("the-secret".into())), Code::Unavailable, "STORE_UNAVAILABLE", Some(2)),
+        (store(StoreError::Full("the-secret".into())), Code::ResourceExhausted, "STORE_FULL", Some(2)),
         (store(StoreError::Unreadable("the-secret")), Code::Internal, "INTERNAL", None),
         (of(E::Internal("the-secret")), Code::Internal, "INTERNAL", None),
     ]
