@@ -16,6 +16,7 @@ mod secrets;
 mod section;
 mod service;
 mod setting;
+mod store;
 mod tenant;
 #[cfg(test)]
 mod tests;
@@ -39,7 +40,7 @@ use crate::identity::Claim;
 use crate::phone::Country;
 use crate::session::{Channel, ClientId, TenantId};
 use section::{Reading, Section, Table};
-use service::StoreSection;
+use store::StoreSection;
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug)]
@@ -102,20 +103,55 @@ pub enum Store {
     /// In this process; everything is gone when it ends.
     Memory,
     /// Shared by all replicas.
-    Redis(Redis),
+    Redis(Box<Redis>),
 }
 
 /// `[store]` of kind `redis`, with `[keys]`.
 #[derive(Clone, Debug)]
 pub struct Redis {
-    /// Where it is and who we are there; holds the password.
-    pub url: SecretString,
+    /// Where it is.
+    pub place: RedisPlace,
+    /// Who we are at the nodes that hold data; in the place of what a URL says.
+    pub access: RedisAccess,
+    /// Trusted instead of the public certificate authorities.
+    pub ca_certificates: Option<Certificates>,
     /// How long connecting may take.
     pub connect_timeout: Duration,
     /// How long a reply may take.
     pub response_timeout: Duration,
+    /// How many replicas must have a start or an end of a login; 0 in a cluster.
+    pub wait_replicas: u32,
+    /// How long they may take.
+    pub wait_timeout: Duration,
     /// What records are sealed and numbers are hashed with.
     pub keys: Keys,
+}
+
+/// The shapes that Redis comes in.
+#[derive(Clone, Debug)]
+pub enum RedisPlace {
+    /// `store.url`; holds the password.
+    Standalone(SecretString),
+    /// `[store.sentinel]`
+    Sentinel {
+        /// What the Sentinels call the master.
+        master: String,
+        /// The Sentinels; at least one, all with TLS or none.
+        urls: Vec<String>,
+        /// Who we are there.
+        access: RedisAccess,
+    },
+    /// `[store.cluster]`: some nodes; at least one, all with TLS or none.
+    Cluster(Vec<String>),
+}
+
+/// A user of Redis; the default user when there is no name.
+#[derive(Clone, Debug, Default)]
+pub struct RedisAccess {
+    /// The user's name.
+    pub username: Option<String>,
+    /// The user's password.
+    pub password: Option<SecretString>,
 }
 
 /// `[keys]`

@@ -25,7 +25,7 @@ use parts::Parts;
 pub(crate) use parts::{redis_store, vipps};
 
 use crate::clock::Clock;
-use crate::config::{Config, Drain, Grpc};
+use crate::config::{self, Config, Drain, Grpc};
 use crate::grpc::{LoginApi, TlsError, TlsIdentity, plain, tls, v1};
 use crate::http::{self, Readiness};
 use crate::replicas::Replica;
@@ -33,6 +33,8 @@ use crate::replicas::Replica;
 /// How often a provider is asked, when all is well and when it is not.
 const PROVIDER_CHECK: Duration = Duration::from_secs(30);
 const PROVIDER_RECHECK: Duration = Duration::from_secs(3);
+/// How often Redis is asked about itself until it answers once.
+const STORE_SURVEY: Duration = Duration::from_secs(3);
 
 /// The ports, bound already.
 pub struct Listeners {
@@ -78,6 +80,7 @@ pub async fn run(
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
     keep_checking(&parts, &readiness, &tasks, &stop);
+    survey_store(&parts, &config, &tasks, &stop);
     let peers = Peers::meet(&parts, &readiness);
     let tenants = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
     tasks.spawn(parts.ledger.clone().follow(tenants, stop.clone()));
@@ -193,6 +196,29 @@ fn keep_checking(parts: &Parts, readiness: &Readiness, tasks: &TaskTracker, stop
             }
         }));
     }
+}
+
+/// Says, as soon as Redis can be asked, what is wrong with it; `check` says the same.
+fn survey_store(parts: &Parts, config: &Config, tasks: &TaskTracker, stop: &CancellationToken) {
+    let (Some(store), config::Store::Redis(redis)) = (parts.redis.clone(), &config.store) else { return };
+    let wait_replicas = redis.wait_replicas;
+    tasks.spawn(stop.clone().run_until_cancelled_owned(async move {
+        let nodes = loop {
+            match store.survey().await {
+                Ok(nodes) => break nodes,
+                Err(_) => tokio::time::sleep(STORE_SURVEY).await,
+            }
+        };
+        for node in nodes {
+            let redis = &node.node;
+            for problem in node.faults(wait_replicas) {
+                error!(redis, problem, "Redis is not as the gateway needs it");
+            }
+            for problem in node.notes() {
+                warn!(redis, problem, "Redis is not as the gateway wants it");
+            }
+        }
+    }));
 }
 
 async fn routes(

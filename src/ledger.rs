@@ -22,7 +22,7 @@ pub use hub::{Hub, Subscription};
 
 use crate::clock::Clock;
 use crate::session::{Event, LoginId, Outcome, Session, State, TenantId};
-use crate::store::{Events, Page, Place, Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake};
+use crate::store::{Events, Page, Rank, Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake};
 use crate::telemetry::{Metrics, StoreOperation};
 
 /// Conflicts in a row after which something is wrong with the store.
@@ -170,7 +170,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn list(&self, tenant: &TenantId, page: &Page) -> Result<(Vec<Arc<Record>>, Option<Place>), StoreError> {
+    pub async fn list(&self, tenant: &TenantId, page: &Page) -> Result<(Vec<Arc<Record>>, Option<Rank>), StoreError> {
         let listed = self.store.list(tenant, self.clock.now(), page).await;
         let listed = self.counted(StoreOperation::List, listed)?;
         let mut settled = Vec::with_capacity(listed.records.len());

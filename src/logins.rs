@@ -31,7 +31,7 @@ use crate::session::{
     AgentId, Channel, ClientId, CodeCheck, CodeMode, Event, LoginId, Moment, Outcome, State, TenantId, TerminalId,
     Terms,
 };
-use crate::store::{Limit, Page, Place, Record, StoreError};
+use crate::store::{Limit, Page, Rank, Record, StoreError};
 
 /// Logins that one `ListLogins` looks through at most.
 const LIST_DEPTH: usize = 1000;
@@ -293,9 +293,9 @@ impl Logins {
         &self,
         caller: &Caller,
         filter: &LoginFilter,
-        mut after: Option<Place>,
+        mut after: Option<Rank>,
         size: usize,
-    ) -> Result<(Vec<LoginView>, Option<Place>), Error> {
+    ) -> Result<(Vec<LoginView>, Option<Rank>), Error> {
         let (mut views, mut looked_at) = (Vec::new(), 0);
         loop {
             let page = Page { after, live_only: filter.live_only, limit: size - views.len() };

@@ -140,7 +140,7 @@ pub enum Saved {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// Those that come after this place, newest first; from the newest on when absent.
-    pub after: Option<Place>,
+    pub after: Option<Rank>,
     /// Without those that have ended.
     pub live_only: bool,
     /// Look at no more than this many; at least 1.
@@ -149,7 +149,7 @@ pub struct Page {
 
 /// Where a login stands in the order of a tenant's logins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Rank {
     /// When it was asked for.
     pub created_at: Timestamp,
     /// Which it is, among those of the same time.
@@ -163,7 +163,7 @@ pub struct Listed {
     /// is a `next`.
     pub records: Vec<Record>,
     /// Where to go on: `after` of the next page. `None` when that was all.
-    pub next: Option<Place>,
+    pub next: Option<Rank>,
 }
 
 /// Says that another process changed something, not how. May be lost or come
@@ -193,6 +193,10 @@ pub enum StoreError {
     /// known here: another replica can read it.
     #[error("a record is not for this replica: {0}")]
     Foreign(&'static str),
+    /// It has no memory for what is new. Nothing was written, and what is there
+    /// goes on.
+    #[error("the store is full")]
+    Full(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It holds something that nobody can read.
     #[error("a record cannot be read: {0}")]
     Unreadable(&'static str),

@@ -16,12 +16,12 @@ use crate::config::{self, Config, FILE_VARIABLE};
 use crate::gateway;
 use crate::provider::Provider;
 use crate::provider::vipps::Vipps;
+use crate::store::redis::Survey;
 use crate::telemetry::Metrics;
 use crate::timestamp::Timestamp;
 
 /// Further apart, tokens look expired or not yet valid.
 const TOLERABLE_SKEW: Duration = Duration::from_secs(5);
-const OLDEST_REDIS: u32 = 7;
 
 #[derive(Args)]
 #[command(
@@ -96,22 +96,27 @@ impl Report {
         };
         self.good("keys", &format!("{keys} seal keys, \"{}\" is active", redis.keys.active_seal_key));
         match store.survey().await {
-            Err(error) => self.bad("redis", &format!("{}; check store.url and that it runs", causes(&error))),
-            Ok(found) => {
-                let major = found.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-                match major {
-                    Some(major) if major >= OLDEST_REDIS => self.good("redis", &format!("version {}", found.version)),
-                    _ => self.bad("redis", &format!("version {} is too old; 7.0 is needed", found.version)),
-                }
-                match found.eviction.as_deref() {
-                    None => self.note("redis memory", "the eviction policy cannot be read; it must be noeviction"),
-                    Some("noeviction") => self.good("redis memory", "noeviction"),
-                    Some(policy) => {
-                        self.bad("redis memory", &format!("maxmemory-policy {policy} may drop logins; set noeviction"));
-                    }
-                }
-                self.clock("redis clock", Clock::system().now(), found.time);
-            }
+            Err(error) => self.bad("redis", &format!("{}; check [store] and that it runs", causes(&error))),
+            Ok(nodes) => nodes.iter().for_each(|node| self.redis(node, redis.wait_replicas)),
+        }
+    }
+
+    fn redis(&mut self, node: &Survey, wait_replicas: u32) {
+        let what = if node.node.is_empty() { "redis".to_owned() } else { format!("redis {}", node.node) };
+        let faults = node.faults(wait_replicas);
+        if faults.is_empty() {
+            let version = node.version.as_deref().unwrap_or_default();
+            let replicas = node.replicas.unwrap_or_default();
+            self.good(&what, &format!("version {version}, never evicts, {replicas} replicas"));
+        }
+        for fault in faults {
+            self.bad(&what, &fault);
+        }
+        for note in node.notes() {
+            self.note(&what, &note);
+        }
+        if let Some(time) = node.time {
+            self.clock(&what, Clock::system().now(), time);
         }
     }
 

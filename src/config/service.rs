@@ -1,22 +1,17 @@
-//! The sections about the service itself: listeners, store, keys, limits, logs.
+//! The sections about the service itself: listeners, keys, limits, logs.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
-use url::{Host, Url};
-
-use super::secrets::Given;
 use super::section::{Section, Table};
-use super::{Drain, Grpc, Guard, Http, IdentityWindow, Keys, Log, LogFormat, Redis, SecretKey, Store, Tls};
+use super::{Drain, Grpc, Guard, Http, IdentityWindow, Keys, Log, LogFormat, SecretKey, Tls};
 
 const fn local(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
-const fn seconds(seconds: u64) -> Duration {
+pub(super) const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
@@ -49,7 +44,7 @@ impl Table for Grpc {
 
 impl Section<'_> {
     /// A risk that is taken only by writing down what makes it none.
-    fn agreed(&mut self, key: &str, reason: &str) -> bool {
+    pub(super) fn agreed(&mut self, key: &str, reason: &str) -> bool {
         let given: Option<String> = self.optional(key);
         self.check(key, given.as_ref(), |given| given == reason, &format!("must be \"{reason}\" or be left out"));
         given.is_some()
@@ -70,81 +65,6 @@ impl Table for Tls {
 impl Table for Http {
     fn read(section: &mut Section<'_>) -> Option<Self> {
         Some(Self { listen: section.or("listen", local(9090)) })
-    }
-}
-
-/// Where logins are kept.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum StoreKind {
-    Redis,
-    Memory,
-}
-
-/// `[store]` by itself; `[keys]` joins it in [`super::Config`].
-pub(super) enum StoreSection {
-    Memory,
-    Redis { url: SecretString, connect_timeout: Duration, response_timeout: Duration },
-}
-
-impl StoreSection {
-    pub(super) fn with_keys(self, keys: Option<Keys>) -> Option<Store> {
-        match self {
-            Self::Memory => Some(Store::Memory),
-            Self::Redis { url, connect_timeout, response_timeout } => {
-                Some(Store::Redis(Redis { url, connect_timeout, response_timeout, keys: keys? }))
-            }
-        }
-    }
-}
-
-impl Table for StoreSection {
-    fn read(section: &mut Section<'_>) -> Option<Self> {
-        let kind: Option<StoreKind> = section.required("kind");
-        let url = match kind {
-            Some(StoreKind::Redis) => section.required_secret("url", "url_file"),
-            Some(StoreKind::Memory) | None => section.secret("url", "url_file"),
-        };
-        let trusted = section.agreed("plaintext", "trusted-network");
-        if let Some(Given { key, secret }) = &url
-            && let Some(problem) = redis_problem(secret.expose_secret(), trusted)
-        {
-            section.wrong(key, problem);
-        }
-        let bounds = Duration::from_millis(50)..=seconds(30);
-        let connect_timeout = section.within("connect_timeout", seconds(2), bounds.clone());
-        let response_timeout = section.within("response_timeout", seconds(1), bounds);
-        match kind? {
-            StoreKind::Memory => Some(Self::Memory),
-            StoreKind::Redis => Some(Self::Redis { url: url?.secret, connect_timeout, response_timeout }),
-        }
-    }
-}
-
-fn redis_problem(text: &str, trusted: bool) -> Option<&'static str> {
-    let Ok(url) = Url::parse(text) else {
-        return Some("must be a URL, as rediss://user:password@host:6379/0");
-    };
-    match url.scheme() {
-        "rediss" => None,
-        "redis" if trusted || is_loopback(&url) => None,
-        "redis" => Some(
-            "must begin with rediss:// unless it is on this machine; \
-             where the network between is trusted, set plaintext = \"trusted-network\"",
-        ),
-        _ => Some("must begin with rediss:// or redis://"),
-    }
-}
-
-/// URLs of other schemes than the web's keep an IPv4 address as a name.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => {
-            name == "localhost" || name.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback())
-        }
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 

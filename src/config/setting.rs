@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
 
-use super::service::StoreKind;
+use super::store::StoreKind;
 use super::tree::Value;
 use super::{ClientAuthentication, LogFormat, SigningAlgorithm};
 use crate::identity::Claim;

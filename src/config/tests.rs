@@ -2,6 +2,7 @@ mod documents;
 mod environment;
 mod mistakes;
 mod secrets;
+mod store;
 mod values;
 
 use std::path::{Path, PathBuf};

@@ -15,7 +15,7 @@ use crate::replicas::{NoRandomness, Replica};
 use crate::session::TenantId;
 use crate::store::hash::HashKeys;
 use crate::store::memory::MemoryStore;
-use crate::store::redis::{RedisStore, SetupError};
+use crate::store::redis::{self, Access, Place, RedisStore, SetupError, Wait};
 use crate::store::seal::{InvalidKeyRing, KeyId, KeyRing};
 use crate::store::{Limit, SessionStore};
 use crate::telemetry::Metrics;
@@ -51,12 +51,14 @@ pub(super) struct Parts {
     pub(super) logins: Logins,
     pub(super) callers: Arc<Callers>,
     pub(super) credentials: Vec<(TenantId, Arc<Credential>)>,
+    /// The store again, when it is one that can be set up wrongly.
+    pub(super) redis: Option<Arc<RedisStore>>,
 }
 
 impl Parts {
     pub(super) fn assemble(config: &Config, clock: Clock) -> Result<Self, AssemblyError> {
         let metrics = Arc::new(Metrics::new());
-        let store = store(config)?;
+        let (store, redis) = store(config)?;
         let ids = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
         let replica = Replica::new(Arc::clone(&store), clock.clone(), Arc::clone(&metrics), ids)?;
         let ledger = Ledger::new(store, clock.clone(), config.identity_window, Arc::clone(&metrics));
@@ -77,31 +79,51 @@ impl Parts {
         let policy =
             Policy { starts_per_number: Limit { max: config.guard.starts_per_number, window: config.guard.per } };
         let logins = Logins::new(ledger.clone(), poller.clone(), tenants.collect(), policy);
-        Ok(Self { metrics, ledger, replica, poller, logins, callers: Arc::new(callers(config)), credentials })
+        Ok(Self { metrics, ledger, replica, poller, logins, callers: Arc::new(callers(config)), credentials, redis })
     }
 }
 
-fn store(config: &Config) -> Result<Arc<dyn SessionStore>, AssemblyError> {
+type Store = (Arc<dyn SessionStore>, Option<Arc<RedisStore>>);
+
+fn store(config: &Config) -> Result<Store, AssemblyError> {
     match &config.store {
         config::Store::Memory => {
             tracing::warn!("logins are kept in memory: one process only, and gone when it ends");
-            Ok(Arc::new(MemoryStore::new()))
+            Ok((Arc::new(MemoryStore::new()), None))
         }
-        config::Store::Redis(redis) => Ok(Arc::new(redis_store(redis, config)?)),
+        config::Store::Redis(redis) => {
+            let store = Arc::new(redis_store(redis, config)?);
+            Ok((Arc::clone(&store) as Arc<dyn SessionStore>, Some(store)))
+        }
     }
 }
 
 /// The Redis store of a configuration; not connected yet.
-pub(crate) fn redis_store(redis: &config::Redis, config: &Config) -> Result<RedisStore, AssemblyError> {
-    let settings = crate::store::redis::Settings {
-        connect_timeout: redis.connect_timeout,
-        response_timeout: redis.response_timeout,
-        ..crate::store::redis::Settings::new(redis.url.clone())
+pub(crate) fn redis_store(chosen: &config::Redis, config: &Config) -> Result<RedisStore, AssemblyError> {
+    let place = match &chosen.place {
+        config::RedisPlace::Standalone(url) => Place::Standalone { url: url.clone() },
+        config::RedisPlace::Sentinel { master, urls, access } => {
+            Place::Sentinel { master: master.clone(), urls: urls.clone(), access: access_of(access) }
+        }
+        config::RedisPlace::Cluster(urls) => Place::Cluster { urls: urls.clone() },
     };
-    let keys = redis.keys.seal_keys.iter().map(|(name, key)| (key_id(name), *key.expose()));
-    let ring = KeyRing::new(key_id(&redis.keys.active_seal_key), keys.collect()).map_err(AssemblyError::SealKeys)?;
+    let wait = Wait { replicas: chosen.wait_replicas, timeout: chosen.wait_timeout };
+    let settings = redis::Settings {
+        access: access_of(&chosen.access),
+        ca_pem: chosen.ca_certificates.as_ref().map(|certificates| certificates.pem().to_owned()),
+        connect_timeout: chosen.connect_timeout,
+        response_timeout: chosen.response_timeout,
+        wait: Some(wait).filter(|wait| wait.replicas > 0),
+        ..redis::Settings::at(place)
+    };
+    let keys = chosen.keys.seal_keys.iter().map(|(name, key)| (key_id(name), *key.expose()));
+    let ring = KeyRing::new(key_id(&chosen.keys.active_seal_key), keys.collect()).map_err(AssemblyError::SealKeys)?;
     let tenants = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
-    Ok(RedisStore::connect(settings, tenants, ring, HashKeys::new(*redis.keys.hash_key.expose()))?)
+    Ok(RedisStore::connect(settings, tenants, ring, HashKeys::new(*chosen.keys.hash_key.expose()))?)
+}
+
+fn access_of(access: &config::RedisAccess) -> Access {
+    Access { username: access.username.clone(), password: access.password.clone() }
 }
 
 /// Operators name seal keys; sealed values carry four bytes of the name's hash.

@@ -12,7 +12,7 @@ use crate::phone::{BindingCode, PhoneNumber};
 use crate::session::{
     AgentId, CallDirection, CallId, Channel, CodeMode, InvalidIdentifier, Labels, LoginId, RequestId, TerminalId,
 };
-use crate::store::Place;
+use crate::store::Rank;
 use crate::timestamp::Timestamp;
 
 const LIFETIME_SECONDS: std::ops::RangeInclusive<u64> = 60..=600;
@@ -359,7 +359,7 @@ pub(super) fn watch_from(request: &v1::WatchLoginsRequest, caller: &Caller) -> R
 }
 
 /// Page size and the place after which the page begins.
-pub(super) fn page(request: &v1::ListLoginsRequest) -> Result<(usize, Option<Place>), CallError> {
+pub(super) fn page(request: &v1::ListLoginsRequest) -> Result<(usize, Option<Rank>), CallError> {
     let mut wrong = Violations::default();
     let size = match request.page_size {
         0 => DEFAULT_PAGE,
@@ -377,8 +377,8 @@ pub(super) fn page(request: &v1::ListLoginsRequest) -> Result<(usize, Option<Pla
     Ok((usize::try_from(size).unwrap_or(usize::MAX), after))
 }
 
-fn place(page_token: &str) -> Option<Place> {
+fn place(page_token: &str) -> Option<Rank> {
     let (created_at, login) = page_token.split_once('.')?;
     let created_at = Timestamp::from_millis(created_at.parse().ok()?);
-    Some(Place { created_at, login: LoginId::parse(login).ok()? })
+    Some(Rank { created_at, login: LoginId::parse(login).ok()? })
 }

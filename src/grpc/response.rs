@@ -9,7 +9,7 @@ use super::v1;
 use crate::identity::{Address, Agreement, Consent, DelegatedConsents, Identity};
 use crate::logins::LoginView;
 use crate::session::{Channel, CodeMode, End, FailureReason, Phase};
-use crate::store::Place;
+use crate::store::Rank;
 use crate::timestamp::Timestamp;
 
 pub(super) fn login(view: &LoginView) -> v1::Login {
@@ -48,7 +48,7 @@ pub(super) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
 }
 
 /// Where the next page of a list begins.
-pub(super) fn page_token(place: &Place) -> String {
+pub(super) fn page_token(place: &Rank) -> String {
     format!("{}.{}", place.created_at.as_millis(), place.login)
 }
 

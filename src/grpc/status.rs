@@ -61,6 +61,7 @@ impl CallError {
                 E::CursorTooOld { .. } => (Code::OutOfRange, "CURSOR_TOO_OLD"),
                 E::EpochChanged { .. } => (Code::OutOfRange, "EPOCH_CHANGED"),
                 E::Store(StoreError::Foreign(_)) => (Code::Unavailable, "RECORD_FOREIGN"),
+                E::Store(StoreError::Full(_)) => (Code::ResourceExhausted, "STORE_FULL"),
                 E::Store(StoreError::Unreadable(_)) | E::Internal(_) => (Code::Internal, "INTERNAL"),
             },
         }
@@ -95,6 +96,9 @@ impl CallError {
                 E::Store(StoreError::Foreign(_)) => {
                     "another version of the gateway wrote this; try again, another replica can read it".into()
                 }
+                E::Store(StoreError::Full(_)) => {
+                    "the gateway's store takes no new logins now; try again with the same request_id".into()
+                }
                 E::Store(StoreError::Unreadable(_)) | E::Internal(_) => "the gateway failed; its log says why".into(),
                 E::CursorTooOld { .. } => {
                     "what follows this cursor cannot be read any more; watch again from a snapshot".into()
@@ -117,7 +121,7 @@ impl CallError {
                 E::ProviderUnavailable
                 | E::StartWithdrawn
                 | E::Draining
-                | E::Store(StoreError::Unavailable(_) | StoreError::Foreign(_)),
+                | E::Store(StoreError::Unavailable(_) | StoreError::Foreign(_) | StoreError::Full(_)),
             ) => Some(OUTAGE_RETRY),
             Self::CredentialMissing
             | Self::CredentialInvalid
@@ -142,7 +146,7 @@ impl CallError {
 
     fn log(&self, method: &'static str, reason: &'static str) {
         match self {
-            Self::Logins(logins::Error::Store(StoreError::Unavailable(source))) => {
+            Self::Logins(logins::Error::Store(StoreError::Unavailable(source) | StoreError::Full(source))) => {
                 warn!(rpc.method = method, reason, %source, "call failed");
             }
             Self::Logins(

@@ -15,7 +15,8 @@
 //! cg1:heartbeats                     signs of life of all process runs
 //! ```
 //!
-//! Every method is one round trip: one script, or one transaction of reads.
+//! Every method is one round trip: one script. All keys of one call are a
+//! tenant's, or the heartbeats, so that it goes to one node of a cluster.
 //! Scripts compare versions and times; what a transition means is decided by
 //! whoever calls. Times are those handed in: the TTL of a key only cleans up.
 //! Redis being away is an ordinary answer here ([`StoreError::Unavailable`]),
@@ -24,83 +25,50 @@
 mod calls;
 mod link;
 mod names;
+mod nodes;
 mod script;
 mod sealed;
+mod settings;
 mod shares;
+mod survey;
 mod wakes;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::{Client, IntoConnectionInfo, RedisError, cmd};
+use ::redis::{FromRedisValue, RedisError, cmd};
 use async_trait::async_trait;
-use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
 use self::calls::Calls;
 use self::link::Link;
+use self::nodes::Nodes;
+use self::script::Call;
 use self::sealed::{Raw, RawFields, RawIdentity};
+pub use self::settings::{Access, Place, Settings, Wait};
 use self::shares::RawBatch;
+pub use self::survey::Survey;
 use self::wakes::Listener;
 use super::hash::HashKeys;
 use super::seal::KeyRing;
 use super::{
-    Batch, Events, Incarnation, Listed, Page, Place, Pulse, Record, Reservation, Reserved, Saved, SessionStore,
+    Batch, Events, Incarnation, Listed, Page, Pulse, Rank, Record, Reservation, Reserved, Saved, SessionStore,
     StoreError, Wake,
 };
-use crate::session::{LoginId, TenantId};
+use crate::session::{LoginId, State, TenantId};
 use crate::timestamp::Timestamp;
 
 /// Wakes a slow receiver may be behind before it has missed some.
 const WAKE_BACKLOG: usize = 4096;
 
-/// Where Redis is and how long to wait for it.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// `redis://` or `rediss://`, with or without user and password.
-    pub url: SecretString,
-    /// In the place of the one in the URL.
-    pub username: Option<String>,
-    /// In the place of the one in the URL.
-    pub password: Option<SecretString>,
-    /// For making a connection.
-    pub connect_timeout: Duration,
-    /// For each answer.
-    pub response_timeout: Duration,
-    /// Between two signs of life of the subscription.
-    pub ping_interval: Duration,
-}
-
-impl Settings {
-    /// The usual times for the Redis at `url`.
-    #[must_use]
-    pub fn new(url: impl Into<SecretString>) -> Self {
-        Self {
-            url: url.into(),
-            username: None,
-            password: None,
-            connect_timeout: Duration::from_secs(1),
-            response_timeout: Duration::from_millis(500),
-            ping_interval: Duration::from_secs(2),
-        }
-    }
-
-    fn client(&self) -> Result<Client, RedisError> {
-        let info = self.url.expose_secret().into_connection_info()?;
-        let mut access = info.redis_settings().clone();
-        if let Some(username) = &self.username {
-            access = access.set_username(username);
-        }
-        if let Some(password) = &self.password {
-            access = access.set_password(password.expose_secret());
-        }
-        Client::open(info.set_redis_settings(access))
-    }
-}
-
 /// Why no store can be made. That Redis is away is no reason.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
+    /// In a cluster nobody can wait for replicas: the library connects to its
+    /// nodes anew by itself, and WAIT speaks of one connection's writes only.
+    #[error("waiting for replicas is not possible in a cluster")]
+    WaitInCluster,
     /// The settings name no Redis.
     #[error("the Redis settings cannot be used")]
     Settings(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -117,20 +85,11 @@ impl From<RedisError> for SetupError {
     }
 }
 
-/// What [`RedisStore::survey`] found.
-#[derive(Clone, Debug)]
-pub struct Survey {
-    /// As Redis writes it, such as `7.0.15`.
-    pub version: String,
-    /// `maxmemory-policy`; absent where it may not be read.
-    pub eviction: Option<String>,
-    /// Its clock.
-    pub time: Timestamp,
-}
-
 /// See the module.
 pub struct RedisStore {
     link: Link,
+    /// For writes that wait for replicas.
+    kept: Option<(Link, Wait)>,
     calls: Calls,
     wakes: broadcast::Sender<Wake>,
     /// Ends the listener when the store is dropped.
@@ -149,33 +108,41 @@ impl RedisStore {
         ring: KeyRing,
         hash_keys: HashKeys,
     ) -> Result<Self, SetupError> {
-        let client = settings.client()?;
-        let link = Link::new(client.clone(), settings.connect_timeout, settings.response_timeout)?;
+        let nodes = Arc::new(Nodes::new(&settings)?);
+        if settings.wait.is_some() && nodes.are_a_cluster() {
+            return Err(SetupError::WaitInCluster);
+        }
+        let link = Link::new(Arc::clone(&nodes), Duration::ZERO);
+        let kept = settings.wait.map(|wait| (Link::new(Arc::clone(&nodes), wait.timeout), wait));
         let calls = Calls::new(ring, hash_keys).map_err(|_| SetupError::NoRandomness)?;
         let (wakes, _) = broadcast::channel(WAKE_BACKLOG);
         let mut listener = JoinSet::new();
         if !tenants.is_empty() {
             let writer = calls.writer().to_owned();
-            listener.spawn(Listener { client, settings, tenants, wakes: wakes.clone(), writer }.run());
+            listener.spawn(Listener { nodes, settings, tenants, wakes: wakes.clone(), writer }.run());
         }
-        Ok(Self { link, calls, wakes, _listener: listener })
+        Ok(Self { link, kept, calls, wakes, _listener: listener })
     }
 
-    /// What an operator should know about this Redis.
+    /// What an operator should know about each node where data is written.
     ///
     /// # Errors
-    /// When it does not answer.
-    pub async fn survey(&self) -> Result<Survey, StoreError> {
-        let server: String = self.link.command(cmd("INFO").arg("server")).await?;
-        let version = server.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("unknown");
-        let (seconds, micros): (u64, u64) = self.link.command(&cmd("TIME")).await?;
-        // An ACL may keep CONFIG from us; that is no fault.
-        let policy: Result<Vec<String>, _> = self.link.command(cmd("CONFIG").arg("GET").arg("maxmemory-policy")).await;
-        Ok(Survey {
-            version: version.trim().to_owned(),
-            eviction: policy.ok().and_then(|found| found.into_iter().nth(1)),
-            time: Timestamp::from_millis(seconds.saturating_mul(1000).saturating_add(micros / 1000)),
-        })
+    /// When one does not answer.
+    pub async fn survey(&self) -> Result<Vec<Survey>, StoreError> {
+        let told: Vec<(String, String)> = self.link.command_to_masters(&cmd("INFO")).await?;
+        Ok(told.into_iter().map(|(node, info)| Survey::read(node, &info)).collect())
+    }
+
+    /// Calls a script whose write must not be lost with the master.
+    async fn call_kept<T: FromRedisValue + Send>(
+        &self,
+        call: &Call,
+        wrote: impl Fn(&T) -> bool + Send,
+    ) -> Result<T, StoreError> {
+        match &self.kept {
+            Some((link, wait)) => link.call_and_wait(call, *wait, wrote).await,
+            None => self.link.call(call).await,
+        }
     }
 
     fn open_batch(&self, tenant: &TenantId, (next, found): RawBatch, now: Timestamp) -> Result<Batch, StoreError> {
@@ -203,26 +170,28 @@ impl RedisStore {
         Ok(records)
     }
 
-    /// How often commands were sent to Redis so far; listening not counted.
+    /// How often commands were sent to Redis so far; listening and waiting for
+    /// replicas not counted.
     #[must_use]
     pub fn round_trips(&self) -> u64 {
-        self.link.round_trips()
+        self.link.round_trips() + self.kept.as_ref().map_or(0, |(link, _)| link.round_trips())
     }
 }
 
 /// What [`script::LIST`] answers: the last login that was looked at, and logins.
 type RawList = (String, String, Vec<(String, RawFields, RawIdentity)>);
 
-fn place(at: &str, login: &str) -> Result<Place, StoreError> {
+fn rank(at: &str, login: &str) -> Result<Rank, StoreError> {
     let created_at = at.parse().map(Timestamp::from_millis).map_err(|_| UNKNOWN_ANSWER)?;
-    Ok(Place { created_at, login: LoginId::parse(login).map_err(|_| UNKNOWN_ANSWER)? })
+    Ok(Rank { created_at, login: LoginId::parse(login).map_err(|_| UNKNOWN_ANSWER)? })
 }
 
 #[async_trait]
 impl SessionStore for RedisStore {
     async fn reserve(&self, reservation: &Reservation) -> Result<Reserved, StoreError> {
         let record = reservation.first_record();
-        let answer: Vec<String> = self.link.call(&self.calls.reserve(reservation, &record)?).await?;
+        let call = self.calls.reserve(reservation, &record)?;
+        let answer: Vec<String> = self.call_kept(&call, |answer: &Vec<String>| answer[..] == ["new"]).await?;
         let answer: Vec<_> = answer.iter().map(String::as_str).collect();
         match answer.as_slice() {
             ["new"] => Ok(Reserved::New(record)),
@@ -245,13 +214,17 @@ impl SessionStore for RedisStore {
     }
 
     async fn load(&self, tenant: &TenantId, login: &LoginId, now: Timestamp) -> Result<Option<Record>, StoreError> {
-        let raw: Raw = self.link.pipeline(&self.calls.load(tenant, login)).await?;
+        let raw: Raw = self.link.call(&self.calls.load(tenant, login)).await?;
         self.calls.open(tenant, login, raw, now)
     }
 
     async fn save(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<Saved, StoreError> {
         let next = Record { version: record.version + 1, ..record.clone() };
-        let answer: String = self.link.call(&self.calls.save(record.version, &next, now, identity_window)?).await?;
+        let call = self.calls.save(record.version, &next, now, identity_window)?;
+        let answer: String = match next.session.state {
+            State::Redeemed(_) | State::Ended(_) => self.call_kept(&call, |answer| answer == "written").await?,
+            State::Starting(_) | State::Pending(_) | State::AwaitingCode(_) => self.link.call(&call).await?,
+        };
         match answer.as_str() {
             "written" => Ok(Saved::Written(next)),
             "conflict" => Ok(Saved::Conflict),
@@ -262,7 +235,7 @@ impl SessionStore for RedisStore {
 
     async fn list(&self, tenant: &TenantId, now: Timestamp, page: &Page) -> Result<Listed, StoreError> {
         let (at, login, found): RawList = self.link.call(&self.calls.list(tenant, now, page)).await?;
-        let next = Some(at).filter(|at| !at.is_empty()).map(|at| place(&at, &login)).transpose()?;
+        let next = Some(at).filter(|at| !at.is_empty()).map(|at| rank(&at, &login)).transpose()?;
         Ok(Listed { records: self.open_all(tenant, found, now)?, next })
     }
 

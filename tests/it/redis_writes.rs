@@ -106,7 +106,7 @@ async fn without_memory_starts_are_shed_and_logins_can_end() {
     configure(&server, "maxmemory", "1").await;
 
     let refused = store.reserve(&reservation(3)).await;
-    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
     store.release(&released, true).await.expect("the store answers");
     store.beat(&incarnation("second-run"), NOW).await.expect("the store answers");
     store.leave(&incarnation("first-run")).await.expect("the store answers");

@@ -1,7 +1,7 @@
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use secrecy::ExposeSecret;
 
-use super::super::{SecretKey, Store};
+use super::super::{RedisPlace, SecretKey, Store};
 use super::{Folder, HASH, KEY, LEAST, line, parse, parse_with};
 
 #[test]
@@ -25,7 +25,8 @@ fn keys_of_the_store_come_from_files() {
     let text = LEAST.replace("\"memory\"", "\"redis\"\nurl_file = \"url\"")
         + "[keys]\nhash_key_file = \"hash\"\nactive_seal_key = \"a\"\nseal.a = { file = \"hash\" }";
     let Store::Redis(redis) = folder.parse(&text).unwrap().store else { panic!("redis") };
-    assert_eq!(redis.url.expose_secret(), "rediss://u:p@redis.example");
+    let RedisPlace::Standalone(url) = redis.place else { panic!("one server") };
+    assert_eq!(url.expose_secret(), "rediss://u:p@redis.example");
     assert_eq!(redis.keys.seal_keys["a"], SecretKey::from_base64(KEY).unwrap());
 }
 

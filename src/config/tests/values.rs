@@ -127,7 +127,10 @@ fn redis_is_asked_by_tls_beyond_this_machine() {
     assert!(redis("url = \"redis://redis:6379\"\nplaintext = \"trusted-network\"").is_ok());
     assert!(line(redis("url = \"redis://redis:6379\"")).contains("store.url must begin with rediss://"));
     assert!(line(redis("url = \"http://redis:6379\"")).contains("must begin with rediss:// or redis://"));
-    assert!(line(redis("")).contains("store.url is missing; give url or url_file"));
+    assert!(
+        line(redis(""))
+            .contains("store.url is missing; give one of url, url_file, [store.sentinel] and [store.cluster]")
+    );
 }
 
 #[test]

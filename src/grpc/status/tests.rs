@@ -38,6 +38,7 @@ fn table() -> Vec<Row> {
         (of(E::CursorTooOld { oldest: cursor() }), Code::OutOfRange, "CURSOR_TOO_OLD", None),
         (of(E::EpochChanged { oldest: cursor() }), Code::OutOfRange, "EPOCH_CHANGED", None),
         (store(StoreError::Foreign("the-secret")), Code::Unavailable, "RECORD_FOREIGN", Some(2)),
+        (store(StoreError::Full("the-secret".into())), Code::ResourceExhausted, "STORE_FULL", Some(2)),
         (store(StoreError::Unreadable("the-secret")), Code::Internal, "INTERNAL", None),
         (of(E::Internal("the-secret")), Code::Internal, "INTERNAL", None),
     ]

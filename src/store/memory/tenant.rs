@@ -11,7 +11,7 @@ use crate::phone::PhoneNumber;
 use crate::session::{ClientId, CodeCheck, Ended, LoginId, Outcome, RequestId, Session, State};
 use crate::store::retention::{identity_until, kept_until};
 use crate::store::{
-    Batch, Charge, Events, Incarnation, Listed, Page, Place, REQUEST_ID_RETENTION, Record, Reservation, Reserved, Saved,
+    Batch, Charge, Events, Incarnation, Listed, Page, REQUEST_ID_RETENTION, Rank, Record, Reservation, Reserved, Saved,
 };
 use crate::timestamp::Timestamp;
 
@@ -188,7 +188,7 @@ impl Tenant {
         records.sort_by_cached_key(|record| Reverse(order(&record.session)));
         records.truncate(page.limit);
         let last = records.last().filter(|_| records.len() == page.limit).map(|record| order(&record.session));
-        let next = last.map(|(created_at, login)| Place { created_at, login });
+        let next = last.map(|(created_at, login)| Rank { created_at, login });
         records.retain(|record| !(page.live_only && record.session.has_ended()));
         Listed { records, next }
     }

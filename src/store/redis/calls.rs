@@ -4,12 +4,11 @@
 
 use std::time::Duration;
 
-use ::redis::{Pipeline, pipe};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use super::names::Names;
-use super::script::{Call, LIST, RELEASE, RESERVE, SAVE};
+use super::script::{Call, LIST, LOAD, RELEASE, RESERVE, SAVE};
 use super::sealed::{Field, Raw, Sealer};
 use crate::session::{LoginId, Session, TenantId};
 use crate::store::hash::HashKeys;
@@ -109,12 +108,9 @@ impl Calls {
         Ok(Self::with_stream(call, &names)?.arg(names.owners()))
     }
 
-    /// One transaction, so that record and identity are of the same version.
-    pub(super) fn load(&self, tenant: &TenantId, login: &LoginId) -> Pipeline {
+    pub(super) fn load(&self, tenant: &TenantId, login: &LoginId) -> Call {
         let names = self.names(tenant);
-        let mut reads = pipe();
-        reads.atomic().hgetall(names.login(login)).get(names.identity(login));
-        reads
+        Call::new(&LOAD).key(names.login(login)).key(names.identity(login))
     }
 
     /// Writes `next` if the stored version is still `read`.

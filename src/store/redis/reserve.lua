@@ -48,7 +48,11 @@ end
 
 local known = redis.call('HMGET', KEYS[2], 'login', 'content', 'until')
 if known[1] and now < tonumber(known[3]) then
-  if known[1] == login then return {'new'} end
+  if known[1] == login then
+    -- WAIT speaks only of what its own connection has written.
+    redis.call('PEXPIRE', KEYS[1], ARGV[9])
+    return {'new'}
+  end
   if known[2] == ARGV[3] then return {'existing', known[1]} end
   return {'reused'}
 end

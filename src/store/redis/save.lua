@@ -32,7 +32,11 @@ end
 
 local found = redis.call('HMGET', KEYS[1], 'version', 'write', 'kept_until', 'owner')
 if not found[1] or tonumber(ARGV[1]) >= tonumber(found[3]) then return 'gone' end
-if found[2] == token then return 'written' end
+if found[2] == token then
+  -- WAIT speaks only of what its own connection has written.
+  redis.call('PEXPIRE', KEYS[1], ARGV[6])
+  return 'written'
+end
 if found[1] ~= ARGV[3] then return 'conflict' end
 
 local marks_before = marks()

@@ -8,6 +8,7 @@ pub(super) static RESERVE: LazyLock<Lua> = LazyLock::new(|| Lua::that_appends(in
 pub(super) static RELEASE: LazyLock<Lua> = LazyLock::new(|| Lua::that_appends(include_str!("release.lua")));
 pub(super) static SAVE: LazyLock<Lua> = LazyLock::new(|| Lua::that_appends(include_str!("save.lua")));
 pub(super) static ADOPT: LazyLock<Lua> = LazyLock::new(|| Lua::that_appends(include_str!("adopt.lua")));
+pub(super) static LOAD: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("load.lua")));
 pub(super) static LIST: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("list.lua")));
 pub(super) static OWNED: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("owned.lua")));
 pub(super) static BEAT: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("beat.lua")));
@@ -55,6 +56,12 @@ impl Call {
     pub(super) fn arg(mut self, argument: impl ToRedisArgs) -> Self {
         self.arguments.extend(argument.to_redis_args());
         self
+    }
+
+    /// What decides where in a cluster the keys are: it is the same for all.
+    pub(super) fn hash_tag(&self) -> &str {
+        let key = self.keys.first().map_or("", String::as_str);
+        key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or(key, |(tag, _)| tag)
     }
 
     /// By hash: what is sent as long as the server knows the script.

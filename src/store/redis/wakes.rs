@@ -4,18 +4,24 @@
 //! quiet one, and connects again when it is lost. What was published meanwhile
 //! is gone, so every new subscription is announced as [`Wake::Missed`]. What this
 //! process has announced itself is not passed on.
+//!
+//! It listens at the master that Sentinels name, as it is asked for with each new
+//! connection, or at any node of a cluster, to all of which everything published
+//! goes.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::aio::PubSub;
-use ::redis::{Client, Msg, RedisError, RedisResult};
+use ::redis::{Msg, RedisError, RedisResult};
 use futures_util::StreamExt;
 use tokio::sync::broadcast;
 use tokio::time::{interval, sleep, timeout};
 
-use super::Settings;
 use super::names::wake_channel;
+use super::nodes::Nodes;
+use super::settings::Settings;
 use crate::session::{LoginId, TenantId};
 use crate::store::Wake;
 
@@ -24,7 +30,7 @@ const LAST_RETRY: Duration = Duration::from_secs(5);
 
 /// Passes on what is published.
 pub(super) struct Listener {
-    pub(super) client: Client,
+    pub(super) nodes: Arc<Nodes>,
     pub(super) settings: Settings,
     pub(super) tenants: Vec<TenantId>,
     pub(super) wakes: broadcast::Sender<Wake>,
@@ -68,7 +74,8 @@ impl Listener {
     }
 
     async fn subscribe(&self) -> Result<PubSub, Lost> {
-        let mut subscription = within(self.settings.connect_timeout, self.client.get_async_pubsub()).await?;
+        let post = self.nodes.listening_post().await?;
+        let mut subscription = within(self.settings.connect_timeout, post.get_async_pubsub()).await?;
         let channels: Vec<_> = self.tenants.iter().map(wake_channel).collect();
         within(self.settings.response_timeout, subscription.subscribe(channels)).await?;
         self.tell(Wake::Missed);

@@ -1,11 +1,14 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::{Client, RedisError, cmd};
+use ::redis::{RedisError, cmd};
 
 use super::Link;
 use crate::store::StoreError;
+use crate::store::redis::nodes::Nodes;
+use crate::store::redis::settings::Settings;
 
 /// The address of a server that answers everything with that error.
 fn server_that_says(error: &'static str) -> String {
@@ -33,6 +36,12 @@ fn answer(line: &TcpStream, error: &str) {
     }
 }
 
+async fn ask(error: &'static str) -> Result<String, StoreError> {
+    let nodes = Nodes::new(&Settings::new(server_that_says(error))).expect("an address");
+    let link = Link::new(Arc::new(nodes), Duration::ZERO);
+    link.command(cmd("GET").arg("key")).await
+}
+
 #[tokio::test]
 async fn a_server_that_cannot_serve_now_is_unavailable() {
     for error in [
@@ -41,18 +50,20 @@ async fn a_server_that_cannot_serve_now_is_unavailable() {
         "CLUSTERDOWN The cluster is down",
         "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
         "READONLY You can't write against a read only replica.",
-        "OOM command not allowed when used memory > 'maxmemory'.",
         "BUSY Redis is busy running a script.",
         "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
         "NOREPLICAS Not enough good replicas to write.",
         "SOMETHING new",
     ] {
-        let client = Client::open(server_that_says(error)).expect("an address");
-        let second = Duration::from_secs(1);
-        let link = Link::new(client, second, second).expect("a link");
-        let failed = link.command::<String>(cmd("GET").arg("key")).await;
+        let failed = ask(error).await;
         let Err(StoreError::Unavailable(reason)) = failed else { panic!("{error}: {failed:?}") };
         let code = reason.downcast_ref::<RedisError>().and_then(RedisError::code);
         assert_eq!(code, error.split(' ').next());
     }
+}
+
+#[tokio::test]
+async fn a_server_without_memory_is_full() {
+    let failed = ask("OOM command not allowed when used memory > 'maxmemory'.").await;
+    assert!(matches!(failed, Err(StoreError::Full(_))), "{failed:?}");
 }
