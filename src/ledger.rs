@@ -7,6 +7,8 @@
 
 mod feed;
 mod hub;
+mod memory;
+mod recovery;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +19,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use feed::Feeds;
-pub use feed::{Ahead, Feed, Position, REREAD};
+pub use feed::{Ahead, Feed, REREAD};
 pub use hub::{Hub, Subscription};
+use memory::Memory;
+use recovery::Suspicion;
 
 use crate::clock::Clock;
 use crate::session::{Event, LoginId, Outcome, Session, State, TenantId};
-use crate::store::{Events, Page, Rank, Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake};
+use crate::store::{
+    Events, Page, Position, Rank, Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake,
+};
 use crate::telemetry::{Metrics, StoreOperation};
 
 /// Conflicts in a row after which something is wrong with the store.
@@ -39,6 +45,8 @@ pub struct Ledger {
     clock: Clock,
     hub: Hub,
     feeds: Feeds,
+    memory: Memory,
+    suspicion: Suspicion,
     identity_window: Duration,
     metrics: Arc<Metrics>,
 }
@@ -59,7 +67,16 @@ impl Ledger {
     /// after the end.
     #[must_use]
     pub fn new(store: Arc<dyn SessionStore>, clock: Clock, identity_window: Duration, metrics: Arc<Metrics>) -> Self {
-        Self { store, clock, hub: Hub::default(), feeds: Feeds::default(), identity_window, metrics }
+        Self {
+            store,
+            clock,
+            hub: Hub::default(),
+            feeds: Feeds::default(),
+            memory: Memory::default(),
+            suspicion: Suspicion::default(),
+            identity_window,
+            metrics,
+        }
     }
 
     /// The clock that decides here.
@@ -88,6 +105,7 @@ impl Ledger {
     /// # Errors
     /// When the store cannot be asked; the login then ends by its deadline.
     pub async fn release(&self, record: &Record, refund: bool) -> Result<(), StoreError> {
+        self.memory.forget(record);
         self.counted(StoreOperation::Release, self.store.release(record, refund).await)
     }
 
@@ -114,6 +132,7 @@ impl Ledger {
         };
         let record = self.settle(record).await?;
         if let Some(record) = &record {
+            self.memory.saw(record);
             self.hub.publish(record);
         }
         Ok(record)
@@ -195,7 +214,7 @@ impl Ledger {
     /// When the store cannot be asked.
     pub async fn begin_epoch(&self, tenant: &TenantId, lost: &Position) -> Result<(), StoreError> {
         warn!(%tenant, "the store has lost events; their stream begins anew");
-        self.counted(StoreOperation::Events, self.store.new_epoch(tenant, &lost.epoch, lost.number).await)
+        self.counted(StoreOperation::Events, self.store.new_epoch(tenant, lost, self.clock.now()).await)
     }
 
     /// The record as the store has it, without a look at its deadline.
@@ -228,15 +247,22 @@ impl Ledger {
     #[must_use]
     pub fn adopt(&self, record: Record) -> Arc<Record> {
         let record = Arc::new(record);
+        self.remember(&record);
         self.hub.publish(&record);
         record
+    }
+
+    /// This process answers for the login: should the store lose it, it is put back.
+    pub fn remember(&self, record: &Arc<Record>) {
+        self.memory.remember(record, self.clock.now());
     }
 
     /// Follows what happens to the logins of `tenants`, here and elsewhere, until
     /// `shutdown`.
     pub async fn follow(self, tenants: Vec<TenantId>, shutdown: CancellationToken) {
         let feeds = tenants.iter().map(|tenant| self.follow_stream(tenant, &shutdown));
-        tokio::join!(self.follow_wakes(&shutdown), join_all(feeds));
+        let keepers = tenants.iter().map(|tenant| self.keep_whole(tenant, &shutdown));
+        tokio::join!(self.follow_wakes(&shutdown), join_all(feeds), join_all(keepers));
     }
 
     async fn follow_stream(&self, tenant: &TenantId, shutdown: &CancellationToken) {
@@ -274,6 +300,7 @@ impl Ledger {
                 && found.newest < end.number
             {
                 self.begin_epoch(tenant, end).await?;
+                self.suspicion.raise();
                 continue;
             }
             let is_all = found.entries.len() < limit || limit == 0;
@@ -296,7 +323,8 @@ impl Ledger {
             match wake {
                 Ok(Wake::Changed { tenant, login, version }) => {
                     self.nudge(&tenant);
-                    if self.hub.wants(&tenant, &login, version) {
+                    let is_wanted = self.hub.wants(&tenant, &login, version);
+                    if is_wanted || self.memory.wants(&tenant, &login, version) {
                         self.refresh(&tenant, &login).await;
                     }
                 }
@@ -307,6 +335,7 @@ impl Ledger {
     }
 
     async fn refresh_all(&self) {
+        self.suspicion.raise();
         for (tenant, login) in self.hub.watched() {
             self.refresh(&tenant, &login).await;
         }
@@ -343,18 +372,36 @@ impl Ledger {
     }
 
     async fn load(&self, tenant: &TenantId, login: &LoginId) -> Result<Option<Record>, StoreError> {
-        self.counted(StoreOperation::Load, self.store.load(tenant, login, self.clock.now()).await)
+        let found = self.store.load(tenant, login, self.clock.now()).await;
+        let found = match found {
+            Ok(found) => self.insist(tenant, login, found.as_ref()).await.map(|kept| kept.or(found)),
+            Err(StoreError::Recovering { retry_after }) => match self.insist(tenant, login, None).await {
+                Ok(None) => Err(StoreError::Recovering { retry_after }),
+                kept => kept,
+            },
+            Err(error) => Err(error),
+        };
+        self.counted(StoreOperation::Load, found)
     }
 
     async fn write(&self, current: &Record, next: Session) -> Result<Saved, StoreError> {
         let Record { version, epoch, owner, .. } = current;
         let record = Record { session: next, version: *version, epoch: *epoch, owner: owner.clone() };
-        self.counted(StoreOperation::Save, self.store.save(&record, self.clock.now(), self.identity_window).await)
+        let (tenant, login) = (&record.session.terms.tenant, &record.session.id);
+        let mut saved = self.store.save(&record, self.clock.now(), self.identity_window).await;
+        if matches!(saved, Ok(Saved::Gone)) && self.insist(tenant, login, None).await?.is_some() {
+            // It is there again, and may be newer than what was to be written.
+            saved = self.store.save(&record, self.clock.now(), self.identity_window).await;
+        }
+        self.counted(StoreOperation::Save, saved)
     }
 
     fn counted<T>(&self, operation: StoreOperation, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        if result.is_err() {
+        if let Err(error) = &result {
             self.metrics.store_failed(operation);
+            if matches!(error, StoreError::Unavailable(_) | StoreError::Recovering { .. }) {
+                self.suspicion.raise();
+            }
         }
         result
     }
@@ -373,6 +420,7 @@ impl Ledger {
             info!(login.id = %session.id, tenant = %session.terms.tenant, channel = %session.terms.channel,
                 outcome = ended.outcome.name(), reason, "login ended");
         }
+        self.remember(&record);
         self.hub.publish(&record);
         self.nudge(&session.terms.tenant);
         record

@@ -147,6 +147,7 @@ impl Poller {
     }
 
     fn tend(&self, record: &Arc<Record>, adopted: Option<Origin>) {
+        self.ledger.remember(record);
         let session = &record.session;
         let tenant = &session.terms.tenant;
         let Some(credential) = self.credentials.get(tenant) else {

@@ -30,7 +30,7 @@ mod replicas;
 mod retention;
 pub mod seal;
 
-pub use events::{Events, Happened, LoginEvent};
+pub use events::{Events, Happened, LoginEvent, Position};
 pub use replicas::{Batch, Pulse, Sign};
 
 /// How long a record is kept after its login ended.
@@ -189,6 +189,13 @@ pub enum StoreError {
     /// It cannot be reached, timed out or is loading.
     #[error("the store cannot be reached")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It has lost data and is being put right, or is new: nothing can be said
+    /// about what it does not have, and nothing is started.
+    #[error("the store has lost data and is being put right")]
+    Recovering {
+        /// When it is over.
+        retry_after: Duration,
+    },
     /// Written by a newer version of the gateway, or under a seal key that is not
     /// known here: another replica can read it.
     #[error("a record is not for this replica: {0}")]
@@ -286,11 +293,28 @@ pub trait SessionStore: Send + Sync {
     /// or an erasure. Entries can be read for [`OUTCOME_RETENTION`].
     async fn events(&self, tenant: &TenantId, after: u64, limit: usize, now: Timestamp) -> Result<Events, StoreError>;
 
-    /// Gives the tenant's stream a new epoch, unless it is not `epoch` any more.
-    /// For a reader that remembers a higher number of that epoch than the stream
-    /// has given out: what the store lost is not missed silently. The stream
-    /// begins anew, empty, and goes on after the number `remembered`.
-    async fn new_epoch(&self, tenant: &TenantId, epoch: &str, remembered: u64) -> Result<(), StoreError>;
+    /// Gives the tenant's stream a new epoch, unless it is not `lost.epoch` any
+    /// more. For a reader that remembers a higher number of that epoch than the
+    /// stream has given out: what the store lost is not missed silently. The
+    /// stream begins anew, empty, and goes on after `lost.number`.
+    async fn new_epoch(&self, tenant: &TenantId, lost: &Position, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Whether the store still has what it has acknowledged to this process of
+    /// the tenant, as far as its stream tells. If not, the stream has a new epoch
+    /// by now, and until [`SessionStore::is_put_right`] this process is told
+    /// [`StoreError::Recovering`] instead of that a login is not there, and for
+    /// reservations. The store itself says the same to everybody for a while
+    /// after the beginning of each epoch.
+    async fn still_has(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Puts a login back that the store has lost: the record, what it claims, its
+    /// `request_id` and its charge. Does nothing when the store has this version,
+    /// a newer one or an end. Returns whether it wrote.
+    async fn put_back(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<bool, StoreError>;
+
+    /// Whatever this process remembers of the tenant has been put back: from now
+    /// on the store is believed again.
+    fn is_put_right(&self, tenant: &TenantId);
 
     /// Whether the store answers now.
     async fn ping(&self) -> Result<(), StoreError>;

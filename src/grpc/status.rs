@@ -60,6 +60,7 @@ impl CallError {
                 E::Store(StoreError::Unavailable(_)) => (Code::Unavailable, "STORE_UNAVAILABLE"),
                 E::CursorTooOld { .. } => (Code::OutOfRange, "CURSOR_TOO_OLD"),
                 E::EpochChanged { .. } => (Code::OutOfRange, "EPOCH_CHANGED"),
+                E::Store(StoreError::Recovering { .. }) => (Code::Unavailable, "STORE_RECOVERING"),
                 E::Store(StoreError::Foreign(_)) => (Code::Unavailable, "RECORD_FOREIGN"),
                 E::Store(StoreError::Full(_)) => (Code::ResourceExhausted, "STORE_FULL"),
                 E::Store(StoreError::Unreadable(_)) | E::Internal(_) => (Code::Internal, "INTERNAL"),
@@ -93,6 +94,10 @@ impl CallError {
                 E::Store(StoreError::Unavailable(_)) => {
                     "the gateway's store cannot be reached; try again with the same request_id".into()
                 }
+                E::Store(StoreError::Recovering { .. }) => {
+                    "the gateway's store has lost data and is being put right; try again with the same request_id"
+                        .into()
+                }
                 E::Store(StoreError::Foreign(_)) => {
                     "another version of the gateway wrote this; try again, another replica can read it".into()
                 }
@@ -116,7 +121,11 @@ impl CallError {
     const fn retry_after(&self) -> Option<Duration> {
         use logins::Error as E;
         match self {
-            Self::Logins(E::TooManyStarts { retry_after } | E::ProviderBusy { retry_after }) => Some(*retry_after),
+            Self::Logins(
+                E::TooManyStarts { retry_after }
+                | E::ProviderBusy { retry_after }
+                | E::Store(StoreError::Recovering { retry_after }),
+            ) => Some(*retry_after),
             Self::Logins(
                 E::ProviderUnavailable
                 | E::StartWithdrawn

@@ -14,21 +14,12 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use crate::session::TenantId;
-use crate::store::{Events, LoginEvent};
+use crate::store::{Events, LoginEvent, Position};
 
 /// Within this time every change is seen, whatever is lost.
 pub const REREAD: Duration = Duration::from_secs(5);
 /// Events that are kept at hand for those who watch.
 const AT_HAND: usize = 2048;
-
-/// A place in a tenant's stream: after that number of that epoch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// Which stream.
-    pub epoch: String,
-    /// The newest number that was seen; 0 before the first.
-    pub number: u64,
-}
 
 /// All tenants' feeds. Cheap to clone; all clones are one.
 #[derive(Clone, Default)]

@@ -129,4 +129,4 @@ impl Drop for Subscription {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

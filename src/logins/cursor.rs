@@ -9,8 +9,8 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use crate::ledger::Position;
 use crate::session::TenantId;
+use crate::store::Position;
 
 const CHECK_LENGTH: usize = 6;
 /// Longer than any cursor.

@@ -17,9 +17,9 @@ use tokio::sync::watch;
 
 use super::view::is_reader;
 use super::{Caller, Cursor, Error, LoginFilter, LoginView, Logins};
-use crate::ledger::{Ahead, EVENTS_PAGE, Feed, Position};
+use crate::ledger::{Ahead, EVENTS_PAGE, Feed};
 use crate::session::{End, LoginId, Moment, Phase, Terms};
-use crate::store::{Events, Happened, LoginEvent, Page, StoreError};
+use crate::store::{Events, Happened, LoginEvent, Page, Position, StoreError};
 use crate::timestamp::Timestamp;
 
 /// Events that are taken from the feed at once.

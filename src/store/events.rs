@@ -29,6 +29,23 @@ pub struct Events {
     pub entries: Vec<LoginEvent>,
 }
 
+impl Events {
+    /// The place of the newest event.
+    #[must_use]
+    pub fn end(&self) -> Position {
+        Position { epoch: self.epoch.clone(), number: self.newest }
+    }
+}
+
+/// A place in a tenant's stream: after that number of that epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Which stream.
+    pub epoch: String,
+    /// The newest number that was seen; 0 before the first.
+    pub number: u64,
+}
+
 /// Says that a login has come to a new state, or that a code was typed. Nothing
 /// that it keeps is personal; the terms are read with it from the record.
 #[derive(Clone, Debug, PartialEq)]

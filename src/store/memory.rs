@@ -18,8 +18,8 @@ use tokio::sync::broadcast;
 use self::tenant::Tenant;
 use super::events::random_epoch;
 use super::{
-    Batch, Events, Incarnation, Listed, Page, Pulse, Record, Reservation, Reserved, Saved, SessionStore, Sign,
-    StoreError, Wake,
+    Batch, Events, Incarnation, Listed, Page, Position, Pulse, Record, Reservation, Reserved, Saved, SessionStore,
+    Sign, StoreError, Wake,
 };
 use crate::session::{LoginId, TenantId};
 use crate::timestamp::Timestamp;
@@ -191,10 +191,26 @@ impl SessionStore for MemoryStore {
         self.with(tenant, |tenant| tenant.events(after, limit, now))
     }
 
-    async fn new_epoch(&self, tenant: &TenantId, epoch: &str, remembered: u64) -> Result<(), StoreError> {
+    async fn new_epoch(&self, tenant: &TenantId, lost: &Position, _now: Timestamp) -> Result<(), StoreError> {
         let fresh = random_epoch()?;
-        self.with(tenant, |tenant| tenant.stream.begin_anew(epoch, fresh, remembered))
+        self.with(tenant, |tenant| tenant.stream.begin_anew(lost, fresh))
     }
+
+    /// It cannot lose anything without this process.
+    async fn still_has(&self, _: &TenantId, _: Timestamp) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    async fn put_back(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<bool, StoreError> {
+        let tenant = &record.session.terms.tenant;
+        let written = self.with(tenant, |tenant| tenant.put_back(record, now, identity_window))?;
+        if let Some(written) = &written {
+            self.tell_others(written);
+        }
+        Ok(written.is_some())
+    }
+
+    fn is_put_right(&self, _: &TenantId) {}
 
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(())

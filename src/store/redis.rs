@@ -23,6 +23,7 @@
 //! also when the store is made; it is used again as soon as it is back.
 
 mod calls;
+mod known;
 mod link;
 mod names;
 mod nodes;
@@ -42,10 +43,11 @@ use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
 use self::calls::Calls;
+use self::known::{Head, Known, RawHead};
 use self::link::Link;
 use self::nodes::Nodes;
 use self::script::Call;
-use self::sealed::{Raw, RawFields, RawIdentity};
+use self::sealed::{RawFields, RawIdentity};
 pub use self::settings::{Access, Place, Settings, Wait};
 use self::shares::RawBatch;
 pub use self::survey::Survey;
@@ -53,8 +55,8 @@ use self::wakes::Listener;
 use super::hash::HashKeys;
 use super::seal::KeyRing;
 use super::{
-    Batch, Events, Incarnation, Listed, Page, Pulse, Rank, Record, Reservation, Reserved, Saved, SessionStore,
-    StoreError, Wake,
+    Batch, Events, Incarnation, Listed, Page, Position, Pulse, Rank, Record, Reservation, Reserved, Saved,
+    SessionStore, StoreError, Wake,
 };
 use crate::session::{LoginId, State, TenantId};
 use crate::timestamp::Timestamp;
@@ -91,6 +93,7 @@ pub struct RedisStore {
     /// For writes that wait for replicas.
     kept: Option<(Link, Wait)>,
     calls: Calls,
+    known: Known,
     wakes: broadcast::Sender<Wake>,
     /// Ends the listener when the store is dropped.
     _listener: JoinSet<()>,
@@ -115,13 +118,14 @@ impl RedisStore {
         let link = Link::new(Arc::clone(&nodes), Duration::ZERO);
         let kept = settings.wait.map(|wait| (Link::new(Arc::clone(&nodes), wait.timeout), wait));
         let calls = Calls::new(ring, hash_keys).map_err(|_| SetupError::NoRandomness)?;
+        let known = Known::new(settings.settle_time);
         let (wakes, _) = broadcast::channel(WAKE_BACKLOG);
         let mut listener = JoinSet::new();
         if !tenants.is_empty() {
             let writer = calls.writer().to_owned();
             listener.spawn(Listener { nodes, settings, tenants, wakes: wakes.clone(), writer }.run());
         }
-        Ok(Self { link, kept, calls, wakes, _listener: listener })
+        Ok(Self { link, kept, calls, known, wakes, _listener: listener })
     }
 
     /// What an operator should know about each node where data is written.
@@ -131,6 +135,17 @@ impl RedisStore {
     pub async fn survey(&self) -> Result<Vec<Survey>, StoreError> {
         let told: Vec<(String, String)> = self.link.command_to_masters(&cmd("INFO")).await?;
         Ok(told.into_iter().map(|(node, info)| Survey::read(node, &info)).collect())
+    }
+
+    /// Redis has told of this place of the tenant's stream, if of any.
+    fn saw(&self, tenant: &TenantId, epoch: &str, number: u64) {
+        if !epoch.is_empty() {
+            self.known.saw(tenant, epoch, number);
+        }
+    }
+
+    async fn head(&self, tenant: &TenantId) -> Result<Option<Head>, StoreError> {
+        self.link.command(&self.calls.head(tenant)).await.map(Head::read)
     }
 
     /// Calls a script whose write must not be lost with the master.
@@ -178,8 +193,15 @@ impl RedisStore {
     }
 }
 
+/// What [`script::LOAD`] answers.
+type RawLoad = (RawFields, RawIdentity, RawHead);
+
 /// What [`script::LIST`] answers: the last login that was looked at, and logins.
 type RawList = (String, String, Vec<(String, RawFields, RawIdentity)>);
+
+fn millis(text: &str) -> Result<Duration, StoreError> {
+    text.parse().map(Duration::from_millis).map_err(|_| UNKNOWN_ANSWER)
+}
 
 fn rank(at: &str, login: &str) -> Result<Rank, StoreError> {
     let created_at = at.parse().map(Timestamp::from_millis).map_err(|_| UNKNOWN_ANSWER)?;
@@ -190,18 +212,22 @@ fn rank(at: &str, login: &str) -> Result<Rank, StoreError> {
 impl SessionStore for RedisStore {
     async fn reserve(&self, reservation: &Reservation) -> Result<Reserved, StoreError> {
         let record = reservation.first_record();
-        let call = self.calls.reserve(reservation, &record)?;
-        let answer: Vec<String> = self.call_kept(&call, |answer: &Vec<String>| answer[..] == ["new"]).await?;
+        let tenant = &record.session.terms.tenant;
+        let (position, settle_time) = (self.known.position(tenant), self.known.settle_time());
+        let call = self.calls.reserve(reservation, &record, position, settle_time)?;
+        let is_new = |answer: &Vec<String>| answer.first().is_some_and(|word| word == "new");
+        let answer: Vec<String> = self.call_kept(&call, is_new).await?;
         let answer: Vec<_> = answer.iter().map(String::as_str).collect();
         match answer.as_slice() {
-            ["new"] => Ok(Reserved::New(record)),
+            ["new", epoch, number] => {
+                self.saw(tenant, epoch, number.parse().map_err(|_| UNKNOWN_ANSWER)?);
+                Ok(Reserved::New(record))
+            }
+            ["recovering", wait] => Err(StoreError::Recovering { retry_after: millis(wait)? }),
             ["existing", login] => LoginId::parse(login).map(Reserved::Existing).map_err(|_| UNKNOWN_ANSWER),
             ["reused"] => Ok(Reserved::RequestIdReused),
             ["number_busy"] => Ok(Reserved::NumberBusy),
-            ["limit_reached", wait] => {
-                let retry_after = wait.parse().map(Duration::from_millis).map_err(|_| UNKNOWN_ANSWER)?;
-                Ok(Reserved::LimitReached { retry_after })
-            }
+            ["limit_reached", wait] => Ok(Reserved::LimitReached { retry_after: millis(wait)? }),
             ["code_taken"] => Ok(Reserved::CodeTaken),
             _ => Err(UNKNOWN_ANSWER),
         }
@@ -214,17 +240,24 @@ impl SessionStore for RedisStore {
     }
 
     async fn load(&self, tenant: &TenantId, login: &LoginId, now: Timestamp) -> Result<Option<Record>, StoreError> {
-        let raw: Raw = self.link.call(&self.calls.load(tenant, login)).await?;
-        self.calls.open(tenant, login, raw, now)
+        let (fields, identity, head): RawLoad = self.link.call(&self.calls.load(tenant, login)).await?;
+        let is_there = !fields.is_empty();
+        let unsure = self.known.is_unsure_for(tenant, Head::read(head).as_ref(), now);
+        match unsure {
+            Some(retry_after) if !is_there => Err(StoreError::Recovering { retry_after }),
+            _ => self.calls.open(tenant, login, (fields, identity), now),
+        }
     }
 
     async fn save(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<Saved, StoreError> {
         let next = Record { version: record.version + 1, ..record.clone() };
         let call = self.calls.save(record.version, &next, now, identity_window)?;
-        let answer: String = match next.session.state {
-            State::Redeemed(_) | State::Ended(_) => self.call_kept(&call, |answer| answer == "written").await?,
+        let wrote = |answer: &(String, String, u64)| answer.0 == "written";
+        let (answer, epoch, number): (String, String, u64) = match next.session.state {
+            State::Redeemed(_) | State::Ended(_) => self.call_kept(&call, wrote).await?,
             State::Starting(_) | State::Pending(_) | State::AwaitingCode(_) => self.link.call(&call).await?,
         };
+        self.saw(&next.session.terms.tenant, &epoch, number);
         match answer.as_str() {
             "written" => Ok(Saved::Written(next)),
             "conflict" => Ok(Saved::Conflict),
@@ -282,13 +315,45 @@ impl SessionStore for RedisStore {
 
     async fn events(&self, tenant: &TenantId, after: u64, limit: usize, now: Timestamp) -> Result<Events, StoreError> {
         let raw = self.link.call(&self.calls.events(tenant, after, limit, now)?).await?;
-        self.calls.open_events(tenant, raw)
+        let found = self.calls.open_events(tenant, raw)?;
+        self.saw(tenant, &found.epoch, found.newest);
+        Ok(found)
     }
 
-    async fn new_epoch(&self, tenant: &TenantId, epoch: &str, remembered: u64) -> Result<(), StoreError> {
-        let answer: String = self.link.call(&self.calls.new_epoch(tenant, epoch, remembered)?).await?;
+    async fn new_epoch(&self, tenant: &TenantId, lost: &Position, now: Timestamp) -> Result<(), StoreError> {
+        let answer: String = self.link.call(&self.calls.new_epoch(tenant, lost, now)?).await?;
         tracing::info!(%tenant, answer, "a new epoch was asked for");
         Ok(())
+    }
+
+    async fn still_has(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, StoreError> {
+        let head = self.head(tenant).await?;
+        let lost = self.known.lost(tenant, head.as_ref());
+        match (&lost, &head) {
+            (None, Some(Head { position: Position { epoch, number }, .. })) => {
+                self.saw(tenant, epoch, *number);
+                return Ok(true);
+            }
+            // Of another epoch already: somebody was faster.
+            (Some(lost), Some(head)) if head.position.epoch != lost.epoch => {}
+            (Some(lost), _) => self.new_epoch(tenant, lost, now).await?,
+            (None, None) => self.new_epoch(tenant, &Position { epoch: String::new(), number: 0 }, now).await?,
+        }
+        let head = self.head(tenant).await?.ok_or(UNKNOWN_ANSWER)?;
+        self.known.begins_anew(tenant, head);
+        if lost.is_none() {
+            self.known.is_put_right(tenant);
+        }
+        Ok(lost.is_none())
+    }
+
+    async fn put_back(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<bool, StoreError> {
+        let version: u64 = self.link.call(&self.calls.put_back(record, now, identity_window)?).await?;
+        Ok(version > 0)
+    }
+
+    fn is_put_right(&self, tenant: &TenantId) {
+        self.known.is_put_right(tenant);
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

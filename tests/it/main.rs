@@ -21,6 +21,7 @@ mod polling;
 mod provider;
 mod python_client;
 mod recoveries;
+mod redis_losses;
 mod redis_outages;
 mod redis_privacy;
 mod redis_replicas;

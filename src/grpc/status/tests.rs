@@ -37,6 +37,7 @@ fn table() -> Vec<Row> {
         (store(StoreError::Unavailable("the-secret".into())), Code::Unavailable, "STORE_UNAVAILABLE", Some(2)),
         (of(E::CursorTooOld { oldest: cursor() }), Code::OutOfRange, "CURSOR_TOO_OLD", None),
         (of(E::EpochChanged { oldest: cursor() }), Code::OutOfRange, "EPOCH_CHANGED", None),
+        (store(StoreError::Recovering { retry_after: secs(5) }), Code::Unavailable, "STORE_RECOVERING", Some(5)),
         (store(StoreError::Foreign("the-secret")), Code::Unavailable, "RECORD_FOREIGN", Some(2)),
         (store(StoreError::Full("the-secret".into())), Code::ResourceExhausted, "STORE_FULL", Some(2)),
         (store(StoreError::Unreadable("the-secret")), Code::Internal, "INTERNAL", None),

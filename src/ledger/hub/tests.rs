@@ -7,9 +7,9 @@ use crate::session::{Channel, ClientId, CodeMode, Event, Labels, RequestId, Sess
 use crate::store::Incarnation;
 use crate::timestamp::Timestamp;
 
-const T0: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+pub(crate) const T0: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
-fn record(seed: u8, version: u64) -> Record {
+pub(crate) fn record(seed: u8, version: u64) -> Record {
     let terms = Terms {
         tenant: tenant(),
         client: ClientId::new("desk").unwrap(),
@@ -33,11 +33,11 @@ fn record(seed: u8, version: u64) -> Record {
     Record { session, version, epoch: 1, owner: Incarnation("a-run".to_owned()) }
 }
 
-fn ended(record: Record) -> Record {
+pub(crate) fn ended(record: Record) -> Record {
     Record { session: record.session.apply(Event::Cancelled, T0).unwrap(), ..record }
 }
 
-fn tenant() -> TenantId {
+pub(crate) fn tenant() -> TenantId {
     TenantId::new("acme").unwrap()
 }
 

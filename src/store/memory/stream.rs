@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::session::{LoginId, Moment, Terms};
-use crate::store::{Events, Happened, LoginEvent, OUTCOME_RETENTION, Record};
+use crate::store::{Events, Happened, LoginEvent, OUTCOME_RETENTION, Position, Record};
 use crate::timestamp::Timestamp;
 
 /// What is kept of a change.
@@ -75,10 +75,10 @@ impl Stream {
         Events { epoch: self.epoch.clone(), oldest, newest: self.newest, entries }
     }
 
-    /// Begins anew after the number `remembered`, unless that has been done.
-    pub(super) fn begin_anew(&mut self, seen: &str, epoch: String, remembered: u64) {
-        if self.epoch == seen {
-            let newest = self.newest.max(remembered);
+    /// Begins anew after what was lost, unless that has been done.
+    pub(super) fn begin_anew(&mut self, lost: &Position, epoch: String) {
+        if self.epoch == lost.epoch {
+            let newest = self.newest.max(lost.number);
             *self = Self { newest, last_at: self.last_at, ..Self::new(epoch) };
         }
     }

@@ -147,6 +147,27 @@ impl Tenant {
         Saved::Written(next)
     }
 
+    /// The record that was written, if any: see `SessionStore::put_back`.
+    pub(super) fn put_back(&mut self, record: &Record, now: Timestamp, identity_window: Duration) -> Option<Record> {
+        let session = &record.session;
+        let mut written = record.clone();
+        if let Some(stored) = self.load(&session.id, now) {
+            if stored.session.has_ended() || stored.age() >= record.age() {
+                return None;
+            }
+            written.version = record.version.max(stored.version + 1);
+        }
+        let terms = &session.terms;
+        let request = (terms.client.clone(), terms.request_id.clone());
+        let until = terms.created_at.plus(REQUEST_ID_RETENTION);
+        let spent = Spent { login: session.id.clone(), content: terms.content, until };
+        self.requests.entry(request.clone()).or_insert(spent);
+        self.logs.entry(terms.phone.clone()).or_default().add(LOG_RETENTION, &request, terms.created_at);
+        self.put(written.clone(), identity_window);
+        self.stream.append(&written, now);
+        Some(written)
+    }
+
     /// What `owner` has among the logins that are not over.
     pub(super) fn owned(&self, owner: &Incarnation, after: Option<&LoginId>, limit: usize, now: Timestamp) -> Batch {
         let live = |kept: &&Kept| kept.record.owner == *owner && !kept.record.session.has_ended();

@@ -1,7 +1,7 @@
 -- Put before scripts that write records: what they say to the rest of the world.
 --
--- The stream's head is a hash: its epoch, the newest number that was given out
--- and the time of the newest entry. It outlives the entries, so that numbers go
+-- The stream's head is a hash: its epoch and when that began, the newest number
+-- that was given out and the time of the newest entry. It outlives the entries, so that numbers go
 -- on in a tenant where nothing happens for long. Should entries be there without
 -- a head, they are of no known epoch and go.
 
@@ -36,7 +36,7 @@ local function standing(record)
   return kept
 end
 
--- Adds an entry to the stream.
+-- Adds an entry to the stream. Answers its epoch and its number.
 --   stream  head, entries: the keys; now; fresh: an epoch, should one be needed;
 --           window, entries_ttl, head_ttl: milliseconds
 --   what    names and values, from standing or alike
@@ -44,6 +44,7 @@ local function append_event(stream, login, version, what)
   local head = redis.call('HMGET', stream.head, 'epoch', 'newest', 'at')
   if not head[1] then
     redis.call('DEL', stream.entries)
+    redis.call('HSET', stream.head, 'begun', string.format('%.0f', stream.now))
     head = {stream.fresh, '0', '0'}
   end
   local number = string.format('%.0f', head[2] + 1)
@@ -58,6 +59,7 @@ local function append_event(stream, login, version, what)
   if first_kept then
     redis.call('XTRIM', stream.entries, 'MINID', string.format('%.0f-0', first_kept))
   end
+  return head[1], number
 end
 
 -- Tells the other replicas that a login has a new version.

@@ -18,7 +18,7 @@ local over = ARGV[1] - ARGV[5]
 local head = redis.call('HMGET', KEYS[1], 'epoch', 'newest')
 if not head[1] then
   redis.call('DEL', KEYS[2])
-  redis.call('HSET', KEYS[1], 'epoch', ARGV[4], 'newest', '0', 'at', '0')
+  redis.call('HSET', KEYS[1], 'epoch', ARGV[4], 'newest', '0', 'at', '0', 'begun', ARGV[1])
   redis.call('PEXPIRE', KEYS[1], ARGV[6])
   return {ARGV[4], 1, 0, {}, {}}
 end

@@ -8,13 +8,14 @@ use std::time::Duration;
 use ::redis::{Cmd, cmd};
 
 use super::calls::{CLEAN_UP_AFTER, Calls, INDEX_RETENTION, millis};
+use super::known::HEAD_FIELDS;
 use super::names::{HEARTBEATS, Names};
 use super::script::{ADOPT, BEAT, Call, EVENTS, LEAVE, NEW_EPOCH, OWNED};
 use super::sealed::{RawFields, RawIdentity};
 use crate::session::{LoginId, TenantId, Terms};
 use crate::store::events::random_epoch;
 use crate::store::record::{FORMAT, Fields};
-use crate::store::{Events, Happened, Incarnation, LoginEvent, OUTCOME_RETENTION, Pulse, Sign, StoreError};
+use crate::store::{Events, Happened, Incarnation, LoginEvent, OUTCOME_RETENTION, Position, Pulse, Sign, StoreError};
 use crate::timestamp::Timestamp;
 
 /// The signs of life go when nobody has given any for as long as this.
@@ -115,16 +116,23 @@ impl Calls {
         Ok(call)
     }
 
-    pub(super) fn new_epoch(&self, tenant: &TenantId, epoch: &str, remembered: u64) -> Result<Call, StoreError> {
+    pub(super) fn new_epoch(&self, tenant: &TenantId, lost: &Position, now: Timestamp) -> Result<Call, StoreError> {
         let names = self.names(tenant);
         let call = Call::new(&NEW_EPOCH)
             .key(names.stream_head())
             .key(names.stream_entries())
-            .arg(epoch)
+            .arg(&lost.epoch)
             .arg(random_epoch()?)
-            .arg(remembered)
-            .arg(millis(HEAD_RETENTION));
+            .arg(lost.number)
+            .arg(millis(HEAD_RETENTION))
+            .arg(now.as_millis());
         Ok(call)
+    }
+
+    pub(super) fn head(&self, tenant: &TenantId) -> Cmd {
+        let mut read = cmd("HMGET");
+        read.arg(self.names(tenant).stream_head()).arg(&HEAD_FIELDS);
+        read
     }
 
     /// What a script needs in order to append to the stream: the last two keys,

@@ -2,13 +2,13 @@
 
 use ciba_gateway::ciba::Schedule;
 use ciba_gateway::session::{CodeProgress, End, Event, FailureReason, Phase};
-use ciba_gateway::store::{Events, Happened, LoginEvent, OUTCOME_RETENTION, Record, SessionStore};
+use ciba_gateway::store::{Events, Happened, LoginEvent, OUTCOME_RETENTION, Position, Record, SessionStore};
 use futures_util::future::join_all;
 
 use crate::support::reservations::{
     NOW, accepted, after, code, identity, incarnation, redeemed, reservation, reservation_at, secs, tenant,
 };
-use crate::support::stores::{Stage, adopt, advance, events, reserve, save};
+use crate::support::stores::{Stage, accept_loss, adopt, advance, events, reserve, save};
 
 for_both_stores!(
     every_step_of_a_login_has_its_number,
@@ -181,11 +181,12 @@ async fn times_never_go_back(store: &dyn SessionStore) {
 async fn a_new_epoch_begins_after_what_was_remembered(store: &dyn SessionStore) {
     reserve(store, &reservation(1)).await;
     let before = events(store, NOW).await;
-    store.new_epoch(&tenant("acme"), &before.epoch, 50).await.expect("the store answers");
+    store.new_epoch(&tenant("acme"), &Position { number: 50, ..before.end() }, NOW).await.expect("the store answers");
 
     let begun = events(store, NOW).await;
     assert_ne!(begun.epoch, before.epoch);
     assert_eq!((begun.oldest, begun.newest, &begun.entries), (51, 50, &Vec::new()));
+    accept_loss(store).await;
     reserve(store, &reservation(2)).await;
     let found = events(store, NOW).await;
     assert_eq!((found.epoch, found.oldest, numbers(&events(store, NOW).await)), (begun.epoch, 51, vec![51]));
@@ -194,13 +195,14 @@ async fn a_new_epoch_begins_after_what_was_remembered(store: &dyn SessionStore) 
 async fn an_epoch_ends_once(store: &dyn SessionStore) {
     reserve(store, &reservation(1)).await;
     let before = events(store, NOW).await;
-    store.new_epoch(&tenant("acme"), &before.epoch, 50).await.expect("the store answers");
+    store.new_epoch(&tenant("acme"), &Position { number: 50, ..before.end() }, NOW).await.expect("the store answers");
+    accept_loss(store).await;
     reserve(store, &reservation(2)).await;
     let found = events(store, NOW).await;
-    store.new_epoch(&tenant("acme"), &before.epoch, 70).await.expect("the store answers");
+    store.new_epoch(&tenant("acme"), &Position { number: 70, ..before.end() }, NOW).await.expect("the store answers");
     assert_eq!(events(store, NOW).await, found);
     // Numbers never fall back, whatever somebody remembers.
-    store.new_epoch(&tenant("acme"), &found.epoch, 3).await.expect("the store answers");
+    store.new_epoch(&tenant("acme"), &Position { number: 3, ..found.end() }, NOW).await.expect("the store answers");
     assert_eq!(events(store, NOW).await.newest, 51);
 }
 

@@ -72,7 +72,7 @@ impl Configuration {
     pub(crate) fn with_redis_at(mut self, url: &str) -> Self {
         let [hash_key, seal_key] = store_keys();
         self.store = format!(
-            "[store]\nkind = \"redis\"\nurl = \"{url}\"\n[keys]\nhash_key = \"{hash_key}\"\nactive_seal_key = \"one\"\n\
+            "[store]\nkind = \"redis\"\nurl = \"{url}\"\nsettle_time = \"0s\"\n[keys]\nhash_key = \"{hash_key}\"\nactive_seal_key = \"one\"\n\
              [keys.seal]\none = \"{seal_key}\"",
         );
         self

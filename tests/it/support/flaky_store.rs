@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use ciba_gateway::session::{LoginId, TenantId};
 use ciba_gateway::store::memory::MemoryStore;
 use ciba_gateway::store::{
-    Batch, Events, Incarnation, Listed, Page, Pulse, Record, Reservation, Reserved, Saved, SessionStore, StoreError,
-    Wake,
+    Batch, Events, Incarnation, Listed, Page, Position, Pulse, Record, Reservation, Reserved, Saved, SessionStore,
+    StoreError, Wake,
 };
 use ciba_gateway::timestamp::Timestamp;
 use tokio::sync::broadcast;
@@ -223,8 +223,20 @@ impl SessionStore for FlakyStore {
         self.uncounted(self.store.events(tenant, after, limit, now)).await
     }
 
-    async fn new_epoch(&self, tenant: &TenantId, epoch: &str, remembered: u64) -> Result<(), StoreError> {
-        self.call(self.store.new_epoch(tenant, epoch, remembered)).await
+    async fn new_epoch(&self, tenant: &TenantId, lost: &Position, now: Timestamp) -> Result<(), StoreError> {
+        self.call(self.store.new_epoch(tenant, lost, now)).await
+    }
+
+    async fn still_has(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, StoreError> {
+        self.uncounted(self.store.still_has(tenant, now)).await
+    }
+
+    async fn put_back(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<bool, StoreError> {
+        self.uncounted(self.store.put_back(record, now, identity_window)).await
+    }
+
+    fn is_put_right(&self, tenant: &TenantId) {
+        self.store.is_put_right(tenant);
     }
 
     fn wakes(&self) -> broadcast::Receiver<Wake> {

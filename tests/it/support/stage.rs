@@ -93,7 +93,7 @@ impl Stage {
     pub(crate) async fn begins_a_new_epoch(&self) {
         let tenant = TenantId::new("acme").expect("a tenant");
         let found = self.store.events(&tenant, 0, 0, self.clock.now()).await.expect("the store answers");
-        self.store.new_epoch(&tenant, &found.epoch, found.newest).await.expect("the store answers");
+        self.store.new_epoch(&tenant, &found.end(), self.clock.now()).await.expect("the store answers");
     }
 
     /// So many events of one login that is pending and takes a code.

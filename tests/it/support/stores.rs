@@ -65,8 +65,20 @@ pub(crate) fn replica_that_does_not_listen(server: &RedisServer) -> RedisStore {
     connect(server, Vec::new(), ring(1, &[1]))
 }
 
+/// A gateway that leaves an empty server alone for so long.
+pub(crate) fn replica_that_settles(server: &RedisServer, settle_time: Duration) -> RedisStore {
+    connect_with(Settings { settle_time, ..settings(server) }, Vec::new(), ring(1, &[1]))
+}
+
 fn connect(server: &RedisServer, tenants: Vec<TenantId>, ring: KeyRing) -> RedisStore {
-    let settings = Settings { ping_interval: Duration::from_millis(200), ..Settings::new(server.url()) };
+    connect_with(settings(server), tenants, ring)
+}
+
+fn settings(server: &RedisServer) -> Settings {
+    Settings { ping_interval: Duration::from_millis(200), settle_time: Duration::ZERO, ..Settings::new(server.url()) }
+}
+
+fn connect_with(settings: Settings, tenants: Vec<TenantId>, ring: KeyRing) -> RedisStore {
     RedisStore::connect(settings, tenants, ring, HashKeys::new([9; 32])).expect("settings that can be used")
 }
 
@@ -114,6 +126,12 @@ pub(crate) async fn load(store: &dyn SessionStore, record: &Record, now: Timesta
 pub(crate) async fn list(store: &dyn SessionStore, of: &str, now: Timestamp, limit: usize) -> Vec<Record> {
     let page = Page { after: None, live_only: false, limit };
     store.list(&tenant(of), now, &page).await.expect("the store answers").records
+}
+
+/// Takes the store as it is, whatever it has lost.
+pub(crate) async fn accept_loss(store: &dyn SessionStore) {
+    store.still_has(&tenant("acme"), NOW).await.expect("the store answers");
+    store.is_put_right(&tenant("acme"));
 }
 
 /// What that owner's logins are, by what the new owner adopts of them in one go.
