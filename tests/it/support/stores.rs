@@ -65,8 +65,17 @@ pub(crate) fn replica_that_does_not_listen(server: &RedisServer) -> RedisStore {
     connect(server, Vec::new(), ring(1, &[1]))
 }
 
+/// A gateway that finds Redis by these settings.
+pub(crate) fn replica_at(settings: Settings) -> RedisStore {
+    connect_to(settings, vec![tenant("acme"), tenant("other")], ring(1, &[1]))
+}
+
 fn connect(server: &RedisServer, tenants: Vec<TenantId>, ring: KeyRing) -> RedisStore {
-    let settings = Settings { ping_interval: Duration::from_millis(200), ..Settings::new(server.url()) };
+    connect_to(Settings::new(server.url()), tenants, ring)
+}
+
+fn connect_to(settings: Settings, tenants: Vec<TenantId>, ring: KeyRing) -> RedisStore {
+    let settings = Settings { ping_interval: Duration::from_millis(200), ..settings };
     RedisStore::connect(settings, tenants, ring, HashKeys::new([9; 32])).expect("settings that can be used")
 }
 
