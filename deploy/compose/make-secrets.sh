@@ -18,8 +18,8 @@ if [ ! -e "$gateway/complete" ]; then
     printf 'demo-secret' > "$gateway/client-secret"
 
     password="$(random | url_safe)"
-    printf 'redis://default:%s@redis:6379/0' "$password" > "$gateway/redis-url"
-    printf 'requirepass %s\n' "$password" > "$redis/password.conf"
+    printf 'redis://gateway:%s@redis:6379/0' "$password" > "$gateway/redis-url"
+    printf 'user default off\n%s >%s\n' "$(cat /gateway.acl)" "$password" > "$redis/users.acl"
 
     # The users of the gateway's and of Redis's image.
     chown -R 10001:10001 "$gateway"

@@ -2,7 +2,7 @@
 //! what `check` says about each.
 
 use crate::support::configuration::{Configuration, ConfigurationFile};
-use crate::support::gateway::local;
+use crate::support::gateway::{Serve, local};
 use crate::support::processes::{Ended, Process};
 use crate::support::redis_server::RedisServer;
 use crate::support::simulators::Vipps;
@@ -24,7 +24,7 @@ fn assert_said(ended: &Ended, mark: &str, text: &str) {
 #[tokio::test]
 async fn check_finds_nothing_wrong() {
     let (vipps, redis) = (Vipps::start().await, RedisServer::start().await);
-    redis_never_evicts(&redis).await;
+    set(&redis, "maxmemory-policy", "noeviction").await;
     let ended = check(&Configuration::new(&vipps.issuer()).with_redis(&redis)).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     for text in [
@@ -43,10 +43,9 @@ async fn check_finds_nothing_wrong() {
     assert!(vipps.simulator.waiting().is_empty(), "a phone rang");
 }
 
-async fn redis_never_evicts(redis: &RedisServer) {
-    let mut line = redis.commands().await;
-    let set = redis::cmd("CONFIG").arg("SET").arg("maxmemory-policy").arg("noeviction").clone();
-    set.query_async::<()>(&mut line).await.expect("redis-server can be set");
+async fn set(redis: &RedisServer, name: &str, value: &str) {
+    let set = redis::cmd("CONFIG").arg("SET").arg(name).arg(value).clone();
+    set.query_async::<()>(&mut redis.commands().await).await.expect("redis-server can be set");
 }
 
 #[tokio::test]
@@ -68,21 +67,41 @@ async fn check_knows_a_wrong_secret() {
 }
 
 #[tokio::test]
-async fn check_knows_a_redis_that_is_not_there_and_one_that_forgets() {
-    let (vipps, mut redis) = (Vipps::start().await, RedisServer::start().await);
-    let configuration = Configuration::new(&vipps.issuer()).with_redis(&redis);
-    let mut line = redis.commands().await;
-    let set = redis::cmd("CONFIG").arg("SET").arg("maxmemory-policy").arg("allkeys-lru").clone();
-    set.query_async::<()>(&mut line).await.expect("redis-server can be set");
-    let forgetful = check(&configuration).await;
-    assert_eq!(forgetful.code, Some(69), "{forgetful:?}");
-    assert_said(&forgetful, "✗ redis", "set noeviction");
-
-    redis.stop();
-    let missing = check(&configuration).await;
+async fn check_knows_a_redis_that_is_not_there() {
+    let (vipps, redis) = (Vipps::start().await, RedisServer::not_yet_started());
+    let missing = check(&Configuration::new(&vipps.issuer()).with_redis(&redis)).await;
     assert_eq!(missing.code, Some(69), "{missing:?}");
     assert_said(&missing, "✗ redis", "check [store]");
     assert_said(&missing, "✓", "credentials are accepted");
+}
+
+/// What `check` says of a Redis that does not suit, the log says too.
+#[tokio::test]
+async fn a_redis_that_does_not_suit_is_told_by_check_and_in_the_log() {
+    let (vipps, redis) = (Vipps::start().await, RedisServer::start().await);
+    set(&redis, "maxmemory-policy", "allkeys-lru").await;
+    set(&redis, "appendonly", "no").await;
+    let configuration = Configuration::new(&vipps.issuer()).with_redis(&redis).with_store_line("wait_replicas = 2");
+    let serve = Serve::start(&configuration).await;
+    let ended = check(&configuration).await;
+    assert_eq!(ended.code, Some(69), "{ended:?}");
+    for (mark, level, text) in [
+        ("✗ redis", "ERROR", "maxmemory-policy allkeys-lru may drop logins; set noeviction"),
+        ("✗ redis", "ERROR", "0 replicas are connected; wait_replicas = 2 refuses all starts"),
+        ("! redis", "WARN", "appendonly is off"),
+    ] {
+        assert_said(&ended, mark, text);
+        let line = serve.process.logs(text).await;
+        assert!(line.contains(level), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_comes_late_is_looked_at_when_it_is_there() {
+    let (vipps, mut redis) = (Vipps::start().await, RedisServer::not_yet_started());
+    let serve = Serve::start(&Configuration::new(&vipps.issuer()).with_redis(&redis)).await;
+    redis.start_again_with(&["--maxmemory-policy", "volatile-ttl"]).await;
+    serve.process.logs("maxmemory-policy volatile-ttl may drop logins").await;
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ for _, key in ipairs({KEYS[3], KEYS[4]}) do
     redis.call('PEXPIRE', key, ARGV[7])
   end
 end
-if redis.call('EXISTS', KEYS[5]) == 0 then
+if not redis.call('HGET', KEYS[5], 'login') then
   redis.call('HSET', KEYS[5], 'login', login, 'content', ARGV[16], 'until', ARGV[19])
   redis.call('PEXPIRE', KEYS[5], ARGV[20])
 end

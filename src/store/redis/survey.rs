@@ -79,3 +79,32 @@ impl Survey {
         notes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Survey;
+
+    fn faults(version: &str) -> Vec<String> {
+        let info = format!("# Server\r\nredis_version:{version}\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\n");
+        let survey = Survey::read(String::new(), &info);
+        assert_eq!(survey.notes(), Vec::<String>::new());
+        survey.faults(0)
+    }
+
+    #[test]
+    fn scripts_need_redis_7() {
+        for version in ["7.0.0", "7.2.4", "8.0.1", "10.1.0"] {
+            assert_eq!(faults(version), Vec::<String>::new());
+        }
+        for version in ["6.2.14", "2.8.0", "unknown"] {
+            assert_eq!(faults(version), [format!("version {version} is too old; 7.0 is needed")]);
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_is_told() {
+        let silent = Survey::read(String::new(), "# Server\r\n");
+        assert_eq!(silent.faults(1), ["version unknown is too old; 7.0 is needed"]);
+        assert_eq!(silent.notes(), ["the eviction policy cannot be read; it must be noeviction"]);
+    }
+}

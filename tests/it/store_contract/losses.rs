@@ -43,7 +43,7 @@ async fn a_lost_login_is_put_back_with_all_it_claims(stage: &Stage) {
     assert!(!put_back(store, &record).await, "it is there now");
 
     assert_eq!(load(&*other, &record, NOW).await, Some(record.clone()));
-    assert_eq!(owned(&*other, "first-run").await, [record.clone()]);
+    assert_eq!(owned(&*other, "first-run").await, std::slice::from_ref(&record));
     let mut retry = reservation(2);
     retry.session.terms = record.session.terms.clone();
     assert_eq!(refusal(&*other, &retry).await, Reserved::Existing(record.session.id.clone()));

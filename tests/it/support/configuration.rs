@@ -69,12 +69,23 @@ impl Configuration {
     }
 
     /// The same with its logins in a Redis at that address.
-    pub(crate) fn with_redis_at(mut self, url: &str) -> Self {
+    pub(crate) fn with_redis_at(self, url: &str) -> Self {
+        self.with_redis_that(&format!("url = \"{url}\""))
+    }
+
+    /// The same with its logins in the Redis that these lines of `[store]` find.
+    pub(crate) fn with_redis_that(mut self, lines: &str) -> Self {
         let [hash_key, seal_key] = store_keys();
         self.store = format!(
-            "[store]\nkind = \"redis\"\nurl = \"{url}\"\nsettle_time = \"0s\"\n[keys]\nhash_key = \"{hash_key}\"\nactive_seal_key = \"one\"\n\
+            "[store]\nkind = \"redis\"\nsettle_time = \"0s\"\n{lines}\n[keys]\nhash_key = \"{hash_key}\"\nactive_seal_key = \"one\"\n\
              [keys.seal]\none = \"{seal_key}\"",
         );
+        self
+    }
+
+    /// The same with one more line in `[store]`.
+    pub(crate) fn with_store_line(mut self, line: &str) -> Self {
+        self.store = self.store.replacen("[store]\n", &format!("[store]\n{line}\n"), 1);
         self
     }
 

@@ -1,4 +1,7 @@
 //! A real Redis of one test's own, which can be stopped, frozen and emptied.
+//!
+//! The gateways of the stories are its user `gateway` with the rights that
+//! deploy/redis/gateway.acl gives; the story itself is the default user.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -12,35 +15,66 @@ const PORT_TRIES: u32 = 10;
 /// Where Redis keeps its data, in its directory.
 const DATA: &str = "appendonlydir";
 
+/// The user that production has, but for the password.
+pub(crate) const GATEWAY_USER: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/redis/gateway.acl"));
+const USERS: &str = "users.acl";
+pub(crate) const USERNAME: &str = "gateway";
+pub(crate) const PASSWORD: &str = "password-of-the-gateway";
+
 /// A running server on a port of its own. Ends with the test.
 pub(crate) struct RedisServer {
     port: u16,
     directory: TempDir,
+    /// Arguments besides the usual ones.
+    more: Vec<String>,
     process: Option<Child>,
 }
 
 impl RedisServer {
     /// A fresh server that answers.
     pub(crate) async fn start() -> Self {
-        let mut server = Self::not_yet_started();
+        Self::start_with(|_| Vec::new()).await
+    }
+
+    /// A fresh server with these arguments besides, made for its folder.
+    pub(crate) async fn start_with(more: impl Fn(&Path) -> Vec<String>) -> Self {
         for _ in 0..PORT_TRIES {
+            let mut server = Self::not_yet_started();
+            server.more = more(server.directory.path());
             if server.launch().await {
                 return server;
             }
-            server.port = free_port();
         }
         panic!("redis-server did not start on {PORT_TRIES} different ports");
+    }
+
+    /// A fresh server that copies another one.
+    pub(crate) async fn replica_of(master: &Self) -> Self {
+        let replicaof = ["--replicaof", "127.0.0.1", &master.port.to_string()].map(str::to_owned);
+        let replica = Self::start_with(|_| replicaof.to_vec()).await;
+        eventually("the replica has caught up", async || {
+            let mut line = replica.try_connect().await.ok()?;
+            let info: String = redis::cmd("INFO").arg("replication").query_async(&mut line).await.ok()?;
+            info.contains("master_link_status:up").then_some(())
+        })
+        .await;
+        replica
     }
 
     /// A server that has its port but does not run yet.
     pub(crate) fn not_yet_started() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        Self { port: free_port(), directory, process: None }
+        std::fs::write(directory.path().join(USERS), users()).expect("a file can be written");
+        Self { port: free_port(), directory, more: Vec::new(), process: None }
     }
 
-    /// Where it is.
+    /// Where it is for gateways.
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("redis://{USERNAME}:{PASSWORD}@127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// Kills it; what it acknowledged is on disk.
@@ -54,6 +88,12 @@ impl RedisServer {
     /// Starts it again on its port, with the data it had.
     pub(crate) async fn start_again(&mut self) {
         assert!(self.launch().await, "redis-server did not start again");
+    }
+
+    /// As [`RedisServer::start_again`], with these arguments besides.
+    pub(crate) async fn start_again_with(&mut self, more: &[&str]) {
+        self.more.extend(more.iter().map(|argument| (*argument).to_owned()));
+        self.start_again().await;
     }
 
     /// Starts it again on its port, with nothing in it.
@@ -95,12 +135,12 @@ impl RedisServer {
     }
 
     async fn try_connect(&self) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
-        redis::Client::open(self.url())?.get_multiplexed_async_connection().await
+        redis::Client::open(format!("redis://127.0.0.1:{}", self.port))?.get_multiplexed_async_connection().await
     }
 
     /// `false` when it ended by itself, as it does when the port is taken.
     async fn launch(&mut self) -> bool {
-        let mut process = spawn(self.port, self.directory.path());
+        let mut process = spawn(self.port, self.directory.path(), &self.more);
         let answers = eventually("redis-server answers PING or ends", async || {
             if process.try_wait().expect("redis-server's state").is_some() {
                 return Some(false);
@@ -130,22 +170,17 @@ impl Drop for RedisServer {
     }
 }
 
-fn spawn(port: u16, directory: &Path) -> Child {
+fn spawn(port: u16, directory: &Path, more: &[String]) -> Child {
     Command::new("redis-server")
-        .args([
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "yes",
-            "--appendfsync",
-            "always",
-            "--port",
-            &port.to_string(),
-        ])
+        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "always"])
+        .args(["--repl-diskless-sync-delay", "0"])
+        .arg("--port")
+        .arg(port.to_string())
         .arg("--dir")
         .arg(directory)
+        .arg("--aclfile")
+        .arg(directory.join(USERS))
+        .args(more)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -161,7 +196,13 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn free_port() -> u16 {
+fn users() -> String {
+    let gateway = GATEWAY_USER.trim_end();
+    format!("user default on nopass ~* &* +@all\n{gateway} >{PASSWORD}\n")
+}
+
+/// A port that nobody has right now.
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("an address").port()
 }

@@ -67,18 +67,25 @@ pub(crate) fn replica_that_does_not_listen(server: &RedisServer) -> RedisStore {
 
 /// A gateway that leaves an empty server alone for so long.
 pub(crate) fn replica_that_settles(server: &RedisServer, settle_time: Duration) -> RedisStore {
-    connect_with(Settings { settle_time, ..settings(server) }, Vec::new(), ring(1, &[1]))
+    connect_to(Settings { settle_time, ..Settings::new(server.url()) }, Vec::new(), ring(1, &[1]))
+}
+
+/// A gateway that finds Redis by these settings.
+pub(crate) fn replica_at(settings: Settings) -> RedisStore {
+    connect_to(at_once(settings), vec![tenant("acme"), tenant("other")], ring(1, &[1]))
 }
 
 fn connect(server: &RedisServer, tenants: Vec<TenantId>, ring: KeyRing) -> RedisStore {
-    connect_with(settings(server), tenants, ring)
+    connect_to(at_once(Settings::new(server.url())), tenants, ring)
 }
 
-fn settings(server: &RedisServer) -> Settings {
-    Settings { ping_interval: Duration::from_millis(200), settle_time: Duration::ZERO, ..Settings::new(server.url()) }
+/// An empty Redis is used at once.
+fn at_once(settings: Settings) -> Settings {
+    Settings { settle_time: Duration::ZERO, ..settings }
 }
 
-fn connect_with(settings: Settings, tenants: Vec<TenantId>, ring: KeyRing) -> RedisStore {
+fn connect_to(settings: Settings, tenants: Vec<TenantId>, ring: KeyRing) -> RedisStore {
+    let settings = Settings { ping_interval: Duration::from_millis(200), ..settings };
     RedisStore::connect(settings, tenants, ring, HashKeys::new([9; 32])).expect("settings that can be used")
 }
 
