@@ -242,7 +242,8 @@ impl Replica {
         }
     }
 
-    /// Whether that was all.
+    /// Whether `from` has nothing any more: what this replica cannot read stays
+    /// with it, for one that can.
     async fn adopt(
         &self,
         tenant: &TenantId,
@@ -252,6 +253,7 @@ impl Replica {
         stop: &CancellationToken,
     ) -> Result<bool, StoreError> {
         let mut after: Option<LoginId> = None;
+        let mut is_all = true;
         loop {
             if stop.is_cancelled() || !self.may_send() {
                 return Ok(false);
@@ -261,14 +263,15 @@ impl Replica {
                 return Ok(false);
             }
             let step = self.0.store.adopt(tenant, from, &to, after.as_ref(), ADOPTION_BATCH, now);
-            let Batch { records, next } = step.await?;
+            let Batch { records, next, left_behind } = step.await?;
+            is_all &= left_behind == 0;
             if !records.is_empty() {
                 info!(%tenant, logins = records.len(), ?fate, "logins of a replica that is gone are taken over");
             }
             records.into_iter().for_each(|record| heir(Adopted { record, origin: Origin::Owner(fate) }));
             match next {
                 Some(next) => after = Some(next),
-                None => return Ok(true),
+                None => return Ok(is_all),
             }
         }
     }
@@ -278,7 +281,7 @@ impl Replica {
         loop {
             let own = self.incarnation();
             let (store, now) = (&self.0.store, self.0.clock.now());
-            let Batch { records, next } = store.owned(tenant, &own, after.as_ref(), ADOPTION_BATCH, now).await?;
+            let Batch { records, next, .. } = store.owned(tenant, &own, after.as_ref(), ADOPTION_BATCH, now).await?;
             records.into_iter().for_each(|record| heir(Adopted { record, origin: Origin::Found }));
             match next {
                 Some(next) => after = Some(next),

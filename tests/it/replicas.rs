@@ -233,6 +233,22 @@ async fn an_adoption_whose_answer_is_lost_loses_no_login() {
     assert_one_interval_apart(&stage.provider, 5);
 }
 
+/// As when a newer version wrote it: whoever can read it finds its owner gone.
+#[tokio::test(start_paused = true)]
+async fn who_owns_something_that_others_can_read_is_not_buried() {
+    let stage = Stage::new();
+    let (first, second) = (stage.gateway(), stage.gateway());
+    let login = first.desk().start(at_the_till("r-1", NUMBER)).await;
+    pass(secs(1)).await;
+    first.dies();
+    second.store.is_illiterate();
+    pass(secs(20)).await;
+    assert_eq!((second.poller.owned(), stage.provider.count(Asked::Poll)), (0, 0));
+    let third = stage.gateway();
+    stage.provider.person_approves();
+    assert_eq!(standing(&third.desk().wait_for_end(&login).await), "approved");
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_a_login_costs_does_not_grow_with_its_polls() {
     let mut costs = Vec::new();

@@ -26,8 +26,9 @@ const LEFT: &str = "left";
 
 /// What [`BEAT`] answers: all signs, and `TIME`.
 pub(super) type RawPulse = (HashMap<String, String>, (u64, u64));
-/// What [`ADOPT`] and [`OWNED`] answer: where to go on, and logins.
-pub(super) type RawBatch = (String, Vec<(String, RawFields, RawIdentity)>);
+/// What [`ADOPT`] and [`OWNED`] answer: where to go on, logins, and how many
+/// were left behind.
+pub(super) type RawBatch = (String, Vec<(String, RawFields, RawIdentity)>, usize);
 /// What [`EVENTS`] answers: epoch, oldest, newest, entries.
 pub(super) type RawEvents = (String, u64, u64, Vec<(String, HashMap<String, String>)>);
 

@@ -44,11 +44,19 @@ struct Line {
     dice: Option<u64>,
     calls: u64,
     loses_adoption: bool,
+    is_illiterate: bool,
 }
 
 impl FlakyStore {
     pub(crate) fn new(store: Arc<MemoryStore>, is_deaf: bool) -> Self {
-        let line = Line { weather: Weather::Fair, takes: Duration::ZERO, dice: None, calls: 0, loses_adoption: false };
+        let line = Line {
+            weather: Weather::Fair,
+            takes: Duration::ZERO,
+            dice: None,
+            calls: 0,
+            loses_adoption: false,
+            is_illiterate: false,
+        };
         Self { store, line: Mutex::new(line), silence: broadcast::Sender::new(16), is_deaf }
     }
 
@@ -75,6 +83,11 @@ impl FlakyStore {
     /// It happens, and is not answered.
     pub(crate) fn loses_the_next_adoption(&self) {
         self.line().loses_adoption = true;
+    }
+
+    /// The replica at this end cannot read what others have written.
+    pub(crate) fn is_illiterate(&self) {
+        self.line().is_illiterate = true;
     }
 
     /// The replica at this end is gone.
@@ -197,6 +210,10 @@ impl SessionStore for FlakyStore {
         limit: usize,
         now: Timestamp,
     ) -> Result<Batch, StoreError> {
+        if self.line().is_illiterate {
+            let left_behind = self.store.owned(tenant, from, after, limit, now).await?.records.len();
+            return Ok(Batch { records: Vec::new(), next: None, left_behind });
+        }
         let batch = self.call(self.store.adopt(tenant, from, to, after, limit, now)).await?;
         let is_lost = std::mem::take(&mut self.line().loses_adoption);
         if is_lost { Err(unavailable()) } else { Ok(batch) }
