@@ -81,7 +81,6 @@ struct Shared {
     clock: Clock,
     metrics: Arc<Metrics>,
     tenants: Vec<TenantId>,
-    started: Instant,
     lease: watch::Sender<Lease>,
     census: Mutex<Census>,
     gone: watch::Sender<BTreeMap<Incarnation, Fate>>,
@@ -95,7 +94,11 @@ struct Lease {
 
 impl Lease {
     fn holds(&self) -> bool {
-        self.confirmed.is_some_and(|at| at.elapsed() < LEASE)
+        self.runs_out().is_some_and(|end| Instant::now() < end)
+    }
+
+    fn runs_out(&self) -> Option<Instant> {
+        self.confirmed.map(|at| at + LEASE)
     }
 }
 
@@ -117,7 +120,6 @@ impl Replica {
             clock,
             metrics,
             tenants,
-            started: Instant::now(),
             lease: watch::Sender::new(lease),
             census: Mutex::default(),
             gone: watch::Sender::default(),
@@ -187,13 +189,14 @@ impl Replica {
                 return Err(error);
             }
         };
+        self.0.clock.follow(pulse.time, answered.duration_since(asked));
         if successor.take().is_some() {
             warn!("the store was away for too long; this process goes on under a new name");
-            self.census().give_up(present);
+            let silent_since = self.0.lease.borrow().runs_out().unwrap_or(answered);
+            self.census().give_up(present, silent_since);
         }
         self.0.lease.send_replace(Lease { incarnation: name.clone(), confirmed: Some(asked) });
-        let since_start = |at: Instant| at.duration_since(self.0.started);
-        let reading = Reading { asked: since_start(asked), answered: since_start(answered) };
+        let reading = Reading { asked, answered };
         let gone = self.census().heard(&name, &pulse.signs, reading);
         self.0.gone.send_replace(gone);
         Ok(())
@@ -266,7 +269,8 @@ impl Replica {
             let Batch { records, next, left_behind } = step.await?;
             is_all &= left_behind == 0;
             if !records.is_empty() {
-                info!(%tenant, logins = records.len(), ?fate, "logins of a replica that is gone are taken over");
+                let said_goodbye = fate == Fate::Left;
+                info!(%tenant, logins = records.len(), said_goodbye, "logins of a replica that is gone are taken over");
             }
             records.into_iter().for_each(|record| heir(Adopted { record, origin: Origin::Owner(fate) }));
             match next {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::session::{LoginId, TenantId};
@@ -17,6 +18,8 @@ pub(super) struct Roster(Arc<Mutex<HashMap<Key, Arc<Signals>>>>);
 struct Signals {
     superseded: CancellationToken,
     done: CancellationToken,
+    /// Nothing may be sent before.
+    rests_until: Mutex<Option<Instant>>,
 }
 
 /// The turn to tend one login; it ends when this is dropped.
@@ -24,7 +27,7 @@ pub struct Turn {
     roster: Roster,
     key: Key,
     own: Arc<Signals>,
-    previous: Option<CancellationToken>,
+    previous: Option<Arc<Signals>>,
 }
 
 impl Roster {
@@ -32,10 +35,9 @@ impl Roster {
     pub(super) fn next(&self, tenant: &TenantId, login: &LoginId) -> Turn {
         let (key, own) = ((tenant.clone(), login.clone()), Arc::<Signals>::default());
         let previous = self.lock().insert(key.clone(), Arc::clone(&own));
-        let previous = previous.map(|previous| {
+        if let Some(previous) = &previous {
             previous.superseded.cancel();
-            previous.done.clone()
-        });
+        }
         Turn { roster: self.clone(), key, own, previous }
     }
 
@@ -51,11 +53,25 @@ impl Roster {
 }
 
 impl Turn {
-    /// Waits until the turn before has ended.
+    /// Waits until the turn before has ended, and goes by its rest.
     pub(super) async fn begins(&self) {
         if let Some(previous) = &self.previous {
-            previous.cancelled().await;
+            previous.done.cancelled().await;
+            if let Some(until) = previous.rest() {
+                self.rests_until(until);
+            }
         }
+    }
+
+    /// Nothing may be sent before, in this turn or a later one.
+    pub(super) fn rests_until(&self, at: Instant) {
+        let mut rest = self.own.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *rest = Some(rest.map_or(at, |until| until.max(at)));
+    }
+
+    /// When something may be sent again, if that was said.
+    pub(super) fn rest(&self) -> Option<Instant> {
+        self.own.rest()
     }
 
     /// Whether the next turn waits for this one to end.
@@ -65,6 +81,12 @@ impl Turn {
 
     pub(super) async fn superseded(&self) {
         self.own.superseded.cancelled().await;
+    }
+}
+
+impl Signals {
+    fn rest(&self) -> Option<Instant> {
+        *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
