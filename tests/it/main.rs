@@ -8,6 +8,7 @@
 
 mod access;
 mod bad_input;
+mod clocks;
 mod codes;
 mod demo;
 mod ends;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ciba_gateway::clock::Clock;
 use ciba_gateway::session::{LoginId, RequestId, TenantId};
 use ciba_gateway::store::memory::MemoryStore;
 use ciba_gateway::store::{
@@ -35,6 +36,8 @@ pub(crate) struct FlakyStore {
     /// Where wakes would come from for a replica that hears none.
     silence: broadcast::Sender<Wake>,
     is_deaf: bool,
+    /// The store's own clock; without one it gives back the time it is told.
+    clock: Option<Clock>,
 }
 
 struct Line {
@@ -57,7 +60,11 @@ impl FlakyStore {
             loses_adoption: false,
             is_illiterate: false,
         };
-        Self { store, line: Mutex::new(line), silence: broadcast::Sender::new(16), is_deaf }
+        Self { store, line: Mutex::new(line), silence: broadcast::Sender::new(16), is_deaf, clock: None }
+    }
+
+    pub(crate) fn with_time_from(self, clock: Clock) -> Self {
+        Self { clock: Some(clock), ..self }
     }
 
     pub(crate) fn goes_down(&self) {
@@ -190,7 +197,11 @@ impl SessionStore for FlakyStore {
         if self.line().weather == Weather::Beatless {
             return Err(unavailable());
         }
-        self.at_once(self.store.beat(incarnation, now)).await
+        let beaten = async {
+            let pulse = self.store.beat(incarnation, now).await?;
+            Ok(Pulse { time: self.clock.as_ref().map_or(pulse.time, Clock::now), ..pulse })
+        };
+        self.at_once(beaten).await
     }
 
     async fn leave(&self, incarnation: &Incarnation) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use ciba_gateway::clock::Clock;
@@ -63,6 +64,26 @@ pub(crate) struct Stage {
     pub(crate) clock: Clock,
     pub(crate) provider: Arc<FakeProvider>,
     store: Arc<MemoryStore>,
+    store_has_time: bool,
+}
+
+/// A machine's wall clock, which somebody may set.
+#[derive(Clone, Default)]
+pub(crate) struct WallClock(Arc<AtomicI64>);
+
+impl WallClock {
+    /// Sets it this much ahead of the true time, or behind.
+    pub(crate) fn is_off_by(&self, seconds: i64) {
+        self.0.store(seconds * 1000, Ordering::Relaxed);
+    }
+
+    fn over(&self, truth: &Clock) -> Clock {
+        let (off, truth) = (Arc::clone(&self.0), truth.clone());
+        Clock::telling(move || {
+            let now = truth.now().as_millis().saturating_add_signed(off.load(Ordering::Relaxed));
+            Timestamp::from_millis(now)
+        })
+    }
 }
 
 impl Stage {
@@ -70,7 +91,12 @@ impl Stage {
     pub(crate) fn new() -> Self {
         let clock = Clock::following_tokio(BEGINNING);
         let provider = Arc::new(FakeProvider::new(clock.clone()));
-        Self { clock, provider, store: Arc::new(MemoryStore::new()) }
+        Self { clock, provider, store: Arc::new(MemoryStore::new()), store_has_time: false }
+    }
+
+    /// A store that has a clock of its own, which is right.
+    pub(crate) fn with_store_clock() -> Self {
+        Self { store_has_time: true, ..Self::new() }
     }
 
     /// A stage with one gateway on it.
@@ -82,22 +108,31 @@ impl Stage {
 
     /// One more replica over the same store.
     pub(crate) fn gateway(&self) -> Gateway {
-        self.replica(false)
+        self.replica(false, &WallClock::default())
+    }
+
+    /// A replica on a machine whose clock is off.
+    pub(crate) fn gateway_off_by(&self, seconds: i64) -> Gateway {
+        let wall = WallClock::default();
+        wall.is_off_by(seconds);
+        self.replica(false, &wall)
     }
 
     /// A replica that no wake reaches.
     pub(crate) fn deaf_gateway(&self) -> Gateway {
-        self.replica(true)
+        self.replica(true, &WallClock::default())
     }
 
-    fn replica(&self, is_deaf: bool) -> Gateway {
+    fn replica(&self, is_deaf: bool, wall: &WallClock) -> Gateway {
+        let clock = wall.over(&self.clock);
         let metrics = Arc::new(Metrics::new());
-        let line = Arc::new(FlakyStore::new(Arc::new(self.store.replica()), is_deaf));
+        let line = FlakyStore::new(Arc::new(self.store.replica()), is_deaf);
+        let line = Arc::new(if self.store_has_time { line.with_time_from(self.clock.clone()) } else { line });
         let store = Arc::clone(&line) as Arc<dyn SessionStore>;
         let ids: Vec<_> = ["acme", "other"].map(|name| TenantId::new(name).expect("a tenant")).into();
-        let replica = Replica::new(Arc::clone(&store), self.clock.clone(), Arc::clone(&metrics), ids.clone());
+        let replica = Replica::new(Arc::clone(&store), clock.clone(), Arc::clone(&metrics), ids.clone());
         let replica = replica.expect("random bytes");
-        let ledger = Ledger::new(store, self.clock.clone(), IDENTITY_WINDOW, Arc::clone(&metrics));
+        let ledger = Ledger::new(store, clock, IDENTITY_WINDOW, Arc::clone(&metrics));
         let provider = Arc::new(ProviderLine::new(Arc::clone(&self.provider)));
         let credential = Arc::new(Credential::new(Arc::clone(&provider) as Arc<dyn Provider>));
         let credentials = ids.iter().map(|id| (id.clone(), Arc::clone(&credential)));
@@ -113,7 +148,8 @@ impl Stage {
         tasks.spawn(ledger.clone().follow_wakes(CancellationToken::new()));
         let api = LoginApi::server(logins.clone(), Arc::new(callers()), Arc::clone(&metrics));
         let dial = serve(api, &tasks);
-        Gateway { logins, poller, metrics, store: line, replica, provider, no_more_beats, no_more_adoptions, dial }
+        let (wall, store) = (wall.clone(), line);
+        Gateway { logins, poller, metrics, store, wall, replica, provider, no_more_beats, no_more_adoptions, dial }
     }
 }
 
@@ -134,6 +170,8 @@ pub(crate) struct Gateway {
     pub(crate) metrics: Arc<Metrics>,
     /// This replica's line to the store.
     pub(crate) store: Arc<FlakyStore>,
+    /// The clock of its machine.
+    pub(crate) wall: WallClock,
     replica: Replica,
     provider: Arc<ProviderLine>,
     no_more_beats: CancellationToken,
