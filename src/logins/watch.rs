@@ -169,6 +169,7 @@ impl Watcher {
                 return;
             }
             let next = tokio::select! {
+                biased;
                 () = sender.closed() => return,
                 next = self.next(clock.now().plus(heartbeat)) => next,
             };
@@ -204,6 +205,7 @@ impl TenantWatcher {
         let mut heartbeat_at = clock.now().plus(self.heartbeat);
         loop {
             let sent = tokio::select! {
+                biased;
                 () = self.sender.closed() => return,
                 () = self.logins.0.drain.cancelled() => {
                     let _ = self.sender.send(Err(Error::Draining)).await;

@@ -12,7 +12,15 @@ type Key = (TenantId, LoginId);
 
 /// Cheap to clone; all clones are one.
 #[derive(Clone, Default)]
-pub(super) struct Roster(Arc<Mutex<HashMap<Key, Arc<Signals>>>>);
+pub(super) struct Roster(Arc<Mutex<Turns>>);
+
+#[derive(Default)]
+struct Turns {
+    /// The latest of each login.
+    present: HashMap<Key, Arc<Signals>>,
+    /// What logins still rest that became somebody else's. They may come back.
+    parted: HashMap<Key, Instant>,
+}
 
 #[derive(Default)]
 struct Signals {
@@ -34,7 +42,12 @@ impl Roster {
     /// The next turn. Whoever tends the login now is told to come to an end.
     pub(super) fn next(&self, tenant: &TenantId, login: &LoginId) -> Turn {
         let (key, own) = ((tenant.clone(), login.clone()), Arc::<Signals>::default());
-        let previous = self.lock().insert(key.clone(), Arc::clone(&own));
+        let mut turns = self.lock();
+        let previous = turns.present.insert(key.clone(), Arc::clone(&own));
+        if let Some(until) = turns.parted.remove(&key) {
+            own.rests_until(until);
+        }
+        drop(turns);
         if let Some(previous) = &previous {
             previous.superseded.cancel();
         }
@@ -43,10 +56,10 @@ impl Roster {
 
     /// Whether somebody tends the login.
     pub(super) fn has(&self, tenant: &TenantId, login: &LoginId) -> bool {
-        self.lock().contains_key(&(tenant.clone(), login.clone()))
+        self.lock().present.contains_key(&(tenant.clone(), login.clone()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Signals>>> {
+    fn lock(&self) -> MutexGuard<'_, Turns> {
         // Nothing in there can be left half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -63,10 +76,18 @@ impl Turn {
         }
     }
 
+    /// The login is somebody else's. Should it come back, it rests all the same.
+    pub(super) fn parts(&self) {
+        let (now, mut turns) = (Instant::now(), self.roster.lock());
+        turns.parted.retain(|_, until| now < *until);
+        if let Some(until) = self.rest().filter(|until| now < *until) {
+            turns.parted.insert(self.key.clone(), until);
+        }
+    }
+
     /// Nothing may be sent before, in this turn or a later one.
     pub(super) fn rests_until(&self, at: Instant) {
-        let mut rest = self.own.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
-        *rest = Some(rest.map_or(at, |until| until.max(at)));
+        self.own.rests_until(at);
     }
 
     /// When something may be sent again, if that was said.
@@ -85,6 +106,11 @@ impl Turn {
 }
 
 impl Signals {
+    fn rests_until(&self, at: Instant) {
+        let mut rest = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *rest = (*rest).max(Some(at));
+    }
+
     fn rest(&self) -> Option<Instant> {
         *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,8 +119,8 @@ impl Signals {
 impl Drop for Turn {
     fn drop(&mut self) {
         let mut turns = self.roster.lock();
-        if turns.get(&self.key).is_some_and(|latest| Arc::ptr_eq(latest, &self.own)) {
-            turns.remove(&self.key);
+        if turns.present.get(&self.key).is_some_and(|latest| Arc::ptr_eq(latest, &self.own)) {
+            turns.present.remove(&self.key);
         }
         self.own.done.cancel();
     }

@@ -108,6 +108,9 @@ impl Tending {
 
     /// Writes down what whoever comes next must know.
     async fn part(&mut self) {
+        if self.standing() == Standing::Foreign && !self.record.session.has_ended() {
+            self.turn.parts();
+        }
         let (State::Pending(pending), Some(schedule)) = (&self.record.session.state, self.schedule) else {
             return;
         };

@@ -12,6 +12,7 @@ mod clocks;
 mod codes;
 mod demo;
 mod ends;
+mod interleavings;
 mod lists;
 mod magic_numbers;
 mod openid_provider;

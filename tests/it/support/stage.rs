@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ciba_gateway::clock::Clock;
@@ -46,6 +46,9 @@ pub(crate) const GUARD_WINDOW: Duration = Duration::from_secs(600);
 /// How long an identity can be read after the end.
 pub(crate) const IDENTITY_WINDOW: Duration = Duration::from_secs(120);
 
+/// How long a replica may take to leave.
+const DRAIN_LIMIT: Duration = Duration::from_secs(25);
+
 const DESK: u8 = 1;
 const KIOSK: u8 = 2;
 const STRANGER: u8 = 3;
@@ -65,6 +68,7 @@ pub(crate) struct Stage {
     pub(crate) provider: Arc<FakeProvider>,
     store: Arc<MemoryStore>,
     store_has_time: bool,
+    replicas: AtomicUsize,
 }
 
 /// A machine's wall clock, which somebody may set.
@@ -91,7 +95,13 @@ impl Stage {
     pub(crate) fn new() -> Self {
         let clock = Clock::following_tokio(BEGINNING);
         let provider = Arc::new(FakeProvider::new(clock.clone()));
-        Self { clock, provider, store: Arc::new(MemoryStore::new()), store_has_time: false }
+        Self {
+            clock,
+            provider,
+            store: Arc::new(MemoryStore::new()),
+            store_has_time: false,
+            replicas: AtomicUsize::new(0),
+        }
     }
 
     /// A store that has a clock of its own, which is right.
@@ -133,10 +143,12 @@ impl Stage {
         let replica = Replica::new(Arc::clone(&store), clock.clone(), Arc::clone(&metrics), ids.clone());
         let replica = replica.expect("random bytes");
         let ledger = Ledger::new(store, clock, IDENTITY_WINDOW, Arc::clone(&metrics));
-        let provider = Arc::new(ProviderLine::new(Arc::clone(&self.provider)));
-        let credential = Arc::new(Credential::new(Arc::clone(&provider) as Arc<dyn Provider>));
+        let asker = self.replicas.fetch_add(1, Ordering::Relaxed);
+        let provider: Arc<dyn Provider> =
+            Arc::new(ProviderLine::new(Arc::clone(&self.provider), asker, line.death().clone()));
+        let credential = Arc::new(Credential::new(provider));
         let credentials = ids.iter().map(|id| (id.clone(), Arc::clone(&credential)));
-        let poller = Poller::new(ledger.clone(), replica.clone(), credentials);
+        let poller = Poller::new(ledger.clone(), replica.clone(), credentials).with_jitter(|| 0.5);
         let policy = Policy { starts_per_number: Limit { max: STARTS_PER_NUMBER, window: GUARD_WINDOW } };
         let tenants = ids.into_iter().map(|id| tenant(id, &credential)).collect();
         let logins = Logins::new(ledger.clone(), poller.clone(), tenants, policy);
@@ -149,7 +161,7 @@ impl Stage {
         let api = LoginApi::server(logins.clone(), Arc::new(callers()), Arc::clone(&metrics));
         let dial = serve(api, &tasks);
         let (wall, store) = (wall.clone(), line);
-        Gateway { logins, poller, metrics, store, wall, replica, provider, no_more_beats, no_more_adoptions, dial }
+        Gateway { logins, poller, metrics, store, wall, replica, no_more_beats, no_more_adoptions, dial }
     }
 }
 
@@ -172,8 +184,7 @@ pub(crate) struct Gateway {
     pub(crate) store: Arc<FlakyStore>,
     /// The clock of its machine.
     pub(crate) wall: WallClock,
-    replica: Replica,
-    provider: Arc<ProviderLine>,
+    pub(crate) replica: Replica,
     no_more_beats: CancellationToken,
     no_more_adoptions: CancellationToken,
     dial: mpsc::Sender<io::Result<DuplexStream>>,
@@ -213,17 +224,24 @@ impl Gateway {
     /// The process is gone without a word: whatever it was about to do does not
     /// happen, and what it had under way breaks off.
     pub(crate) fn dies(&self) {
-        self.store.is_cut_off();
-        self.provider.is_cut_off();
+        self.store.dies();
     }
 
     /// Leaves its logins to the others, as when it is told to stop.
     pub(crate) async fn drains(&self) {
+        assert!(self.tries_to_drain().await, "every schedule is in the store, and goodbye was said");
+    }
+
+    /// As [`Gateway::drains`], as far as that goes; whether it went well.
+    pub(crate) async fn tries_to_drain(&self) -> bool {
         self.logins.start_draining();
         self.no_more_adoptions.cancel();
-        assert!(self.poller.stop().await, "every schedule is in the store");
-        self.no_more_beats.cancel();
-        self.replica.leave().await.expect("the store answers");
+        let drained = async {
+            let may_rely = self.poller.stop().await;
+            self.no_more_beats.cancel();
+            may_rely && self.replica.leave().await.is_ok()
+        };
+        tokio::time::timeout(DRAIN_LIMIT, drained).await.unwrap_or(false)
     }
 
     /// The replica is gone as far as polling is concerned.
