@@ -13,6 +13,8 @@ mod codes;
 mod demo;
 mod ends;
 mod interleavings;
+mod kill_switch;
+mod kills;
 mod lists;
 mod magic_numbers;
 mod openid_provider;
