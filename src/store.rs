@@ -261,7 +261,7 @@ pub trait SessionStore: Send + Sync {
     /// looked at: an overdue login is the new owner's to end.
     ///
     /// A record of a foreign format or under an unknown seal key stays with
-    /// `from`: another replica may be able to read it. One whose seals are
+    /// `from`, and is counted: another replica may be able to read it. One whose seals are
     /// broken is taken over but left out of the answer. After an answer that was
     /// lost, [`SessionStore::owned`] says what is `to`'s by now.
     async fn adopt(

@@ -160,10 +160,15 @@ impl RedisStore {
         }
     }
 
-    fn open_batch(&self, tenant: &TenantId, (next, found): RawBatch, now: Timestamp) -> Result<Batch, StoreError> {
+    fn open_batch(
+        &self,
+        tenant: &TenantId,
+        (next, found, left_behind): RawBatch,
+        now: Timestamp,
+    ) -> Result<Batch, StoreError> {
         let next = Some(next).filter(|next| !next.is_empty());
         let next = next.map(|next| LoginId::parse(&next).map_err(|_| UNKNOWN_ANSWER)).transpose()?;
-        Ok(Batch { records: self.open_all(tenant, found, now)?, next })
+        Ok(Batch { records: self.open_all(tenant, found, now)?, next, left_behind })
     }
 
     fn open_all(

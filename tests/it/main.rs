@@ -8,10 +8,14 @@
 
 mod access;
 mod bad_input;
+mod clocks;
 mod codes;
 mod cursors;
 mod demo;
 mod ends;
+mod interleavings;
+mod kill_switch;
+mod kills;
 mod lists;
 mod magic_numbers;
 mod openid_provider;

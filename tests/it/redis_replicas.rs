@@ -1,6 +1,6 @@
 //! What several gateways share in one Redis, when it or they are not as usual.
 
-use ciba_gateway::session::Event;
+use ciba_gateway::session::{Event, LoginId};
 use ciba_gateway::store::redis::RedisStore;
 use ciba_gateway::store::{OUTCOME_RETENTION, Record, SessionStore};
 use ciba_gateway::timestamp::Timestamp;
@@ -66,8 +66,7 @@ async fn a_record_under_an_unknown_key_waits_for_somebody_who_can_read_it() {
     let redeemed = advance(&ours, &pending, redeemed(), NOW).await;
     foreign.push(advance(&theirs, &redeemed, Event::Approved(identity()), NOW).await);
 
-    let adopted = adopt(&ours, "first-run", "second-run").await;
-    assert_eq!(ids(&adopted), [&readable.session.id]);
+    assert_eq!(adopt_of(&ours, "first-run").await, (vec![readable.session.id.clone()], 3));
     for record in &foreign {
         assert_eq!(load(&theirs, record, NOW).await.as_ref(), Some(record));
     }
@@ -85,7 +84,7 @@ async fn a_record_of_another_format_stays_with_its_owner() {
     let _: () = line.hset(&key, "format", 2).await.expect("an answer");
 
     assert_eq!(ids(&owned(&store, "first-run").await), [&readable.session.id]);
-    assert_eq!(ids(&adopt(&store, "first-run", "second-run").await), [&readable.session.id]);
+    assert_eq!(adopt_of(&store, "first-run").await, (vec![readable.session.id], 1));
     let left: Vec<String> = line.zrange("cg1:{acme}:owned:first-run", 0, -1).await.expect("an answer");
     assert_eq!(left, [foreign.session.id.as_str()]);
 
@@ -258,7 +257,14 @@ async fn old_entries_go_a_few_with_each_new_one() {
     }
 }
 
-fn ids(records: &[Record]) -> Vec<&ciba_gateway::session::LoginId> {
+/// What the second run takes over from that owner, and how many it leaves there.
+async fn adopt_of(store: &RedisStore, from: &str) -> (Vec<LoginId>, usize) {
+    let (from, to) = (incarnation(from), incarnation("second-run"));
+    let batch = store.adopt(&tenant("acme"), &from, &to, None, 100, NOW).await.expect("the store answers");
+    (ids(&batch.records).into_iter().cloned().collect(), batch.left_behind)
+}
+
+fn ids(records: &[Record]) -> Vec<&LoginId> {
     records.iter().map(|record| &record.session.id).collect()
 }
 

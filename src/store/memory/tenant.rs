@@ -176,7 +176,7 @@ impl Tenant {
         records.sort_by(|one, other| one.session.id.as_str().cmp(other.session.id.as_str()));
         records.truncate(limit);
         let next = records.last().filter(|_| records.len() == limit).map(|record| record.session.id.clone());
-        Batch { records, next }
+        Batch { records, next, left_behind: 0 }
     }
 
     /// Gives what [`Tenant::owned`] finds for `from` to `to`.

@@ -28,8 +28,9 @@ const LEFT: &str = "left";
 
 /// What [`BEAT`] answers: all signs, and `TIME`.
 pub(super) type RawPulse = (HashMap<String, String>, (u64, u64));
-/// What [`ADOPT`] and [`OWNED`] answer: where to go on, and logins.
-pub(super) type RawBatch = (String, Vec<(String, RawFields, RawIdentity)>);
+/// What [`ADOPT`] and [`OWNED`] answer: where to go on, logins, and how many
+/// were left behind.
+pub(super) type RawBatch = (String, Vec<(String, RawFields, RawIdentity)>, usize);
 /// What [`EVENTS`] answers: epoch, oldest, newest, entries, and for each of their
 /// logins that has a record its format and sealed terms.
 pub(super) type RawEvents =
