@@ -8,6 +8,7 @@ use ciba_gateway::phone::{BindingCode, PhoneNumber};
 use ciba_gateway::session::{
     CallDirection, Channel, ClientId, LoginId, Outcome, RequestId, State, TenantId, TerminalId,
 };
+use ciba_gateway::timestamp::Timestamp;
 use futures_util::StreamExt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -43,8 +44,8 @@ pub(super) struct Played {
     pub(super) ends: Vec<Option<String>>,
     /// What every living replica said in the end, and again later.
     pub(super) last_words: Vec<(usize, String)>,
-    /// Replicas that were told to stop and could finish that.
-    pub(super) drained: Vec<usize>,
+    /// Replicas that were told to stop, and when they had done so well.
+    pub(super) drained: Vec<(usize, Timestamp)>,
 }
 
 pub(super) fn play(plan: &Plan) -> Played {
@@ -63,7 +64,7 @@ struct Inner {
     /// The logins that have begun.
     begun: Vec<watch::Sender<Option<LoginId>>>,
     told: Mutex<Vec<Told>>,
-    drained: Mutex<Vec<usize>>,
+    drained: Mutex<Vec<(usize, Timestamp)>>,
 }
 
 impl Scene {
@@ -211,7 +212,7 @@ impl Scene {
             Kind::DrainsAt(at) => {
                 tokio::time::sleep(at).await;
                 if gateway.tries_to_drain().await {
-                    self.0.drained.lock().expect("unpoisoned").push(fault.replica);
+                    self.0.drained.lock().expect("unpoisoned").push((fault.replica, self.0.stage.clock.now()));
                 }
                 // The process has ended.
                 gateway.dies();
@@ -223,6 +224,7 @@ impl Scene {
                         Trouble::Down => line.goes_down(),
                         Trouble::AnswersLost => line.loses_answers(),
                         Trouble::Frozen => line.freezes(),
+                        Trouble::Late => line.is_late(),
                         Trouble::BeatsLost => line.beats_are_lost(),
                     }
                 }
