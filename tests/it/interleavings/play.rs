@@ -101,7 +101,8 @@ impl Scene {
         let mut tasks = JoinSet::new();
         (0..plan.logins).for_each(|login| drop(tasks.spawn(self.clone().begins(login))));
         plan.faults.iter().for_each(|fault| drop(tasks.spawn(self.clone().suffers(*fault))));
-        plan.acts.iter().for_each(|act| drop(tasks.spawn(self.clone().acts(*act))));
+        let acts = plan.acts.iter().enumerate();
+        acts.for_each(|(place, act)| drop(tasks.spawn(self.clone().acts(place, *act))));
         let watchers = plan.watchers.iter().enumerate();
         watchers.for_each(|(stream, watcher)| drop(tasks.spawn(self.clone().watches(stream, *watcher))));
         if let Some((at, person)) = plan.person {
@@ -173,9 +174,14 @@ impl Scene {
         }
     }
 
-    async fn id(&self, login: usize) -> LoginId {
+    /// One after the other, because those who wait for the same thing are woken in
+    /// any order. `None` when the login does not come to be.
+    async fn id(&self, login: usize, place: usize) -> Option<LoginId> {
         let mut begun = self.0.begun[login].subscribe();
-        begun.wait_for(Option::is_some).await.expect("the scene lives").clone().expect("a login")
+        let begun = tokio::time::timeout(LIFETIME, begun.wait_for(Option::is_some)).await.ok()?;
+        let id = begun.expect("the scene lives").clone();
+        tokio::time::sleep(Duration::from_millis(place as u64)).await;
+        id
     }
 
     /// A client that repeats its start until it is answered.
@@ -236,13 +242,13 @@ impl Scene {
         }
     }
 
-    async fn acts(self, (at, login, replica, act): (Duration, usize, usize, Act)) {
+    async fn acts(self, place: usize, (at, login, replica, act): (Duration, usize, usize, Act)) {
         tokio::time::sleep(at).await;
         if act == Act::StartAgain {
             self.starts(login, replica).await;
             return;
         }
-        let Ok(id) = tokio::time::timeout(LIFETIME, self.id(login)).await else {
+        let Some(id) = self.id(login, place).await else {
             return;
         };
         let (index, gateway) = self.at(replica);
@@ -270,7 +276,7 @@ impl Scene {
     /// As the contract says: after any end but the login's, watch again.
     async fn watches(self, stream: usize, (at, login, replica): (Duration, usize, usize)) {
         tokio::time::sleep(at).await;
-        let Ok(id) = tokio::time::timeout(LIFETIME, self.id(login)).await else {
+        let Some(id) = self.id(login, self.0.plan.acts.len() + stream).await else {
             return;
         };
         // Each connection is a stream of its own.
