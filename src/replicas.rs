@@ -10,7 +10,7 @@
 
 mod census;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +37,9 @@ const BEAT_AGAIN: Duration = Duration::from_millis(250);
 const LEASE: Duration = Duration::from_secs(2);
 /// Logins that one step of an adoption looks at.
 const ADOPTION_BATCH: usize = 100;
+/// How often, a beat apart, what is ours is looked for after an adoption that was
+/// not answered: it may happen late, and nobody else would find it.
+const LOOKS_FOR_OWN: u32 = 5;
 
 /// The system gives no random bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -216,14 +219,16 @@ impl Replica {
     /// `heir`. A step that has begun is seen through.
     pub async fn adopts(self, heir: impl Fn(Adopted) + Send + Sync, stop: CancellationToken) {
         let mut gone = self.0.gone.subscribe();
-        let mut doubtful = BTreeSet::new();
+        let mut doubtful = BTreeMap::new();
         while stop.run_until_cancelled(gone.changed()).await.is_some_and(|changed| changed.is_ok()) {
             let departed = gone.borrow_and_update().clone();
-            for tenant in std::mem::take(&mut doubtful) {
-                if let Err(error) = self.find_own(&tenant, &heir).await {
+            for (tenant, looks) in std::mem::take(&mut doubtful) {
+                let found = self.find_own(&tenant, &heir).await;
+                if let Err(error) = &found {
                     warn!(%tenant, %error, "what was taken over cannot be read; trying again");
-                    doubtful.insert(tenant);
                 }
+                let looks = if found.is_ok() { looks - 1 } else { looks };
+                doubtful.extend((looks > 0).then_some((tenant, looks)));
             }
             for (from, fate) in departed {
                 let mut is_through = true;
@@ -233,7 +238,7 @@ impl Replica {
                         Err(error) => {
                             warn!(%tenant, %error, "logins of a replica that is gone cannot be taken over; trying again");
                             self.0.metrics.store_failed(StoreOperation::Adopt);
-                            doubtful.insert(tenant.clone());
+                            doubtful.insert(tenant.clone(), LOOKS_FOR_OWN);
                             is_through = false;
                         }
                     }

@@ -27,7 +27,7 @@ async fn master_and_replica() -> (RedisServer, RedisServer) {
 }
 
 fn store_that_waits(master: &RedisServer) -> RedisStore {
-    let wait = Wait { replicas: 1, timeout: Duration::from_millis(200) };
+    let wait = Wait { replicas: 1, timeout: Duration::from_secs(1) };
     replica_at(Settings { wait: Some(wait), ..Settings::new(master.url()) })
 }
 

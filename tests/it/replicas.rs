@@ -233,6 +233,25 @@ async fn an_adoption_whose_answer_is_lost_loses_no_login() {
     assert_one_interval_apart(&stage.provider, 5);
 }
 
+/// Just when it is repeated, so that the repeated one finds nothing.
+#[tokio::test(start_paused = true)]
+async fn an_adoption_that_happens_late_loses_no_login() {
+    let stage = Stage::new();
+    let (first, second) = (stage.gateway(), stage.gateway());
+    let login = first.desk().start(at_the_till("r-1", NUMBER)).await;
+    pass(Duration::from_millis(5100)).await;
+    first.dies();
+    // Between the look for what is ours already and the repeated adoption.
+    second.store.delays_the_next_adoption(Duration::from_millis(1020));
+    pass(Duration::from_millis(3000)).await;
+    second.store.takes(Duration::from_millis(10));
+    pass(secs(12)).await;
+    assert_eq!(second.poller.owned(), 1);
+    stage.provider.person_approves();
+    assert_eq!(standing(&second.desk().wait_for_end(&login).await), "approved");
+    assert_one_interval_apart(&stage.provider, 5);
+}
+
 /// As when a newer version wrote it: whoever can read it finds its owner gone.
 #[tokio::test(start_paused = true)]
 async fn who_owns_something_that_others_can_read_is_not_buried() {

@@ -115,7 +115,8 @@ fn polls(played: &Played, about: usize) -> Option<String> {
             (true, _, _) => interval,
             (false, _, _) => INTERVAL,
         };
-        let is_handed_over = is_same || played.drained.contains(&before.asker);
+        let mut drains = played.drained.iter();
+        let is_handed_over = is_same || drains.any(|(who, at)| *who == before.asker && *at <= next.sent_at);
         let from = before.answered_at.filter(|_| is_handed_over).unwrap_or(before.sent_at);
         let overlaps = before.answered_at.is_some_and(|answered| next.sent_at < answered);
         let is_early = next.sent_at.since(from) < interval;

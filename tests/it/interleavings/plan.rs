@@ -63,6 +63,7 @@ pub(super) enum Trouble {
     AnswersLost,
     Frozen,
     BeatsLost,
+    Late,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +127,8 @@ fn person(dice: &mut Dice) -> Option<(Duration, Person)> {
 fn fault(dice: &mut Dice, replicas: usize) -> Fault {
     let moment = if dice.percent(50) { Moment::Before } else { Moment::After };
     let line = |dice: &mut Dice| {
-        let trouble = [Trouble::Down, Trouble::AnswersLost, Trouble::Frozen, Trouble::BeatsLost][dice.index(4)];
+        let trouble =
+            [Trouble::Down, Trouble::AnswersLost, Trouble::Frozen, Trouble::BeatsLost, Trouble::Late][dice.index(5)];
         Kind::Line(dice.within(LENGTH), dice.within(20), trouble)
     };
     let kind = match dice.below(10) {

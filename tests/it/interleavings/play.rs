@@ -7,6 +7,7 @@ use std::time::Duration;
 use ciba_gateway::logins::{Caller, CodeChoice, LoginView, StartLogin, WatchEvent};
 use ciba_gateway::phone::{BindingCode, PhoneNumber};
 use ciba_gateway::session::{CallDirection, Channel, ClientId, End, LoginId, Phase, RequestId, TenantId, TerminalId};
+use ciba_gateway::timestamp::Timestamp;
 use futures_util::StreamExt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -42,8 +43,8 @@ pub(super) struct Played {
     pub(super) ends: Vec<Option<String>>,
     /// What every living replica said in the end, and again later.
     pub(super) last_words: Vec<(usize, String)>,
-    /// Replicas that were told to stop and could finish that.
-    pub(super) drained: Vec<usize>,
+    /// Replicas that were told to stop, and when they had done so well.
+    pub(super) drained: Vec<(usize, Timestamp)>,
 }
 
 pub(super) fn play(plan: &Plan) -> Played {
@@ -62,7 +63,7 @@ struct Inner {
     /// The logins that have begun.
     begun: Vec<watch::Sender<Option<LoginId>>>,
     told: Mutex<Vec<Told>>,
-    drained: Mutex<Vec<usize>>,
+    drained: Mutex<Vec<(usize, Timestamp)>>,
 }
 
 impl Scene {
@@ -99,7 +100,8 @@ impl Scene {
         let mut tasks = JoinSet::new();
         (0..plan.logins).for_each(|login| drop(tasks.spawn(self.clone().begins(login))));
         plan.faults.iter().for_each(|fault| drop(tasks.spawn(self.clone().suffers(*fault))));
-        plan.acts.iter().for_each(|act| drop(tasks.spawn(self.clone().acts(*act))));
+        let acts = plan.acts.iter().enumerate();
+        acts.for_each(|(place, act)| drop(tasks.spawn(self.clone().acts(place, *act))));
         let watchers = plan.watchers.iter().enumerate();
         watchers.for_each(|(stream, watcher)| drop(tasks.spawn(self.clone().watches(stream, *watcher))));
         if let Some((at, person)) = plan.person {
@@ -171,9 +173,14 @@ impl Scene {
         }
     }
 
-    async fn id(&self, login: usize) -> LoginId {
+    /// One after the other, because those who wait for the same thing are woken in
+    /// any order. `None` when the login does not come to be.
+    async fn id(&self, login: usize, place: usize) -> Option<LoginId> {
         let mut begun = self.0.begun[login].subscribe();
-        begun.wait_for(Option::is_some).await.expect("the scene lives").clone().expect("a login")
+        let begun = tokio::time::timeout(LIFETIME, begun.wait_for(Option::is_some)).await.ok()?;
+        let id = begun.expect("the scene lives").clone();
+        tokio::time::sleep(Duration::from_millis(place as u64)).await;
+        id
     }
 
     /// A client that repeats its start until it is answered.
@@ -210,7 +217,7 @@ impl Scene {
             Kind::DrainsAt(at) => {
                 tokio::time::sleep(at).await;
                 if gateway.tries_to_drain().await {
-                    self.0.drained.lock().expect("unpoisoned").push(fault.replica);
+                    self.0.drained.lock().expect("unpoisoned").push((fault.replica, self.0.stage.clock.now()));
                 }
                 // The process has ended.
                 gateway.dies();
@@ -222,6 +229,7 @@ impl Scene {
                         Trouble::Down => line.goes_down(),
                         Trouble::AnswersLost => line.loses_answers(),
                         Trouble::Frozen => line.freezes(),
+                        Trouble::Late => line.is_late(),
                         Trouble::BeatsLost => line.beats_are_lost(),
                     }
                 }
@@ -233,13 +241,13 @@ impl Scene {
         }
     }
 
-    async fn acts(self, (at, login, replica, act): (Duration, usize, usize, Act)) {
+    async fn acts(self, place: usize, (at, login, replica, act): (Duration, usize, usize, Act)) {
         tokio::time::sleep(at).await;
         if act == Act::StartAgain {
             self.starts(login, replica).await;
             return;
         }
-        let Ok(id) = tokio::time::timeout(LIFETIME, self.id(login)).await else {
+        let Some(id) = self.id(login, place).await else {
             return;
         };
         let (index, gateway) = self.at(replica);
@@ -267,7 +275,7 @@ impl Scene {
     /// As the contract says: after any end but the login's, watch again.
     async fn watches(self, stream: usize, (at, login, replica): (Duration, usize, usize)) {
         tokio::time::sleep(at).await;
-        let Ok(id) = tokio::time::timeout(LIFETIME, self.id(login)).await else {
+        let Some(id) = self.id(login, self.0.plan.acts.len() + stream).await else {
             return;
         };
         // Each connection is a stream of its own.

@@ -31,6 +31,8 @@ enum Weather {
     Forgetful,
     /// Only signs of life do not get through.
     Beatless,
+    /// Nothing is answered, and what writes is done seconds later.
+    Late,
     /// Nothing is done and nothing is answered before it is over: the process
     /// stands still.
     Frozen,
@@ -45,7 +47,7 @@ pub(crate) struct FlakyStore {
     /// Where wakes would come from for a replica that hears none.
     silence: broadcast::Sender<Wake>,
     is_deaf: bool,
-    /// Brings wakes late.
+    /// What is still under way on the line.
     post: Mutex<JoinSet<()>>,
     /// Cancelled when the replica at this end is gone.
     death: CancellationToken,
@@ -62,6 +64,7 @@ struct Line {
     dice: Option<Dice>,
     calls: u64,
     loses_adoption: bool,
+    late_adoption: Option<Duration>,
     is_illiterate: bool,
     last_call: Option<(u64, Moment)>,
 }
@@ -81,6 +84,7 @@ impl FlakyStore {
             dice: None,
             calls: 0,
             loses_adoption: false,
+            late_adoption: None,
             is_illiterate: false,
             last_call: None,
         };
@@ -126,6 +130,12 @@ impl FlakyStore {
         self.line().loses_adoption = true;
     }
 
+    /// It is not answered, and happens after that time: a call that was given up
+    /// may still be on its way.
+    pub(crate) fn delays_the_next_adoption(&self, by: Duration) {
+        self.line().late_adoption = Some(by);
+    }
+
     /// The replica at this end cannot read what others have written.
     pub(crate) fn is_illiterate(&self) {
         self.line().is_illiterate = true;
@@ -146,6 +156,10 @@ impl FlakyStore {
     /// Cancelled when the replica at this end is gone.
     pub(crate) const fn death(&self) -> &CancellationToken {
         &self.death
+    }
+
+    pub(crate) fn is_late(&self) {
+        self.line().weather = Weather::Late;
     }
 
     /// The process at this end stands still, as by SIGSTOP, until it thaws.
@@ -169,11 +183,16 @@ impl FlakyStore {
     }
 
     /// Wakes of a replica that is deaf to others come late, twice or not at all.
-    pub(crate) fn brings_wakes_badly(&self, mut dice: Dice) {
-        let (mut wakes, to) = (self.store.wakes(), self.silence.clone());
+    pub(crate) fn brings_wakes_badly(&self, dice: Dice) {
+        let (mut wakes, to, began) = (self.store.wakes(), self.silence.clone(), self.began);
         let bringing = async move {
             let mut post = JoinSet::new();
             while let Ok(wake) = wakes.recv().await {
+                // As in `delay`.
+                let mut dice = dice.at(millis(began.elapsed()));
+                if let Wake::Changed { version, .. } = &wake {
+                    dice = dice.at(*version);
+                }
                 let copies = [1, 1, 1, 1, 1, 2, 2, 0][dice.index(8)];
                 for _ in 0..copies {
                     let delay = if dice.percent(50) { Duration::ZERO } else { dice.within(3) };
@@ -186,6 +205,24 @@ impl FlakyStore {
             }
         };
         self.post.lock().unwrap_or_else(PoisonError::into_inner).spawn(bringing);
+    }
+
+    /// When writes come late: has `work` done some seconds from now.
+    fn linger<T, W>(&self, name: &str, work: impl FnOnce(Arc<MemoryStore>) -> W)
+    where
+        W: Future<Output = T> + Send + 'static,
+    {
+        if self.line().weather == Weather::Late {
+            self.lingers(self.delay(name) * 250, work(Arc::clone(&self.store)));
+        }
+    }
+
+    fn lingers<T>(&self, delay: Duration, work: impl Future<Output = T> + Send + 'static) {
+        let lingering = async move {
+            tokio::time::sleep(delay).await;
+            work.await;
+        };
+        self.post.lock().unwrap_or_else(PoisonError::into_inner).spawn(lingering);
     }
 
     /// Every call takes up to 15 ms before the work and after it.
@@ -207,8 +244,8 @@ impl FlakyStore {
     fn delay(&self, call: &str) -> Duration {
         let line = self.line();
         line.dice.as_ref().map_or(line.takes, |dice| {
-            let now = u64::try_from(self.began.elapsed().as_millis()).expect("a short story");
-            let mut dice = call.bytes().fold(dice.at(now), |dice, letter| dice.at(letter.into()));
+            let mut dice =
+                call.bytes().fold(dice.at(millis(self.began.elapsed())), |dice, letter| dice.at(letter.into()));
             line.takes + Duration::from_millis(dice.below(16))
         })
     }
@@ -246,7 +283,7 @@ impl FlakyStore {
 
     async fn at_once<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         match self.thawed().await {
-            Weather::Down => return Err(unavailable()),
+            Weather::Down | Weather::Late => return Err(unavailable()),
             Weather::Dead => std::future::pending().await,
             Weather::Fair | Weather::AnswersLost | Weather::Forgetful | Weather::Beatless | Weather::Frozen => {}
         }
@@ -277,6 +314,10 @@ impl FlakyStore {
     }
 }
 
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).expect("a short story")
+}
+
 fn unavailable() -> StoreError {
     StoreError::Unavailable("the story says so".into())
 }
@@ -284,10 +325,14 @@ fn unavailable() -> StoreError {
 #[async_trait]
 impl SessionStore for FlakyStore {
     async fn reserve(&self, reservation: &Reservation) -> Result<Reserved, StoreError> {
+        let late = reservation.clone();
+        self.linger("reserve", |store| async move { store.reserve(&late).await });
         self.call("reserve", self.store.reserve(reservation)).await
     }
 
     async fn release(&self, record: &Record, refund: bool) -> Result<(), StoreError> {
+        let late = record.clone();
+        self.linger("release", |store| async move { store.release(&late, refund).await });
         self.call("release", self.store.release(record, refund)).await
     }
 
@@ -299,6 +344,8 @@ impl SessionStore for FlakyStore {
         if self.line().weather == Weather::Forgetful {
             return Ok(Saved::Written(Record { version: record.version + 1, ..record.clone() }));
         }
+        let late = record.clone();
+        self.linger("save", |store| async move { store.save(&late, now, identity_window).await });
         self.call("save", self.store.save(record, now, identity_window)).await
     }
 
@@ -310,6 +357,8 @@ impl SessionStore for FlakyStore {
         if self.line().weather == Weather::Beatless {
             return Err(unavailable());
         }
+        let late = incarnation.clone();
+        self.linger("beat", |store| async move { store.beat(&late, now).await });
         let beaten = async {
             let pulse = self.store.beat(incarnation, now).await?;
             Ok(Pulse { time: self.clock.as_ref().map_or(pulse.time, Clock::now), ..pulse })
@@ -338,6 +387,17 @@ impl SessionStore for FlakyStore {
             let left_behind = self.store.owned(tenant, from, after, limit, now).await?.records.len();
             return Ok(Batch { records: Vec::new(), next: None, left_behind });
         }
+        let late = (tenant.clone(), from.clone(), to.clone(), after.cloned());
+        let late = |store: Arc<MemoryStore>| async move {
+            let (tenant, from, to, after) = late;
+            store.adopt(&tenant, &from, &to, after.as_ref(), limit, now).await
+        };
+        let delay = self.line().late_adoption.take();
+        if let Some(delay) = delay {
+            self.lingers(delay, late(Arc::clone(&self.store)));
+            return Err(unavailable());
+        }
+        self.linger("adopt", late);
         let batch = self.call("adopt", self.store.adopt(tenant, from, to, after, limit, now)).await?;
         let is_lost = std::mem::take(&mut self.line().loses_adoption);
         if is_lost { Err(unavailable()) } else { Ok(batch) }

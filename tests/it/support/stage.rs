@@ -275,6 +275,7 @@ impl Gateway {
         self.no_more_adoptions.cancel();
         let drained = async {
             let may_rely = self.poller.stop().await;
+            self.logins.drained().await;
             self.no_more_beats.cancel();
             may_rely && self.replica.leave().await.is_ok()
         };
