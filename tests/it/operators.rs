@@ -1,10 +1,12 @@
 //! What an operator runs into: mistakes in the configuration, taken ports, and
 //! what `check` says about each.
 
+use crate::support::cluster::Cluster;
 use crate::support::configuration::{Configuration, ConfigurationFile};
 use crate::support::gateway::{Serve, local};
 use crate::support::processes::{Ended, Process};
 use crate::support::redis_server::RedisServer;
+use crate::support::sentinels::Sentinels;
 use crate::support::simulators::Vipps;
 
 async fn run(command: &str, file: &ConfigurationFile) -> Ended {
@@ -94,6 +96,28 @@ async fn a_redis_that_does_not_suit_is_told_by_check_and_in_the_log() {
         let line = serve.process.logs(text).await;
         assert!(line.contains(level), "{line}");
     }
+}
+
+#[tokio::test]
+async fn check_looks_at_every_master_of_a_cluster() {
+    let (vipps, nodes) = (Vipps::start().await, Cluster::start().await);
+    set(&nodes.nodes[2], "maxmemory-policy", "allkeys-random").await;
+    let ended = check(&Configuration::new(&vipps.issuer()).with_redis_that(&nodes.configuration())).await;
+    assert_eq!(ended.code, Some(69), "{ended:?}");
+    for (node, replicas) in [(0, 1), (1, 0)] {
+        let port = nodes.nodes[node].port();
+        assert_said(&ended, &format!("✓ redis 127.0.0.1:{port}"), &format!("never evicts, {replicas} replicas"));
+    }
+    assert_said(&ended, &format!("✗ redis 127.0.0.1:{}", nodes.nodes[2].port()), "set noeviction");
+}
+
+#[tokio::test]
+async fn check_looks_at_the_master_that_sentinels_name() {
+    let (vipps, nodes) = (Vipps::start().await, Sentinels::start().await);
+    let configuration = Configuration::new(&vipps.issuer()).with_redis_that(&nodes.configuration());
+    let ended = check(&configuration.with_store_line("wait_replicas = 2")).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_said(&ended, "✓ redis", "never evicts, 2 replicas");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 pub(crate) mod caller;
 pub(crate) mod client;
+pub(crate) mod cluster;
 pub(crate) mod configuration;
 pub(crate) mod dice;
 pub(crate) mod eventually;
@@ -12,11 +13,14 @@ pub(crate) mod http;
 pub(crate) mod lying_provider;
 pub(crate) mod processes;
 pub(crate) mod provider_line;
+pub(crate) mod proxy;
 pub(crate) mod recorder;
 pub(crate) mod redis_dump;
 pub(crate) mod redis_server;
+pub(crate) mod redis_tls;
 pub(crate) mod reservations;
 pub(crate) mod secrets;
+pub(crate) mod sentinels;
 pub(crate) mod signer;
 pub(crate) mod simulators;
 pub(crate) mod stage;

@@ -212,8 +212,11 @@ fn cluster(
         .overall_response_timeout(Some(response_timeout * 2))
         .retries(CLUSTER_RETRIES)
         .min_retry_wait(*CLUSTER_RETRY_WAIT.start())
-        .max_retry_wait(*CLUSTER_RETRY_WAIT.end())
-        .certs(tls.clone());
+        .max_retry_wait(*CLUSTER_RETRY_WAIT.end());
+    // Certificates alone turn TLS on.
+    if urls.iter().any(|url| url.starts_with("rediss:")) {
+        builder = builder.certs(tls.clone());
+    }
     if let Some(username) = &access.username {
         builder = builder.username(username);
     }

@@ -52,10 +52,11 @@ impl RedisServer {
     pub(crate) async fn replica_of(master: &Self) -> Self {
         let replicaof = ["--replicaof", "127.0.0.1", &master.port.to_string()].map(str::to_owned);
         let replica = Self::start_with(|_| replicaof.to_vec()).await;
-        eventually("the replica has caught up", async || {
-            let mut line = replica.try_connect().await.ok()?;
-            let info: String = redis::cmd("INFO").arg("replication").query_async(&mut line).await.ok()?;
-            info.contains("master_link_status:up").then_some(())
+        let mut line = master.commands().await;
+        eventually("the replica confirms what it gets", async || {
+            redis::cmd("SET").arg("before").arg("the story").query_async::<()>(&mut line).await.ok()?;
+            let confirmed: u32 = redis::cmd("WAIT").arg(1).arg(100).query_async(&mut line).await.ok()?;
+            (confirmed == 1).then_some(())
         })
         .await;
         replica
@@ -71,6 +72,11 @@ impl RedisServer {
     /// Where it is for gateways.
     pub(crate) fn url(&self) -> String {
         format!("redis://{USERNAME}:{PASSWORD}@127.0.0.1:{}", self.port)
+    }
+
+    /// Its own, for as long as it is there.
+    pub(crate) fn folder(&self) -> &Path {
+        self.directory.path()
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -132,6 +138,18 @@ impl RedisServer {
     /// A connection for the test's own commands.
     pub(crate) async fn commands(&self) -> redis::aio::MultiplexedConnection {
         self.try_connect().await.expect("redis-server takes connections")
+    }
+
+    /// Everything that was written goes.
+    pub(crate) async fn flush(&self) {
+        redis::cmd("FLUSHALL").query_async::<()>(&mut self.commands().await).await.expect("redis-server forgets");
+    }
+
+    /// Whether it takes itself for a master.
+    pub(crate) async fn is_master(&self) -> bool {
+        let Ok(mut line) = self.try_connect().await else { return false };
+        let info: redis::RedisResult<String> = redis::cmd("INFO").arg("replication").query_async(&mut line).await;
+        info.is_ok_and(|info| info.contains("role:master"))
     }
 
     async fn try_connect(&self) -> redis::RedisResult<redis::aio::MultiplexedConnection> {

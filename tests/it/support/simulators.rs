@@ -1,6 +1,6 @@
 //! Simulated providers: in the test's own process, or as `simulator`.
 
-use ciba_gateway::simulator::{self, Settings, Simulator};
+use ciba_gateway::simulator::{self, Endpoint, ReceivedRequest, Settings, Simulator};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -32,6 +32,15 @@ impl Vipps {
 
     pub(crate) fn issuer(&self) -> String {
         self.simulator.issuer().to_string()
+    }
+
+    /// How often that number's phone was asked to ring.
+    pub(crate) fn rings(&self, number: &str) -> usize {
+        let digits = number.trim_start_matches('+');
+        let is_ring = |request: &ReceivedRequest| {
+            request.endpoint == Endpoint::Backchannel && request.phone.as_deref() == Some(digits)
+        };
+        self.simulator.requests().iter().filter(|request| is_ring(request)).count()
     }
 
     /// The code that the phone shows.

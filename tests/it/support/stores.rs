@@ -28,6 +28,8 @@ pub(crate) struct Stage {
 enum Home {
     Memory(MemoryStore),
     Redis(RedisServer),
+    /// Whoever tells the story keeps the servers.
+    Elsewhere(Settings),
 }
 
 impl Stage {
@@ -41,11 +43,17 @@ impl Stage {
         Self { store: Arc::new(replica(&server)), home: Home::Redis(server) }
     }
 
+    /// Over servers that the story has.
+    pub(crate) fn at(settings: Settings) -> Self {
+        Self { store: Arc::new(replica_at(settings.clone())), home: Home::Elsewhere(settings) }
+    }
+
     /// One more gateway on the same store.
     pub(crate) fn replica(&self) -> Arc<dyn SessionStore> {
         match &self.home {
             Home::Memory(store) => Arc::new(store.replica()),
             Home::Redis(server) => Arc::new(replica(server)),
+            Home::Elsewhere(settings) => Arc::new(replica_at(settings.clone())),
         }
     }
 }
