@@ -75,6 +75,12 @@ pub struct Grpc {
     pub reflection: bool,
     /// How many calls one connection may have open.
     pub max_concurrent_streams: u32,
+    /// How many connections there may be; further ones are closed.
+    pub max_connections: u32,
+    /// How old a connection gets, more or less; zero for any age.
+    pub max_connection_age: Duration,
+    /// How long after that a connection may finish what it has begun.
+    pub max_connection_age_grace: Duration,
     /// How often a quiet connection is pinged.
     pub keepalive_interval: Duration,
     /// How long it may take to answer.

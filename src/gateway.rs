@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
-use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tracing::{error, info, warn};
@@ -26,7 +26,7 @@ pub(crate) use parts::{redis_store, vipps};
 
 use crate::clock::Clock;
 use crate::config::{self, Config, Drain, Grpc};
-use crate::grpc::{LoginApi, TlsError, TlsIdentity, plain, tls, v1};
+use crate::grpc::{Front, LoginApi, TlsError, TlsIdentity, plain, tls, v1};
 use crate::http::{self, Readiness};
 use crate::replicas::Replica;
 
@@ -35,6 +35,9 @@ const PROVIDER_CHECK: Duration = Duration::from_secs(30);
 const PROVIDER_RECHECK: Duration = Duration::from_secs(3);
 /// How often Redis is asked about itself until it answers once.
 const STORE_SURVEY: Duration = Duration::from_secs(3);
+
+/// The part of the time after the notice that is kept for telling watchers.
+const GOODBYE_SHARE: u32 = 4;
 
 /// The ports, bound already.
 pub struct Listeners {
@@ -63,9 +66,10 @@ pub enum RunError {
 
 /// Serves until `shutdown` completes, then drains.
 ///
-/// The drain: not ready, still serving for `drain.notice`; then no new starts,
-/// streams end with DRAINING, polls in flight finish, logins are left to other
-/// replicas, connections close; all within `drain.limit`.
+/// The drain: not ready, still serving for `drain.notice`; then no new connections
+/// (GOAWAY on those that there are) and no new starts; polls and starts in flight
+/// finish, logins are left to other replicas; streams end with DRAINING and
+/// connections close; all within `drain.limit`.
 ///
 /// # Errors
 /// When it cannot start. Outages of store or provider are no errors: it starts,
@@ -147,9 +151,11 @@ impl Peers {
     }
 }
 
+/// In this order, so that nobody is sent away before somebody else can serve him,
+/// and no reader who does not read keeps the logins from being handed over.
 async fn drain(
     parts: &Parts,
-    mut peers: Peers,
+    peers: Peers,
     readiness: &Readiness,
     bounds: &Drain,
     stop: &CancellationToken,
@@ -157,23 +163,30 @@ async fn drain(
     http_stop: &CancellationToken,
 ) {
     info!(notice_ms = millis(bounds.notice), limit_ms = millis(bounds.limit), "draining");
-    let ended = tokio::time::timeout(bounds.limit, async {
-        readiness.set_draining();
-        tokio::time::sleep(bounds.notice).await;
-        parts.logins.start_draining();
-        stop.cancel();
-        peers.stop_adopting().await;
-        let may_rely = parts.poller.stop().await;
-        parts.logins.drained().await;
-        peers.leave(may_rely).await;
-        http_stop.cancel();
-        tasks.close();
-        tasks.wait().await;
-    });
-    match ended.await {
+    let end = Instant::now() + bounds.limit;
+    readiness.set_draining();
+    tokio::time::sleep(bounds.notice).await;
+    parts.logins.start_draining();
+    stop.cancel();
+    let goodbye = (bounds.limit - bounds.notice) / GOODBYE_SHARE;
+    if tokio::time::timeout_at(end - goodbye, hand_over(parts, peers)).await.is_err() {
+        warn!("not everything was finished in time; others take the logins over a little later");
+    }
+    parts.logins.dismiss();
+    http_stop.cancel();
+    tasks.close();
+    match tokio::time::timeout_at(end, tasks.wait()).await {
         Ok(()) => info!("drained"),
         Err(_) => warn!("the drain took too long; what is still open is cut"),
     }
+}
+
+/// Finishes polls and starts that are under way, and leaves the logins to others.
+async fn hand_over(parts: &Parts, mut peers: Peers) {
+    peers.stop_adopting().await;
+    let may_rely = parts.poller.stop().await;
+    parts.logins.drained().await;
+    peers.leave(may_rely).await;
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -266,23 +279,13 @@ fn grpc_front(
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> Result<impl Future<Output = ()> + Send + use<>, RunError> {
-    let server = Server::builder()
-        // Otherwise one silent TCP peer holds up the shutdown for ever.
-        .accept_http1(true)
-        .max_concurrent_streams(settings.max_concurrent_streams)
-        .http2_keepalive_interval(Some(settings.keepalive_interval))
-        .http2_keepalive_timeout(Some(settings.keepalive_timeout))
-        .add_routes(routes);
+    let front = Front::new(routes, settings, tasks);
     let identity = settings.tls.as_ref().map(TlsIdentity::from_config).transpose()?;
     let (tasks, stop) = (tasks.clone(), stop.clone());
     Ok(async move {
-        let stopped = stop.clone().cancelled_owned();
-        let served = match identity {
-            Some(identity) => server.serve_with_incoming_shutdown(tls(listener, identity, &tasks, stop), stopped).await,
-            None => server.serve_with_incoming_shutdown(plain(listener, &tasks, stop), stopped).await,
-        };
-        if let Err(error) = served {
-            error!(%error, "the gRPC front failed");
+        match identity {
+            Some(identity) => front.serve(tls(listener, identity, &tasks, stop.clone()), stop).await,
+            None => front.serve(plain(listener, &tasks, stop.clone()), stop).await,
         }
     })
 }

@@ -9,11 +9,13 @@ mod caller;
 mod listener;
 mod request;
 mod response;
+mod server;
 mod service;
 mod status;
 
 pub use caller::Callers;
 pub use listener::{TlsError, TlsIdentity, plain, tls};
+pub use server::Front;
 pub use service::LoginApi;
 
 /// The generated messages, client and server of package `ciba_gateway.v1`.

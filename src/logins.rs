@@ -112,6 +112,9 @@ pub enum Error {
     /// The gateway is about to stop.
     #[error("the gateway is draining")]
     Draining,
+    /// The caller's connection has reached its age.
+    #[error("the connection has reached its age")]
+    ConnectionAge,
     /// The reader of a stream fell too far behind.
     #[error("the reader of the stream fell too far behind")]
     SlowReader,
@@ -184,8 +187,11 @@ struct Shared {
     poller: Poller,
     tenants: HashMap<TenantId, Tenant>,
     policy: Policy,
+    /// Starts under way.
     tasks: TaskTracker,
-    /// No new starts; watchers end.
+    /// No new starts.
+    closing: CancellationToken,
+    /// Waits and streams end.
     drain: CancellationToken,
 }
 
@@ -194,8 +200,8 @@ impl Logins {
     #[must_use]
     pub fn new(ledger: Ledger, poller: Poller, tenants: Vec<Tenant>, policy: Policy) -> Self {
         let tenants = tenants.into_iter().map(|tenant| (tenant.id.clone(), tenant)).collect();
-        let (tasks, drain) = (TaskTracker::new(), CancellationToken::new());
-        Self(Arc::new(Shared { ledger, poller, tenants, policy, tasks, drain }))
+        let (tasks, closing, drain) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+        Self(Arc::new(Shared { ledger, poller, tenants, policy, tasks, closing, drain }))
     }
 
     /// What holds for the caller's tenant.
@@ -310,12 +316,17 @@ impl Logins {
         }
     }
 
-    /// Refuses new starts and ends every wait and watch.
+    /// Refuses new starts.
     pub fn start_draining(&self) {
+        self.0.closing.cancel();
+    }
+
+    /// Ends every wait with the present state, and every stream with how to go on.
+    pub fn dismiss(&self) {
         self.0.drain.cancel();
     }
 
-    /// Waits for starts in flight and for streams to end.
+    /// Waits for starts in flight.
     pub async fn drained(&self) {
         self.0.tasks.close();
         self.0.tasks.wait().await;

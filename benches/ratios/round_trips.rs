@@ -116,7 +116,8 @@ impl Gateway {
         let number = self.person.will_approve_on(polls);
         let caller = caller();
         let view = self.logins.start(&caller, start(number)).await.expect("a login");
-        let events = self.logins.watch(&caller, view.login(), HEARTBEAT).await.expect("a watch");
+        let events =
+            self.logins.watch(&caller, view.login(), HEARTBEAT, CancellationToken::new()).await.expect("a watch");
         let last = pin!(events).map(|event| event.expect("an event")).fold(None, async |_, event| Some(event)).await;
         let Some(WatchEvent::Login(view)) = last else { panic!("the watch ended with {last:?}") };
         assert!(view.identity().is_some(), "nobody was logged in: {:?}", view.moment());

@@ -36,6 +36,13 @@ impl Table for Grpc {
             tls,
             reflection: section.or("reflection", false),
             max_concurrent_streams: section.within("max_concurrent_streams", 10_000, 1..=1_000_000),
+            max_connections: section.within("max_connections", 20_000, 1..=1_000_000),
+            max_connection_age: section.within("max_connection_age", seconds(1800), seconds(0)..=seconds(86_400)),
+            max_connection_age_grace: section.within(
+                "max_connection_age_grace",
+                seconds(10),
+                seconds(1)..=seconds(300),
+            ),
             keepalive_interval: section.within("keepalive_interval", seconds(20), seconds(1)..=seconds(3600)),
             keepalive_timeout: section.within("keepalive_timeout", seconds(10), seconds(1)..=seconds(60)),
         })

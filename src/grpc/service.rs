@@ -4,9 +4,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
+use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
 
 use super::caller::Callers;
+use super::server::Leaving;
 use super::status::CallError;
 use super::v1::login_service_server::{LoginService, LoginServiceServer};
 use super::{request, response, v1};
@@ -30,6 +32,11 @@ impl LoginApi {
     #[must_use]
     pub fn server(logins: Logins, callers: Arc<Callers>, metrics: Arc<Metrics>) -> LoginServiceServer<Self> {
         LoginServiceServer::new(Self { logins, callers, metrics }).max_decoding_message_size(MAX_REQUEST_BYTES)
+    }
+
+    /// When the connection that the call came on is about to end.
+    fn leaving<T>(request: &Request<T>) -> CancellationToken {
+        request.extensions().get::<Leaving>().cloned().unwrap_or_default().0
     }
 
     fn caller<T>(&self, request: Request<T>) -> Result<(Caller, T), CallError> {
@@ -70,9 +77,10 @@ impl LoginApi {
     }
 
     async fn wait(&self, request: Request<v1::WaitLoginRequest>) -> Result<v1::WaitLoginResponse, CallError> {
+        let leaving = Self::leaving(&request);
         let (caller, message) = self.caller(request)?;
         let timeout = request::wait_timeout(message.timeout.as_ref())?;
-        let view = self.logins.wait(&caller, &request::login_id(&message.login_id)?, timeout).await?;
+        let view = self.logins.wait(&caller, &request::login_id(&message.login_id)?, timeout, leaving).await?;
         Ok(v1::WaitLoginResponse { login: Some(response::login(&view)) })
     }
 
@@ -80,9 +88,10 @@ impl LoginApi {
         &self,
         request: Request<v1::WatchLoginRequest>,
     ) -> Result<EventStream<v1::WatchLoginResponse>, CallError> {
+        let leaving = Self::leaving(&request);
         let (caller, message) = self.caller(request)?;
         let heartbeat = request::heartbeat(message.heartbeat_interval.as_ref())?;
-        let events = self.logins.watch(&caller, &request::login_id(&message.login_id)?, heartbeat).await?;
+        let events = self.logins.watch(&caller, &request::login_id(&message.login_id)?, heartbeat, leaving).await?;
         let told = events.map(|told| told.map(watch_login_message).map_err(|error| (error, None)));
         Ok(self.stream("WatchLogin", told))
     }
@@ -91,11 +100,12 @@ impl LoginApi {
         &self,
         request: Request<v1::WatchLoginsRequest>,
     ) -> Result<EventStream<v1::WatchLoginsResponse>, CallError> {
+        let leaving = Self::leaving(&request);
         let (caller, message) = self.caller(request)?;
         let heartbeat = request::heartbeat(message.heartbeat_interval.as_ref())?;
         let filter = request::watch_filter(&message)?;
         let from = request::watch_from(&message, &caller)?;
-        let messages = self.logins.watch_all(&caller, filter, from, heartbeat).await?;
+        let messages = self.logins.watch_all(&caller, filter, from, heartbeat, leaving).await?;
         let told = messages.map(|told| told.map(watch_logins_message).map_err(|end| (end.error, end.cursor)));
         Ok(self.stream("WatchLogins", told))
     }

@@ -56,6 +56,7 @@ impl CallError {
                 E::CodeNotAsked => (Code::FailedPrecondition, "CODE_NOT_ASKED"),
                 E::LoginEnded => (Code::FailedPrecondition, "LOGIN_ENDED"),
                 E::Draining => (Code::Unavailable, "DRAINING"),
+                E::ConnectionAge => (Code::Unavailable, "CONNECTION_AGE"),
                 E::SlowReader => (Code::Aborted, "SLOW_READER"),
                 E::Store(StoreError::Unavailable(_)) => (Code::Unavailable, "STORE_UNAVAILABLE"),
                 E::CursorTooOld { .. } => (Code::OutOfRange, "CURSOR_TOO_OLD"),
@@ -112,6 +113,7 @@ impl CallError {
                     "the store has lost events and cursors from before are void; watch again from a snapshot".into()
                 }
                 E::Draining => "this gateway is about to stop; connect again".into(),
+                E::ConnectionAge => "this connection has reached its age; connect again and watch again".into(),
                 E::SlowReader => "the stream was read too slowly; watch again from its cursor".into(),
                 E::NotFound | E::NotYours | E::StartWithdrawn | E::CodeNotAsked | E::LoginEnded => error.to_string(),
             },
@@ -132,6 +134,7 @@ impl CallError {
                 | E::Draining
                 | E::Store(StoreError::Unavailable(_) | StoreError::Foreign(_) | StoreError::Full(_)),
             ) => Some(OUTAGE_RETRY),
+            Self::Logins(E::ConnectionAge) => Some(Duration::ZERO),
             Self::CredentialMissing
             | Self::CredentialInvalid
             | Self::Fields(_)

@@ -99,7 +99,7 @@ impl Logins {
         if !caller.channels.contains(&request.channel) {
             return Err(Error::ChannelNotAllowed);
         }
-        if self.0.drain.is_cancelled() {
+        if self.0.closing.is_cancelled() {
             return Err(Error::Draining);
         }
         let record = match self.carry_out(caller, request).await? {

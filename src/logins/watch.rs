@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::stream::unfold;
+use tokio_util::sync::CancellationToken;
 
 use super::{Caller, Error, LoginView, Logins};
 use crate::ledger::Subscription;
@@ -26,18 +27,26 @@ pub enum WatchEvent {
 }
 
 impl Logins {
-    /// Returns when the login has ended, after `timeout`, or when the gateway drains.
+    /// Returns when the login has ended, after `timeout`, when the gateway drains,
+    /// or when the caller's connection is `leaving`.
     ///
     /// # Errors
     /// As [`Logins::get`].
-    pub async fn wait(&self, caller: &Caller, login: &LoginId, timeout: Duration) -> Result<LoginView, Error> {
+    pub async fn wait(
+        &self,
+        caller: &Caller,
+        login: &LoginId,
+        timeout: Duration,
+        leaving: CancellationToken,
+    ) -> Result<LoginView, Error> {
         let give_up = self.0.ledger.clock().now().plus(timeout);
-        let mut watcher = Watcher::begin(self, caller, login).await?;
+        let mut watcher = Watcher::begin(self, caller, login, leaving).await?;
         while !watcher.record.session.has_ended() && watcher.next(give_up).await? == News::Changed {}
         Ok(self.view(caller, &watcher.record))
     }
 
-    /// The login at once, then its later states, then the end of the stream.
+    /// The login at once, then its later states, then the end of the stream; which
+    /// breaks off when the caller's connection is `leaving`.
     ///
     /// # Errors
     /// As [`Logins::get`]; a failure later on ends the stream with it.
@@ -46,8 +55,9 @@ impl Logins {
         caller: &Caller,
         login: &LoginId,
         heartbeat: Duration,
+        leaving: CancellationToken,
     ) -> Result<impl Stream<Item = Result<WatchEvent, Error>> + Send + use<>, Error> {
-        let watcher = Watcher::begin(self, caller, login).await?;
+        let watcher = Watcher::begin(self, caller, login, leaving).await?;
         let telling = Telling { watcher, caller: caller.clone(), heartbeat, stage: Stage::First };
         Ok(unfold(telling, |mut telling| async move { Some((telling.next().await?, telling)) }))
     }
@@ -58,6 +68,7 @@ enum News {
     Changed,
     TimeIsUp,
     Draining,
+    Leaving,
 }
 
 /// What one caller of `wait` or `watch` has seen of a login.
@@ -65,13 +76,19 @@ struct Watcher {
     logins: Logins,
     subscription: Subscription,
     record: Arc<Record>,
+    leaving: CancellationToken,
 }
 
 impl Watcher {
-    async fn begin(logins: &Logins, caller: &Caller, login: &LoginId) -> Result<Self, Error> {
+    async fn begin(
+        logins: &Logins,
+        caller: &Caller,
+        login: &LoginId,
+        leaving: CancellationToken,
+    ) -> Result<Self, Error> {
         let subscription = logins.0.ledger.subscribe(&caller.tenant, login);
         let record = logins.find(caller, login).await?;
-        Ok(Self { logins: logins.clone(), subscription, record })
+        Ok(Self { logins: logins.clone(), subscription, record, leaving })
     }
 
     /// Waits for a newer record, until `give_up` at the latest. A deadline of
@@ -90,6 +107,7 @@ impl Watcher {
                 biased;
                 () = self.subscription.changed() => {}
                 () = self.logins.0.drain.cancelled() => return Ok(News::Draining),
+                () = self.leaving.cancelled() => return Ok(News::Leaving),
                 () = ledger.clock().sleep_until(give_up) => return Ok(News::TimeIsUp),
                 () = ledger.clock().sleep_until(deadline) => {
                     let terms = &self.record.session.terms;
@@ -131,6 +149,7 @@ impl Telling {
             Ok(News::Changed) => Ok(WatchEvent::Login(Box::new(logins.view(&self.caller, record)))),
             Ok(News::TimeIsUp) => Ok(WatchEvent::Heartbeat(logins.0.ledger.clock().now())),
             Ok(News::Draining) => Err(Error::Draining),
+            Ok(News::Leaving) => Err(Error::ConnectionAge),
             Err(error) => Err(error),
         };
         let is_end = matches!(&message, Ok(WatchEvent::Login(_))) && record.session.has_ended();

@@ -14,6 +14,7 @@ use std::time::Duration;
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::view::is_reader;
 use super::{Caller, Cursor, Error, LoginFilter, LoginView, Logins};
@@ -68,7 +69,8 @@ pub struct Broken {
 }
 
 impl Logins {
-    /// The logins of the tenant that pass `filter`: see the module.
+    /// The logins of the tenant that pass `filter`: see the module. It breaks off
+    /// when the caller's connection is `leaving`.
     ///
     /// # Errors
     /// When the cursor leads nowhere any more, and store failures.
@@ -78,6 +80,7 @@ impl Logins {
         filter: LoginFilter,
         from: From,
         heartbeat: Duration,
+        leaving: CancellationToken,
     ) -> Result<impl Stream<Item = Result<TenantMessage, Broken>> + Send + use<>, Error> {
         let feed = self.0.ledger.feed(&caller.tenant);
         // Before anything is read, so that the feed is followed from now on.
@@ -105,6 +108,7 @@ impl Logins {
             caller: caller.clone(),
             filter,
             heartbeat,
+            leaving,
             feed,
             news,
             position,
@@ -225,6 +229,8 @@ struct TenantWatcher {
     caller: Caller,
     filter: LoginFilter,
     heartbeat: Duration,
+    /// The caller's connection is about to end.
+    leaving: CancellationToken,
     feed: Feed,
     news: watch::Receiver<u64>,
     /// After what was told or passed over.
@@ -278,6 +284,9 @@ impl TenantWatcher {
             if self.logins.0.drain.is_cancelled() {
                 return Err(Error::Draining);
             }
+            if self.leaving.is_cancelled() {
+                return Err(Error::ConnectionAge);
+            }
             match self.ahead.pop_front() {
                 Some(Step::Bookmark) => return Ok(TenantEvent::Heartbeat(clock.now())),
                 Some(Step::Live(view)) => return Ok(TenantEvent::Login(view)),
@@ -296,6 +305,7 @@ impl TenantWatcher {
                 None => tokio::select! {
                     biased;
                     () = self.logins.0.drain.cancelled() => {}
+                    () = self.leaving.cancelled() => {}
                     changed = self.news.changed() => changed.map_err(|_| Error::Internal("the feed is gone"))?,
                     () = clock.sleep_until(heartbeat_at) => return Ok(TenantEvent::Heartbeat(clock.now())),
                 },

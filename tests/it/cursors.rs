@@ -310,7 +310,7 @@ async fn a_drain_sends_readers_away_with_their_cursor() {
     let mut watch = desk.watch_all(everything()).await;
     let login = desk.start(at_the_till("r-1", NUMBER)).await;
     assert_eq!(standing(&watch.login().await), "pending");
-    gateway.logins.start_draining();
+    gateway.logins.dismiss();
     other.desk().cancel(&login).await;
     let refusal = refused(watch.next().await);
     assert_eq!((refusal.code, refusal.reason.as_str()), (Code::Unavailable, "DRAINING"));

@@ -10,6 +10,7 @@ mod access;
 mod bad_input;
 mod clocks;
 mod codes;
+mod connections;
 mod cursors;
 mod demo;
 mod ends;

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use ciba_gateway::grpc::v1::Outcome;
 use ciba_gateway::grpc::v1::watch_login_response::Event;
+use ciba_gateway::grpc::v1::{Outcome, WatchLoginsResponse, watch_logins_response};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tonic::{Code, Status, Streaming};
 
@@ -14,7 +16,9 @@ use crate::support::configuration::Configuration;
 use crate::support::eventually::eventually;
 use crate::support::gateway::Serve;
 use crate::support::http;
+use crate::support::redis_server::RedisServer;
 use crate::support::simulators::Vipps;
+use crate::support::tools::is_soak;
 
 const NUMBER: &str = "+4712345678";
 
@@ -106,4 +110,94 @@ async fn a_second_signal_ends_at_once() {
     let ended = serve.process.ended().await;
     assert_eq!(ended.code, Some(70), "{ended:?}");
     assert!(ended.stderr.contains("a second time"), "{ended:?}");
+}
+
+/// A client that stands still takes nothing in and acknowledges nothing.
+#[tokio::test]
+async fn a_client_that_stands_still_holds_nothing_up() {
+    let vipps = Vipps::start().await;
+    let mut serve = serve(&vipps, "0s", "4s").await;
+    let login = serve.caller().at_a_till(NUMBER).await;
+    let stuck = [serve.command(&["watch"]), serve.command(&["watch", &login.login_id])];
+    for client in &stuck {
+        client.prints("pending").await;
+        client.signal("STOP");
+    }
+    let began = Instant::now();
+    serve.process.signal("TERM");
+    assert_eq!(serve.process.ended().await.code, Some(0));
+    assert!(began.elapsed() < Duration::from_secs(6), "it took {:?}", began.elapsed());
+    // Otherwise they cannot even be killed before the test ends.
+    stuck.iter().for_each(|client| client.signal("CONT"));
+}
+
+/// One reader: every login that ended while it read, and how the stream ended.
+struct Read {
+    cancelled: usize,
+    cursor: String,
+    end: Status,
+}
+
+async fn read(mut stream: Streaming<WatchLoginsResponse>, began: watch::Sender<usize>) -> Read {
+    let (mut cancelled, mut cursor) = (0, String::new());
+    loop {
+        match stream.message().await {
+            Ok(message) => {
+                let message = message.expect("no stream ends without a word");
+                if cursor.is_empty() {
+                    began.send_modify(|count| *count += 1);
+                }
+                cursor = message.cursor;
+                cancelled += usize::from(is_cancelled(message.event));
+            }
+            Err(end) => return Read { cancelled, cursor, end },
+        }
+    }
+}
+
+fn is_cancelled(event: Option<watch_logins_response::Event>) -> bool {
+    matches!(event, Some(watch_logins_response::Event::Login(login)) if login.outcome() == Outcome::Cancelled)
+}
+
+/// G5: all are told to move within the bound, and none loses an event on the way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_of_streams_are_drained_within_the_bound() {
+    const CONNECTIONS: usize = 10;
+    let streams = if is_soak() { 10_000 } else { 1_000 };
+    let (vipps, redis) = (Vipps::start().await, RedisServer::start().await);
+    let drain = "notice = \"1s\"\nlimit = \"25s\"".to_owned();
+    let configuration = Configuration { drain, ..Configuration::new(&vipps.issuer()).with_redis(&redis) };
+    let (mut first, second) = (Serve::ready(&configuration).await, Serve::ready(&configuration).await);
+    let login = second.caller().at_a_till(NUMBER).await;
+    let callers: Vec<_> = (0..CONNECTIONS).map(|_| first.caller()).collect();
+    let (began, mut count) = watch::channel(0);
+    let mut readers = JoinSet::new();
+    for index in 0..streams {
+        let stream = callers[index % CONNECTIONS].watch_all().await;
+        readers.spawn(read(stream, began.clone()));
+    }
+    count.wait_for(|count| *count == streams).await.expect("all have begun");
+
+    let told = Instant::now();
+    first.process.signal("TERM");
+    first.process.logs("draining").await;
+    second.caller().cancel(&login.login_id).await;
+    let reads = readers.join_all().await;
+    let took = told.elapsed();
+    assert_eq!(first.process.ended().await.code, Some(0));
+    println!("{streams} streams were drained in {took:?}, the process had ended after {:?}", told.elapsed());
+    assert!(told.elapsed() < Duration::from_secs(25));
+    assert!(first.process.stderr().contains("drained"), "within the bound");
+
+    let caller = second.caller();
+    for read in reads {
+        assert_eq!(refusal(&read.end), (Code::Unavailable, "DRAINING".into(), true), "{}", read.end);
+        let mut stream = caller.resume(&read.cursor).await;
+        let mut cancelled = read.cancelled;
+        while cancelled == 0 {
+            let message = stream.message().await.expect("the other one serves").expect("a message");
+            cancelled += usize::from(is_cancelled(message.event));
+        }
+        assert_eq!(cancelled, 1);
+    }
 }

@@ -89,6 +89,7 @@ async fn a_drain_ends_streams_and_waits_and_refuses_starts() {
     let draining = async {
         pass(secs(1)).await;
         gateway.logins.start_draining();
+        gateway.logins.dismiss();
     };
     let (waited, ()) = tokio::join!(desk.try_wait(&login.login_id, 60), draining);
     assert_eq!(standing(&waited.expect("the present state")), "pending");

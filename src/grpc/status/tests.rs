@@ -33,6 +33,7 @@ fn table() -> Vec<Row> {
         (of(E::CodeNotAsked), Code::FailedPrecondition, "CODE_NOT_ASKED", None),
         (of(E::LoginEnded), Code::FailedPrecondition, "LOGIN_ENDED", None),
         (of(E::Draining), Code::Unavailable, "DRAINING", Some(2)),
+        (of(E::ConnectionAge), Code::Unavailable, "CONNECTION_AGE", Some(0)),
         (of(E::SlowReader), Code::Aborted, "SLOW_READER", None),
         (store(StoreError::Unavailable("the-secret".into())), Code::Unavailable, "STORE_UNAVAILABLE", Some(2)),
         (of(E::CursorTooOld { oldest: cursor() }), Code::OutOfRange, "CURSOR_TOO_OLD", None),

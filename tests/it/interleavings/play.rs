@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::plan::{Act, Fault, Kind, LIFETIME, Person, Plan, Poll, Trouble};
 use crate::support::fake_provider::{Request, pending, slow_down, trouble};
@@ -131,7 +132,11 @@ impl Scene {
                 ends.push(None);
                 continue;
             };
-            let end = newcomer.logins.wait(&caller(), &id, LONG_ENOUGH).await.map(|view| standing(&view));
+            let end = newcomer
+                .logins
+                .wait(&caller(), &id, LONG_ENOUGH, CancellationToken::new())
+                .await
+                .map(|view| standing(&view));
             ends.push(Some(end.unwrap_or_else(|error| error.to_string())));
             for _ in 0..2 {
                 for (index, gateway) in self.0.gateways.iter().enumerate().filter(|(index, _)| self.lives(*index)) {
@@ -294,7 +299,8 @@ impl Scene {
     /// Whether the stream came to the login's end.
     async fn follows(&self, stream: usize, replica: usize, login: usize, id: &LoginId) -> bool {
         let caller = caller();
-        let watch = self.0.gateways[replica].logins.watch(&caller, id, Duration::from_secs(20));
+        let watch =
+            self.0.gateways[replica].logins.watch(&caller, id, Duration::from_secs(20), CancellationToken::new());
         let Ok(Ok(messages)) = tokio::time::timeout(PATIENCE, watch).await else {
             return false;
         };

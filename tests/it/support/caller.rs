@@ -8,7 +8,7 @@ use ciba_gateway::grpc::v1::start_login_request::Person;
 use ciba_gateway::grpc::v1::{
     CallDirection, CancelLoginRequest, Channel, ConfirmCodeRequest, ConfirmCodeResponse, EraseLoginRequest,
     GetLoginRequest, Login, LoginState, StartLoginRequest, WaitLoginRequest, WatchLoginRequest, WatchLoginResponse,
-    WatchLoginsRequest, WatchLoginsResponse,
+    WatchLoginsRequest, WatchLoginsResponse, watch_logins_request,
 };
 use tonic::transport::Endpoint;
 use tonic::{Code, Request, Status, Streaming};
@@ -62,11 +62,8 @@ impl Caller {
 
     /// The login once it has ended.
     pub(crate) async fn end_of(&self, login_id: &str) -> Login {
-        let timeout = prost_types::Duration { seconds: 30, nanos: 0 };
         loop {
-            let request = WaitLoginRequest { login_id: login_id.into(), timeout: Some(timeout) };
-            let waited = self.client.clone().wait_login(self.request(request)).await.expect("the gateway answers");
-            let login = waited.into_inner().login.expect("a login");
+            let login = self.wait(login_id, 30).await.expect("the gateway answers");
             if login.state() == LoginState::Ended {
                 return login;
             }
@@ -78,10 +75,33 @@ impl Caller {
         self.client.clone().watch_login(self.request(request)).await.expect("a stream").into_inner()
     }
 
+    /// As [`Caller::watch`], with a heartbeat in so many seconds.
+    pub(crate) async fn watch_every(&self, login_id: &str, seconds: i64) -> Streaming<WatchLoginResponse> {
+        let heartbeat_interval = Some(prost_types::Duration { seconds, nanos: 0 });
+        let request = WatchLoginRequest { login_id: login_id.into(), heartbeat_interval };
+        self.client.clone().watch_login(self.request(request)).await.expect("a stream").into_inner()
+    }
+
     /// All logins of the tenant from now on.
     pub(crate) async fn watch_all(&self) -> Streaming<WatchLoginsResponse> {
-        let request = self.request(WatchLoginsRequest::default());
-        self.client.clone().watch_logins(request).await.expect("a stream").into_inner()
+        self.try_watch_all(WatchLoginsRequest::default()).await.expect("a stream")
+    }
+
+    /// All logins of the tenant after what `cursor` came with.
+    pub(crate) async fn resume(&self, cursor: &str) -> Streaming<WatchLoginsResponse> {
+        let position = Some(watch_logins_request::Position::Cursor(cursor.into()));
+        self.try_watch_all(WatchLoginsRequest { position, ..Default::default() }).await.expect("a stream")
+    }
+
+    async fn try_watch_all(&self, request: WatchLoginsRequest) -> Result<Streaming<WatchLoginsResponse>, Status> {
+        Ok(self.client.clone().watch_logins(self.request(request)).await?.into_inner())
+    }
+
+    /// The login when it has ended or the gateway answers earlier.
+    pub(crate) async fn wait(&self, login_id: &str, seconds: i64) -> Result<Login, Status> {
+        let timeout = Some(prost_types::Duration { seconds, nanos: 0 });
+        let request = self.request(WaitLoginRequest { login_id: login_id.into(), timeout });
+        Ok(self.client.clone().wait_login(request).await?.into_inner().login.expect("a login"))
     }
 
     pub(crate) async fn cancel(&self, login_id: &str) -> Login {

@@ -279,7 +279,9 @@ impl Gateway {
             self.no_more_beats.cancel();
             may_rely && self.replica.leave().await.is_ok()
         };
-        tokio::time::timeout(DRAIN_LIMIT, drained).await.unwrap_or(false)
+        let went_well = tokio::time::timeout(DRAIN_LIMIT, drained).await.unwrap_or(false);
+        self.logins.dismiss();
+        went_well
     }
 
     /// The replica is gone as far as polling is concerned.

@@ -1,4 +1,5 @@
-//! The foreign programs that tests/run.sh gets: Node.js and Python.
+//! The foreign programs that tests/run.sh gets, Node.js and Python, and what else
+//! the tests' surroundings decide.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,6 +23,11 @@ pub(crate) fn node(script: &str) -> Command {
 pub(crate) fn python(script: &str) -> Command {
     let default = || repository("target/test-tools/venv/bin/python");
     tool(std::env::var_os("CIBA_TEST_PYTHON").map_or_else(default, PathBuf::from), &repository(script))
+}
+
+/// Whether the long forms of the tests are wanted: `CIBA_TEST_SOAK=1`.
+pub(crate) fn is_soak() -> bool {
+    std::env::var_os("CIBA_TEST_SOAK").is_some()
 }
 
 fn tool(program: PathBuf, script: &Path) -> Command {
