@@ -62,3 +62,36 @@ async fn who_sleeps_is_woken_when_the_clock_is_put_right() {
     tokio::join!(clock.sleep_until(at(40_000)), put_right);
     assert_eq!(started.elapsed(), Duration::from_secs(10));
 }
+
+/// What is logged, line by line.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_machine_that_is_more_than_two_seconds_off_says_so_once() {
+    let (log, (clock, hand)) = (Log::default(), settable());
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        clock.follow(at(2000), Duration::ZERO);
+        assert!(log.0.lock().unwrap().is_empty());
+        for offset in [-2001, 3000, 60_000] {
+            clock.follow(at(offset), Duration::ZERO);
+            hand.fetch_add(10, Ordering::Relaxed);
+        }
+    });
+    let lines = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(lines.matches("offset_ms=").count(), 1, "{lines}");
+    assert!(lines.contains("WARN") && lines.contains("offset_ms=-2001"), "{lines}");
+}

@@ -175,11 +175,10 @@ impl Tending {
             Step::PollAgain { schedule, changed } => {
                 self.go_by(schedule);
                 if changed {
-                    // Best effort: it matters only to a replica that takes over.
-                    match self.ledger.apply(&self.record, &Event::Rescheduled(schedule)).await {
-                        Ok(applied) => self.follow(applied),
-                        Err(error) => warn!(%error, "a changed poll schedule could not be written"),
-                    }
+                    // Whoever takes over must know, also a later self. When the
+                    // process stops it is written in parting.
+                    let stop = self.stop.clone();
+                    stop.run_until_cancelled(self.happen(&Event::Rescheduled(schedule))).await;
                 }
             }
             Step::OutOfTime => self.schedule = Some(schedule.finished(answer)),

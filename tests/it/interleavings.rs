@@ -7,6 +7,7 @@
 mod checks;
 mod plan;
 mod play;
+mod words;
 
 use std::collections::BTreeMap;
 use std::env;

@@ -138,9 +138,10 @@ async fn the_logins_of_a_killed_process_are_polled_elsewhere_within_ten_seconds(
     for logins in &logins {
         town.all_are_polled(logins, 0).await;
     }
-    let killed = town.mark().await;
+    let killing = town.note().await;
     town.kill(0).await;
-    let gone = town.mark().await;
+    let killed = town.note().await;
+    let (killed, gone) = (town.time_of(&killing).await, town.time_of(&killed).await);
     town.all_are_polled(&logins[0], gone).await;
     let first = town.asked().await.first_after(&logins[0], gone);
     let mut delays: Vec<u64> = first.into_iter().map(|polled| polled - killed).collect();

@@ -74,6 +74,7 @@ fn is_earned(plan: &Plan, end: &str, login: usize) -> Option<String> {
     let person = plan.person.map(|(_, person)| person);
     let is_troubled = !plan.faults.is_empty();
     let has_died_or_frozen = plan.faults.iter().any(|fault| !matches!(fault.kind, Kind::DrainsAt(_)));
+    let is_slowed_down = plan.polls.iter().filter(|poll| **poll == Poll::SlowDown).count() > 1;
     let is_explained = match end {
         "approved" => person == Some(Person::Approves),
         "denied" => person == Some(Person::Denies),
@@ -85,7 +86,7 @@ fn is_earned(plan: &Plan, end: &str, login: usize) -> Option<String> {
         "start_unknown" | "result_lost" => has_died_or_frozen,
         "provider_unavailable" => is_troubled || plan.polls.contains(&Poll::Trouble),
         // Polls may be far apart when it matters.
-        "expired" => plan.person.is_none_or(|(at, _)| at > LATE) || is_troubled,
+        "expired" => plan.person.is_none_or(|(at, _)| at > LATE) || is_troubled || is_slowed_down,
         _ => false,
     };
     (!is_explained).then(|| format!("login {login} ended {end}, for no reason"))

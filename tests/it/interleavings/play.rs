@@ -4,9 +4,9 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ciba_gateway::logins::{Caller, CodeChoice, LoginView, StartLogin, WatchEvent};
-use ciba_gateway::phone::{BindingCode, PhoneNumber};
-use ciba_gateway::session::{CallDirection, Channel, ClientId, End, LoginId, Phase, RequestId, TenantId, TerminalId};
+use ciba_gateway::logins::{LoginView, WatchEvent};
+use ciba_gateway::phone::BindingCode;
+use ciba_gateway::session::LoginId;
 use ciba_gateway::timestamp::Timestamp;
 use futures_util::StreamExt;
 use tokio::sync::watch;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::plan::{Act, Fault, Kind, LIFETIME, Person, Plan, Poll, Trouble};
+use super::words::{caller, number, request, standing, wrong_code};
 use crate::support::fake_provider::{Request, pending, slow_down, trouble};
 use crate::support::stage::{Gateway, Stage};
 
@@ -314,59 +315,4 @@ impl Scene {
         }
         has_ended
     }
-}
-
-/// How the login stands, in a word.
-fn standing(view: &LoginView) -> String {
-    match view.moment().phase {
-        Phase::Ended { how: End::Failed(reason), .. } => snake(&format!("{reason:?}")),
-        Phase::Ended { how, .. } => snake(&format!("{how:?}")),
-        phase => snake(&format!("{phase:?}")),
-    }
-}
-
-fn snake(camel: &str) -> String {
-    let parts = camel.char_indices().map(|(at, letter)| {
-        let gap = if at > 0 && letter.is_uppercase() { "_" } else { "" };
-        format!("{gap}{}", letter.to_ascii_lowercase())
-    });
-    parts.collect()
-}
-
-fn caller() -> Caller {
-    Caller {
-        tenant: TenantId::new("acme").expect("a tenant"),
-        client: ClientId::new("desk").expect("a client"),
-        channels: [Channel::CallCentre, Channel::PointOfSale].into(),
-        agent: None,
-    }
-}
-
-fn request(login: usize, is_read_back: bool) -> StartLogin {
-    let channel = if is_read_back { Channel::CallCentre } else { Channel::PointOfSale };
-    StartLogin {
-        request_id: RequestId::new(format!("request-of-login-{login}")).expect("a request id"),
-        phone: number(login),
-        channel,
-        call_direction: is_read_back.then_some(CallDirection::Inbound),
-        agent: None,
-        terminal: TerminalId::new("till-1").ok(),
-        call: None,
-        claims: [].into(),
-        code: CodeChoice::ByChannel,
-        lifetime: Some(LIFETIME),
-        expected_subject: None,
-        labels: [].into(),
-    }
-}
-
-fn number(login: usize) -> PhoneNumber {
-    PhoneNumber::from_msisdn(&format!("479123456{login}")).expect("a number")
-}
-
-/// Only another one is another try.
-fn wrong_code(at: Duration) -> BindingCode {
-    let codes = ["AAAAA", "CCCCC", "DDDDD", "EEEEE", "FFFFF", "GGGGG"];
-    let nth = usize::try_from(at.as_millis()).expect("a short story");
-    BindingCode::parse(codes[nth % codes.len()]).expect("a code")
 }

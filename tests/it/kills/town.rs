@@ -103,11 +103,21 @@ impl Town {
 
     /// The present by the provider's clock.
     pub(super) async fn mark(&self) -> u64 {
-        let mark = format!("mark={}", self.count.fetch_add(1, Ordering::Relaxed));
-        http::get_json(&format!("{}.well-known/openid-configuration?{mark}", self.simulator.issuer)).await;
+        self.time_of(&self.note().await).await
+    }
+
+    /// Has the provider note the present, which is quicker than to ask when it was.
+    pub(super) async fn note(&self) -> String {
+        let note = format!("note={}", self.count.fetch_add(1, Ordering::Relaxed));
+        http::get_json(&format!("{}.well-known/openid-configuration?{note}", self.simulator.issuer)).await;
+        note
+    }
+
+    /// When that was noted.
+    pub(super) async fn time_of(&self, note: &str) -> u64 {
         let asked = self.asked().await;
-        let entry = asked.0.values().find(|entry| entry.path.ends_with(&mark));
-        entry.expect("what was asked is in the journal").arrived
+        let entry = asked.0.values().find(|entry| entry.path.ends_with(note));
+        entry.expect("what was noted is in the journal").arrived
     }
 
     /// What the provider was asked so far.
