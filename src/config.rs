@@ -119,6 +119,8 @@ pub struct Redis {
     pub connect_timeout: Duration,
     /// How long a reply may take.
     pub response_timeout: Duration,
+    /// For how long nothing is started after the store was found empty or rolled back.
+    pub settle_time: Duration,
     /// How many replicas must have a start or an end of a login; 0 in a cluster.
     pub wait_replicas: u32,
     /// How long they may take.

@@ -82,7 +82,8 @@ pub async fn run(
     keep_checking(&parts, &readiness, &tasks, &stop);
     survey_store(&parts, &config, &tasks, &stop);
     let peers = Peers::meet(&parts, &readiness);
-    tasks.spawn(parts.ledger.clone().follow_wakes(stop.clone()));
+    let tenants = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
+    tasks.spawn(parts.ledger.clone().follow(tenants, stop.clone()));
 
     let routes = routes(&parts, &config.grpc, &readiness, &tasks, &stop).await?;
     let grpc = grpc_front(listeners.grpc, &config.grpc, routes, &tasks, &stop)?;

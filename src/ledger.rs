@@ -5,29 +5,38 @@
 //! outcome wins; whoever watches is told. Which event happens is decided by
 //! `logins` and `poller`; what it means by `session`; where it is kept by `store`.
 
+mod feed;
 mod hub;
+mod memory;
+mod recovery;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use hub::Found;
+use feed::Feeds;
+pub use feed::{Ahead, Feed, REREAD};
 pub use hub::{Hub, Subscription};
+use memory::Memory;
+use recovery::Suspicion;
 
 use crate::clock::Clock;
-use crate::session::{Event, LoginId, Outcome, RequestId, Session, State, TenantId};
-use crate::store::{Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake};
+use crate::session::{Event, LoginId, Outcome, Session, State, TenantId};
+use crate::store::{
+    Events, Page, Position, Rank, Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake,
+};
 use crate::telemetry::{Metrics, StoreOperation};
-use crate::timestamp::Timestamp;
 
 /// Conflicts in a row after which something is wrong with the store.
 const MAX_CONFLICTS: usize = 50;
-/// How many of a tenant's logins are looked at, newest first, when changes may
-/// have been missed.
-const CATCH_UP_DEPTH: usize = 1000;
+/// Entries of a stream that are read at once.
+pub const EVENTS_PAGE: usize = 200;
+/// After a stream could not be read.
+const READ_AGAIN: Duration = Duration::from_millis(250);
 
 /// Shared by the use cases and the poller. Cheap to clone.
 #[derive(Clone)]
@@ -35,6 +44,9 @@ pub struct Ledger {
     store: Arc<dyn SessionStore>,
     clock: Clock,
     hub: Hub,
+    feeds: Feeds,
+    memory: Memory,
+    suspicion: Suspicion,
     identity_window: Duration,
     metrics: Arc<Metrics>,
 }
@@ -55,7 +67,16 @@ impl Ledger {
     /// after the end.
     #[must_use]
     pub fn new(store: Arc<dyn SessionStore>, clock: Clock, identity_window: Duration, metrics: Arc<Metrics>) -> Self {
-        Self { store, clock, hub: Hub::default(), identity_window, metrics }
+        Self {
+            store,
+            clock,
+            hub: Hub::default(),
+            feeds: Feeds::default(),
+            memory: Memory::default(),
+            suspicion: Suspicion::default(),
+            identity_window,
+            metrics,
+        }
     }
 
     /// The clock that decides here.
@@ -83,8 +104,9 @@ impl Ledger {
     ///
     /// # Errors
     /// When the store cannot be asked; the login then ends by its deadline.
-    pub async fn release(&self, record: &Record, request_id: &RequestId, refund: bool) -> Result<(), StoreError> {
-        self.counted(StoreOperation::Release, self.store.release(record, request_id, refund).await)
+    pub async fn release(&self, record: &Record, refund: bool) -> Result<(), StoreError> {
+        self.memory.forget(record);
+        self.counted(StoreOperation::Release, self.store.release(record, refund).await)
     }
 
     /// How long an identity is readable after the end.
@@ -105,16 +127,13 @@ impl Ledger {
     /// # Errors
     /// When the store cannot be asked; never when the login is merely absent.
     pub async fn read(&self, tenant: &TenantId, login: &LoginId) -> Result<Option<Arc<Record>>, StoreError> {
-        self.find(tenant, login, Found::Read).await
-    }
-
-    async fn find(&self, tenant: &TenantId, login: &LoginId, found: Found) -> Result<Option<Arc<Record>>, StoreError> {
         let Some(record) = self.load(tenant, login).await? else {
             return Ok(None);
         };
         let record = self.settle(record).await?;
         if let Some(record) = &record {
-            self.hub.publish(record, found);
+            self.memory.saw(record);
+            self.hub.publish(record);
         }
         Ok(record)
     }
@@ -165,18 +184,45 @@ impl Ledger {
         Err(StoreError::Unreadable("a login changes faster than it can be written"))
     }
 
-    /// The tenant's logins, newest first, at most `limit`, deadlines applied.
+    /// A page of the tenant's logins, newest first, deadlines applied, and where
+    /// to go on; see [`SessionStore::list`].
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn list(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Arc<Record>>, StoreError> {
-        let records = self.store.list(tenant, self.clock.now(), limit).await;
-        let records = self.counted(StoreOperation::List, records)?;
-        let mut settled = Vec::with_capacity(records.len());
-        for record in records {
-            settled.extend(self.settle(record).await?);
+    pub async fn list(&self, tenant: &TenantId, page: &Page) -> Result<(Vec<Arc<Record>>, Option<Rank>), StoreError> {
+        let listed = self.store.list(tenant, self.clock.now(), page).await;
+        let listed = self.counted(StoreOperation::List, listed)?;
+        let mut settled = Vec::with_capacity(listed.records.len());
+        for record in listed.records {
+            settled.extend(self.settle(record).await?.filter(|record| !(page.live_only && record.session.has_ended())));
         }
-        Ok(settled)
+        Ok((settled, listed.next))
+    }
+
+    /// The tenant's stream after number `after`, at most `limit` entries: see
+    /// [`SessionStore::events`].
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn events(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Events, StoreError> {
+        self.counted(StoreOperation::Events, self.store.events(tenant, after, limit, self.clock.now()).await)
+    }
+
+    /// Begins the tenant's stream anew: see [`SessionStore::new_epoch`].
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn begin_epoch(&self, tenant: &TenantId, lost: &Position) -> Result<(), StoreError> {
+        warn!(%tenant, "the store has lost events; their stream begins anew");
+        self.counted(StoreOperation::Events, self.store.new_epoch(tenant, lost, self.clock.now()).await)
+    }
+
+    /// The record as the store has it, without a look at its deadline.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn peek(&self, tenant: &TenantId, login: &LoginId) -> Result<Option<Record>, StoreError> {
+        self.load(tenant, login).await
     }
 
     /// Hears of one login from now on; see [`Hub::subscribe`].
@@ -191,27 +237,94 @@ impl Ledger {
         self.hub.subscribe_after(record)
     }
 
-    /// Hears of every login of a tenant that changes from now on.
+    /// The feed of a tenant's changes.
     #[must_use]
-    pub fn subscribe_tenant(&self, tenant: &TenantId) -> broadcast::Receiver<Arc<Record>> {
-        self.hub.subscribe_tenant(tenant, self.clock.now())
+    pub fn feed(&self, tenant: &TenantId) -> Feed {
+        self.feeds.of(tenant)
     }
 
     /// Takes in a record that was written elsewhere in this process.
     #[must_use]
     pub fn adopt(&self, record: Record) -> Arc<Record> {
         let record = Arc::new(record);
-        self.hub.publish(&record, Found::Changed);
+        self.remember(&record);
+        self.hub.publish(&record);
         record
     }
 
-    /// Follows the changes of other replicas until `shutdown`.
-    pub async fn follow_wakes(self, shutdown: CancellationToken) {
+    /// This process answers for the login: should the store lose it, it is put back.
+    pub fn remember(&self, record: &Arc<Record>) {
+        self.memory.remember(record, self.clock.now());
+    }
+
+    /// Follows what happens to the logins of `tenants`, here and elsewhere, until
+    /// `shutdown`.
+    pub async fn follow(self, tenants: Vec<TenantId>, shutdown: CancellationToken) {
+        let feeds = tenants.iter().map(|tenant| self.follow_stream(tenant, &shutdown));
+        let keepers = tenants.iter().map(|tenant| self.keep_whole(tenant, &shutdown));
+        tokio::join!(self.follow_wakes(&shutdown), join_all(feeds), join_all(keepers));
+    }
+
+    async fn follow_stream(&self, tenant: &TenantId, shutdown: &CancellationToken) {
+        let feed = self.feeds.of(tenant);
+        let mut pause = REREAD;
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                () = feed.nudged() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+            if !feed.is_wanted() && !self.hub.watches(tenant) {
+                feed.forget();
+                continue;
+            }
+            pause = match self.read_on(tenant, &feed).await {
+                Ok(()) => REREAD,
+                Err(error) => {
+                    warn!(%tenant, %error, "the stream of changes cannot be read; trying again");
+                    READ_AGAIN
+                }
+            };
+        }
+    }
+
+    /// Reads what the stream has after what is known of it.
+    async fn read_on(&self, tenant: &TenantId, feed: &Feed) -> Result<(), StoreError> {
+        loop {
+            let end = feed.end();
+            let (after, limit) = end.as_ref().map_or((u64::MAX, 0), |end| (end.number, EVENTS_PAGE));
+            let found = self.events(tenant, after, limit).await?;
+            if let Some(end) = &end
+                && end.epoch == found.epoch
+                && found.newest < end.number
+            {
+                self.begin_epoch(tenant, end).await?;
+                self.suspicion.raise();
+                continue;
+            }
+            let is_all = found.entries.len() < limit || limit == 0;
+            // A change that was not heard of.
+            for event in &found.entries {
+                if self.hub.wants(tenant, &event.login, event.version) {
+                    self.refresh(tenant, &event.login).await;
+                }
+            }
+            feed.take_in(found);
+            if is_all {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn follow_wakes(&self, shutdown: &CancellationToken) {
         let mut wakes = self.store.wakes();
         while let Some(wake) = shutdown.run_until_cancelled(wakes.recv()).await {
             match wake {
                 Ok(Wake::Changed { tenant, login, version }) => {
-                    if self.hub.wants(&tenant, &login, version) {
+                    self.nudge(&tenant);
+                    let is_wanted = self.hub.wants(&tenant, &login, version);
+                    if is_wanted || self.memory.wants(&tenant, &login, version) {
                         self.refresh(&tenant, &login).await;
                     }
                 }
@@ -222,27 +335,23 @@ impl Ledger {
     }
 
     async fn refresh_all(&self) {
+        self.suspicion.raise();
         for (tenant, login) in self.hub.watched() {
             self.refresh(&tenant, &login).await;
         }
-        for (tenant, since) in self.hub.audiences() {
-            match self.list(&tenant, CATCH_UP_DEPTH).await {
-                Ok(records) => self.catch_up(records, since),
-                Err(error) => warn!(%tenant, %error, "missed changes cannot be read; they wait for the next ones"),
-            }
-        }
+        self.feeds.nudge_all();
     }
 
-    /// Tells a tenant's subscribers what they may have missed `since` they came.
-    fn catch_up(&self, records: Vec<Arc<Record>>, since: Timestamp) {
-        for record in records.iter().rev() {
-            let is_old = matches!(&record.session.state, State::Ended(ended) if ended.at < since);
-            self.hub.publish(record, if is_old { Found::Read } else { Found::Changed });
+    /// Has the stream read on when somebody watches it.
+    fn nudge(&self, tenant: &TenantId) {
+        let feed = self.feeds.of(tenant);
+        if feed.is_wanted() {
+            feed.nudge();
         }
     }
 
     async fn refresh(&self, tenant: &TenantId, login: &LoginId) {
-        if let Err(error) = self.find(tenant, login, Found::Changed).await {
+        if let Err(error) = self.read(tenant, login).await {
             warn!(login.id = %login, %error, "a changed login could not be read; its watchers wait for the next change");
         }
     }
@@ -263,18 +372,36 @@ impl Ledger {
     }
 
     async fn load(&self, tenant: &TenantId, login: &LoginId) -> Result<Option<Record>, StoreError> {
-        self.counted(StoreOperation::Load, self.store.load(tenant, login, self.clock.now()).await)
+        let found = self.store.load(tenant, login, self.clock.now()).await;
+        let found = match found {
+            Ok(found) => self.insist(tenant, login, found.as_ref()).await.map(|kept| kept.or(found)),
+            Err(StoreError::Recovering { retry_after }) => match self.insist(tenant, login, None).await {
+                Ok(None) => Err(StoreError::Recovering { retry_after }),
+                kept => kept,
+            },
+            Err(error) => Err(error),
+        };
+        self.counted(StoreOperation::Load, found)
     }
 
     async fn write(&self, current: &Record, next: Session) -> Result<Saved, StoreError> {
         let Record { version, epoch, owner, .. } = current;
         let record = Record { session: next, version: *version, epoch: *epoch, owner: owner.clone() };
-        self.counted(StoreOperation::Save, self.store.save(&record, self.clock.now(), self.identity_window).await)
+        let (tenant, login) = (&record.session.terms.tenant, &record.session.id);
+        let mut saved = self.store.save(&record, self.clock.now(), self.identity_window).await;
+        if matches!(saved, Ok(Saved::Gone)) && self.insist(tenant, login, None).await?.is_some() {
+            // It is there again, and may be newer than what was to be written.
+            saved = self.store.save(&record, self.clock.now(), self.identity_window).await;
+        }
+        self.counted(StoreOperation::Save, saved)
     }
 
     fn counted<T>(&self, operation: StoreOperation, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        if result.is_err() {
+        if let Err(error) = &result {
             self.metrics.store_failed(operation);
+            if matches!(error, StoreError::Unavailable(_) | StoreError::Recovering { .. }) {
+                self.suspicion.raise();
+            }
         }
         result
     }
@@ -293,7 +420,9 @@ impl Ledger {
             info!(login.id = %session.id, tenant = %session.terms.tenant, channel = %session.terms.channel,
                 outcome = ended.outcome.name(), reason, "login ended");
         }
-        self.hub.publish(&record, Found::Changed);
+        self.remember(&record);
+        self.hub.publish(&record);
+        self.nudge(&session.terms.tenant);
         record
     }
 }

@@ -4,9 +4,11 @@
 //! whose credential has been checked, decides what that caller may do and see,
 //! and lets events happen through the `ledger`. Called by `grpc`.
 
+mod cursor;
 mod start;
 mod view;
 mod watch;
+mod watch_all;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -15,19 +17,24 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use cursor::{Cursor, InvalidCursor};
 pub use start::{CodeChoice, StartLogin};
 pub use view::LoginView;
-pub use watch::{LoginFilter, WatchEvent};
+pub use watch::WatchEvent;
+pub use watch_all::{Broken, From, TenantEvent, TenantMessage};
 
 use crate::identity::Claim;
 use crate::ledger::{Applied, Ledger};
 use crate::phone::{BindingCode, Country};
 use crate::poller::{Credential, Poller};
-use crate::session::{AgentId, Channel, ClientId, CodeCheck, CodeMode, Event, LoginId, Outcome, State, TenantId};
-use crate::store::{Limit, Record, StoreError};
+use crate::session::{
+    AgentId, Channel, ClientId, CodeCheck, CodeMode, Event, LoginId, Moment, Outcome, State, TenantId, TerminalId,
+    Terms,
+};
+use crate::store::{Limit, Page, Rank, Record, StoreError};
 
-/// Logins that one `ListLogins` looks through, newest first.
-pub const LIST_DEPTH: usize = 1000;
+/// Logins that one `ListLogins` looks through at most.
+const LIST_DEPTH: usize = 1000;
 
 /// Who is calling, as the credential proved it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,12 +115,46 @@ pub enum Error {
     /// The reader of a stream fell too far behind.
     #[error("the reader of the stream fell too far behind")]
     SlowReader,
+    /// What follows this cursor cannot be read any more.
+    #[error("the cursor is older than what can still be read")]
+    CursorTooOld {
+        /// The oldest one that leads on.
+        oldest: Box<Cursor>,
+    },
+    /// The store has lost events: a cursor from before says nothing now.
+    #[error("the stream of events has begun anew")]
+    EpochChanged {
+        /// The oldest one that leads on.
+        oldest: Box<Cursor>,
+    },
     /// The store failed. Says nothing about any login.
     #[error("the store failed")]
     Store(#[from] StoreError),
     /// A defect or a lack of resources on our side.
     #[error("internal: {0}")]
     Internal(&'static str),
+}
+
+/// Which logins of a tenant are meant.
+#[derive(Clone, Debug, Default)]
+pub struct LoginFilter {
+    /// Only logins that have not ended.
+    pub live_only: bool,
+    /// Only this channel.
+    pub channel: Option<Channel>,
+    /// Only this terminal.
+    pub terminal: Option<TerminalId>,
+    /// Only this agent.
+    pub agent: Option<AgentId>,
+}
+
+impl LoginFilter {
+    fn passes(&self, terms: &Terms, moment: &Moment) -> bool {
+        (!self.live_only || !moment.has_ended())
+            && self.channel.is_none_or(|channel| channel == terms.channel)
+            && (self.terminal.is_none() || self.terminal == terms.terminal)
+            && (self.agent.is_none() || self.agent == terms.agent)
+    }
 }
 
 /// The result of typing a code.
@@ -184,7 +225,7 @@ impl Logins {
         typed: BindingCode,
     ) -> Result<CodeVerdict, Error> {
         let record = self.find(caller, login).await?;
-        if !view::is_reader(caller, &record.session) {
+        if !view::is_reader(caller, &record.session.terms) {
             return Err(Error::NotYours);
         }
         let right = record.session.terms.code == typed;
@@ -195,7 +236,7 @@ impl Logins {
         }
         match self.0.ledger.apply(&record, &Event::CodeTyped(typed)).await? {
             Applied::Done(record) => {
-                let tries_left = if right { 0 } else { view::tries_left(&record.session) };
+                let tries_left = if right { 0 } else { record.session.moment().code_tries_left() };
                 Ok(CodeVerdict { matched: right, tries_left, login: self.view(caller, &record) })
             }
             Applied::Refused(record) => self.typed_late(caller, &record, right),
@@ -242,9 +283,9 @@ impl Logins {
         }
     }
 
-    /// The tenant's logins that pass `filter`, newest first, out of the newest
-    /// [`LIST_DEPTH`]; those that follow `after`, where given, whether or not
-    /// that one still passes.
+    /// At most `size` of the tenant's logins that pass `filter`, newest first, and
+    /// where to go on. There may be fewer although there are more to come: it
+    /// looks through so many at once.
     ///
     /// # Errors
     /// Store failures.
@@ -252,15 +293,21 @@ impl Logins {
         &self,
         caller: &Caller,
         filter: &LoginFilter,
-        after: Option<&LoginId>,
-    ) -> Result<Vec<LoginView>, Error> {
-        let records = self.0.ledger.list(&caller.tenant, LIST_DEPTH).await?;
-        let rest = match after {
-            Some(after) => records.iter().position(|r| r.session.id == *after).map_or(records.len(), |at| at + 1),
-            None => 0,
-        };
-        let rest = records.iter().skip(rest).filter(|record| filter.passes(&record.session));
-        Ok(rest.map(|record| self.view(caller, record)).collect())
+        mut after: Option<Rank>,
+        size: usize,
+    ) -> Result<(Vec<LoginView>, Option<Rank>), Error> {
+        let (mut views, mut looked_at) = (Vec::new(), 0);
+        loop {
+            let page = Page { after, live_only: filter.live_only, limit: size - views.len() };
+            let (records, next) = self.0.ledger.list(&caller.tenant, &page).await?;
+            let wanted = records.iter().filter(|record| filter.passes(&record.session.terms, &record.session.moment()));
+            views.extend(wanted.map(|record| self.view(caller, record)));
+            looked_at += page.limit;
+            if next.is_none() || views.len() >= size || looked_at >= LIST_DEPTH {
+                return Ok((views, next));
+            }
+            after = next;
+        }
     }
 
     /// Refuses new starts and ends every wait and watch.
@@ -276,9 +323,5 @@ impl Logins {
 
     async fn find(&self, caller: &Caller, login: &LoginId) -> Result<Arc<Record>, Error> {
         self.0.ledger.read(&caller.tenant, login).await?.ok_or(Error::NotFound)
-    }
-
-    fn view(&self, caller: &Caller, record: &Arc<Record>) -> LoginView {
-        LoginView::new(caller, Arc::clone(record), self.0.ledger.clock().clone(), self.0.ledger.identity_window())
     }
 }

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info_span, warn};
@@ -86,6 +87,7 @@ pub struct Poller {
     tasks: TaskTracker,
     stop: CancellationToken,
     parting: Arc<Parting>,
+    jitter: fn() -> f64,
 }
 
 /// What the tasks do when the process stops.
@@ -114,7 +116,14 @@ impl Poller {
                 writes: Semaphore::new(PARTING_WRITES),
                 is_incomplete: AtomicBool::new(false),
             }),
+            jitter: random_jitter,
         }
+    }
+
+    /// Spreads back-offs by what `jitter` gives, 0.0 to 1.0, and not at random.
+    #[must_use]
+    pub fn with_jitter(self, jitter: fn() -> f64) -> Self {
+        Self { jitter, ..self }
     }
 
     /// The process that it polls for.
@@ -136,7 +145,8 @@ impl Poller {
     }
 
     /// Follows a login that was somebody else's. Unless that one has written its
-    /// schedule down the login is left alone for an interval first.
+    /// schedule down nothing is sent before an interval has passed since it can
+    /// have sent something.
     pub fn adopt(&self, adopted: Adopted) {
         let Adopted { record, origin } = adopted;
         let session = &record.session;
@@ -147,6 +157,7 @@ impl Poller {
     }
 
     fn tend(&self, record: &Arc<Record>, adopted: Option<Origin>) {
+        self.ledger.remember(record);
         let session = &record.session;
         let tenant = &session.terms.tenant;
         let Some(credential) = self.credentials.get(tenant) else {
@@ -163,14 +174,15 @@ impl Poller {
             subscription: self.ledger.subscribe_after(record),
             record: Arc::clone(record),
             schedule: None,
+            due: None,
             turn,
             stop: self.stop.clone(),
             parting: Arc::clone(&self.parting),
+            jitter: self.jitter,
         };
-        let is_behind = adopted.is_some_and(|origin| origin != Origin::Owner(Fate::Left));
         let run = async move {
             match adopted {
-                Some(_) => task.run_adopted(is_behind).await,
+                Some(origin) => task.run_adopted(silent_since(origin)).await,
                 None => task.run().await,
             }
         };
@@ -192,4 +204,21 @@ impl Poller {
         self.tasks.wait().await;
         !self.parting.is_incomplete.load(Ordering::Relaxed)
     }
+}
+
+/// When whoever had the login can have sent something last; `None` when it has
+/// written down when to send next.
+fn silent_since(origin: Origin) -> Option<Instant> {
+    match origin {
+        Origin::Owner(Fate::Left) => None,
+        Origin::Owner(Fate::Dead { silent_since }) => Some(silent_since),
+        Origin::Found => Some(Instant::now()),
+    }
+}
+
+/// Without a random source no jitter is no harm.
+fn random_jitter() -> f64 {
+    let mut byte = [0_u8; 1];
+    let _ = getrandom::fill(&mut byte);
+    f64::from(byte[0]) / 255.0
 }

@@ -81,7 +81,6 @@ struct Shared {
     clock: Clock,
     metrics: Arc<Metrics>,
     tenants: Vec<TenantId>,
-    started: Instant,
     lease: watch::Sender<Lease>,
     census: Mutex<Census>,
     gone: watch::Sender<BTreeMap<Incarnation, Fate>>,
@@ -95,7 +94,11 @@ struct Lease {
 
 impl Lease {
     fn holds(&self) -> bool {
-        self.confirmed.is_some_and(|at| at.elapsed() < LEASE)
+        self.runs_out().is_some_and(|end| Instant::now() < end)
+    }
+
+    fn runs_out(&self) -> Option<Instant> {
+        self.confirmed.map(|at| at + LEASE)
     }
 }
 
@@ -117,7 +120,6 @@ impl Replica {
             clock,
             metrics,
             tenants,
-            started: Instant::now(),
             lease: watch::Sender::new(lease),
             census: Mutex::default(),
             gone: watch::Sender::default(),
@@ -187,13 +189,14 @@ impl Replica {
                 return Err(error);
             }
         };
+        self.0.clock.follow(pulse.time, answered.duration_since(asked));
         if successor.take().is_some() {
             warn!("the store was away for too long; this process goes on under a new name");
-            self.census().give_up(present);
+            let silent_since = self.0.lease.borrow().runs_out().unwrap_or(answered);
+            self.census().give_up(present, silent_since);
         }
         self.0.lease.send_replace(Lease { incarnation: name.clone(), confirmed: Some(asked) });
-        let since_start = |at: Instant| at.duration_since(self.0.started);
-        let reading = Reading { asked: since_start(asked), answered: since_start(answered) };
+        let reading = Reading { asked, answered };
         let gone = self.census().heard(&name, &pulse.signs, reading);
         self.0.gone.send_replace(gone);
         Ok(())
@@ -242,7 +245,8 @@ impl Replica {
         }
     }
 
-    /// Whether that was all.
+    /// Whether `from` has nothing any more: what this replica cannot read stays
+    /// with it, for one that can.
     async fn adopt(
         &self,
         tenant: &TenantId,
@@ -252,6 +256,7 @@ impl Replica {
         stop: &CancellationToken,
     ) -> Result<bool, StoreError> {
         let mut after: Option<LoginId> = None;
+        let mut is_all = true;
         loop {
             if stop.is_cancelled() || !self.may_send() {
                 return Ok(false);
@@ -261,14 +266,16 @@ impl Replica {
                 return Ok(false);
             }
             let step = self.0.store.adopt(tenant, from, &to, after.as_ref(), ADOPTION_BATCH, now);
-            let Batch { records, next } = step.await?;
+            let Batch { records, next, left_behind } = step.await?;
+            is_all &= left_behind == 0;
             if !records.is_empty() {
-                info!(%tenant, logins = records.len(), ?fate, "logins of a replica that is gone are taken over");
+                let said_goodbye = fate == Fate::Left;
+                info!(%tenant, logins = records.len(), said_goodbye, "logins of a replica that is gone are taken over");
             }
             records.into_iter().for_each(|record| heir(Adopted { record, origin: Origin::Owner(fate) }));
             match next {
                 Some(next) => after = Some(next),
-                None => return Ok(true),
+                None => return Ok(is_all),
             }
         }
     }
@@ -278,7 +285,7 @@ impl Replica {
         loop {
             let own = self.incarnation();
             let (store, now) = (&self.0.store, self.0.clock.now());
-            let Batch { records, next } = store.owned(tenant, &own, after.as_ref(), ADOPTION_BATCH, now).await?;
+            let Batch { records, next, .. } = store.owned(tenant, &own, after.as_ref(), ADOPTION_BATCH, now).await?;
             records.into_iter().for_each(|record| heir(Adopted { record, origin: Origin::Found }));
             match next {
                 Some(next) => after = Some(next),

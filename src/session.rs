@@ -10,6 +10,7 @@
 //! by compare-and-set.
 
 mod code;
+mod moment;
 mod outcome;
 mod terms;
 
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use code::CodeCheck;
 use code::Typed;
+pub use moment::{CodeProgress, End, Moment, Phase};
 pub use outcome::{Ended, FailureReason, Outcome};
 pub use terms::{
     AgentId, CallDirection, CallId, Channel, ClientId, CodeMode, InvalidIdentifier, Labels, LoginId, RequestId,

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use crate::phone::PhoneNumber;
-use crate::session::{LoginId, RequestId, Session, TenantId};
+use crate::session::{LoginId, Session, TenantId};
 use crate::timestamp::Timestamp;
 
 pub mod events;
@@ -30,7 +30,7 @@ mod replicas;
 mod retention;
 pub mod seal;
 
-pub use events::{Events, LoginEvent};
+pub use events::{Events, Happened, LoginEvent, Position};
 pub use replicas::{Batch, Pulse, Sign};
 
 /// How long a record is kept after its login ended.
@@ -91,11 +91,6 @@ pub struct Reservation {
     pub session: Session,
     /// Who will poll it.
     pub owner: Incarnation,
-    /// The caller's name for this start, unique within the client.
-    pub request_id: RequestId,
-    /// Digest of everything the request asked for, to tell a retry from a
-    /// different request. It goes into the store keyed-hashed.
-    pub content: [u8; 32],
     /// The guards; counted once per `request_id`.
     pub charges: Vec<Charge>,
     /// The present.
@@ -141,6 +136,36 @@ pub enum Saved {
     Gone,
 }
 
+/// Which part of a tenant's logins is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Those that come after this place, newest first; from the newest on when absent.
+    pub after: Option<Rank>,
+    /// Without those that have ended.
+    pub live_only: bool,
+    /// Look at no more than this many; at least 1.
+    pub limit: usize,
+}
+
+/// Where a login stands in the order of a tenant's logins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rank {
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// Which it is, among those of the same time.
+    pub login: LoginId,
+}
+
+/// A part of a tenant's logins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// Newest first. There may be fewer than asked for, or none, although there
+    /// is a `next`.
+    pub records: Vec<Record>,
+    /// Where to go on: `after` of the next page. `None` when that was all.
+    pub next: Option<Rank>,
+}
+
 /// Says that another process changed something, not how. May be lost or come
 /// twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,11 +189,22 @@ pub enum StoreError {
     /// It cannot be reached, timed out or is loading.
     #[error("the store cannot be reached")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It has lost data and is being put right, or is new: nothing can be said
+    /// about what it does not have, and nothing is started.
+    #[error("the store has lost data and is being put right")]
+    Recovering {
+        /// When it is over.
+        retry_after: Duration,
+    },
+    /// Written by a newer version of the gateway, or under a seal key that is not
+    /// known here: another replica can read it.
+    #[error("a record is not for this replica: {0}")]
+    Foreign(&'static str),
     /// It has no memory for what is new. Nothing was written, and what is there
     /// goes on.
     #[error("the store is full")]
     Full(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// It holds something that cannot be read: foreign format or unknown seal key.
+    /// It holds something that nobody can read.
     #[error("a record cannot be read: {0}")]
     Unreadable(&'static str),
 }
@@ -184,7 +220,7 @@ pub trait SessionStore: Send + Sync {
     /// Takes a reservation back: the record, its number, its code and its
     /// `request_id` are free again. The charges are given back only with
     /// `refund`. Does nothing when the login is not `Starting` any more.
-    async fn release(&self, record: &Record, request_id: &RequestId, refund: bool) -> Result<(), StoreError>;
+    async fn release(&self, record: &Record, refund: bool) -> Result<(), StoreError>;
 
     /// The newest record of a login; without its identity once `identity_until`
     /// of [`SessionStore::save`] has passed.
@@ -197,9 +233,10 @@ pub trait SessionStore: Send + Sync {
     /// for `identity_window`, its outcome for [`OUTCOME_RETENTION`].
     async fn save(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<Saved, StoreError>;
 
-    /// The tenant's logins, newest first, at most `limit`: the live ones and
-    /// those that ended within [`OUTCOME_RETENTION`].
-    async fn list(&self, tenant: &TenantId, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError>;
+    /// The tenant's logins, newest first: the live ones and, unless only those
+    /// are wanted, the ones that ended within [`OUTCOME_RETENTION`]. Records that
+    /// cannot be read are left out.
+    async fn list(&self, tenant: &TenantId, now: Timestamp, page: &Page) -> Result<Listed, StoreError>;
 
     /// Hears of every change that another process makes, adoptions included; not
     /// of those made through this store. A receiver that lags has missed some,
@@ -224,7 +261,7 @@ pub trait SessionStore: Send + Sync {
     /// looked at: an overdue login is the new owner's to end.
     ///
     /// A record of a foreign format or under an unknown seal key stays with
-    /// `from`: another replica may be able to read it. One whose seals are
+    /// `from`, and is counted: another replica may be able to read it. One whose seals are
     /// broken is taken over but left out of the answer. After an answer that was
     /// lost, [`SessionStore::owned`] says what is `to`'s by now.
     async fn adopt(
@@ -256,11 +293,28 @@ pub trait SessionStore: Send + Sync {
     /// or an erasure. Entries can be read for [`OUTCOME_RETENTION`].
     async fn events(&self, tenant: &TenantId, after: u64, limit: usize, now: Timestamp) -> Result<Events, StoreError>;
 
-    /// Gives the tenant's stream a new epoch, unless it is not `epoch` any more.
-    /// For a reader that remembers a higher number of that epoch than the stream
-    /// has given out: what the store lost is not missed silently. The stream
-    /// begins anew, empty, and goes on after the number `remembered`.
-    async fn new_epoch(&self, tenant: &TenantId, epoch: &str, remembered: u64) -> Result<(), StoreError>;
+    /// Gives the tenant's stream a new epoch, unless it is not `lost.epoch` any
+    /// more. For a reader that remembers a higher number of that epoch than the
+    /// stream has given out: what the store lost is not missed silently. The
+    /// stream begins anew, empty, and goes on after `lost.number`.
+    async fn new_epoch(&self, tenant: &TenantId, lost: &Position, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Whether the store still has what it has acknowledged to this process of
+    /// the tenant, as far as its stream tells. If not, the stream has a new epoch
+    /// by now, and until [`SessionStore::is_put_right`] this process is told
+    /// [`StoreError::Recovering`] instead of that a login is not there, and for
+    /// reservations. The store itself says the same to everybody for a while
+    /// after the beginning of each epoch.
+    async fn still_has(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Puts a login back that the store has lost: the record, what it claims, its
+    /// `request_id` and its charge. Does nothing when the store has this version,
+    /// a newer one or an end. Returns whether it wrote.
+    async fn put_back(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<bool, StoreError>;
+
+    /// Whatever this process remembers of the tenant has been put back: from now
+    /// on the store is believed again.
+    fn is_put_right(&self, tenant: &TenantId);
 
     /// Whether the store answers now.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -18,7 +18,7 @@ use ciba_gateway::phone::{BindingCode, PhoneNumber};
 use ciba_gateway::poller::{Credential, Poller};
 use ciba_gateway::provider::vipps::{ClientAuthentication, Settings, SigningAlgorithm, SystemHeaders, Vipps};
 use ciba_gateway::replicas::Replica;
-use ciba_gateway::session::{Channel, ClientId, CodeMode, Event, LoginId, Session, TenantId, Terms};
+use ciba_gateway::session::{Channel, ClientId, CodeMode, Event, LoginId, RequestId, Session, TenantId, Terms};
 use ciba_gateway::store::Record;
 use ciba_gateway::store::memory::MemoryStore;
 use ciba_gateway::telemetry::Metrics;
@@ -131,6 +131,8 @@ impl Gateway {
         Terms {
             tenant: TenantId::new("acme").expect("a tenant"),
             client: ClientId::new("desk").expect("a client"),
+            request_id: RequestId::new("r-1").expect("a request id"),
+            content: [0; 32],
             agent: None,
             terminal: None,
             call: None,

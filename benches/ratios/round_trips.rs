@@ -93,7 +93,7 @@ impl Gateway {
         let policy = Policy { starts_per_number: Limit { max: 5, window: LIFETIME } };
         let logins = Logins::new(ledger.clone(), poller.clone(), vec![acme], policy);
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
-        tasks.spawn(ledger.follow_wakes(stop.clone()));
+        tasks.spawn(ledger.follow(vec![tenant()], stop.clone()));
         assert_eq!(wakes.recv().await, Ok(Wake::Missed), "the store begins to listen");
         Self { store, poller, logins, person, stop, tasks }
     }
@@ -116,10 +116,10 @@ impl Gateway {
         let number = self.person.will_approve_on(polls);
         let caller = caller();
         let view = self.logins.start(&caller, start(number)).await.expect("a login");
-        let events = self.logins.watch(&caller, &view.session().id, HEARTBEAT).await.expect("a watch");
+        let events = self.logins.watch(&caller, view.login(), HEARTBEAT).await.expect("a watch");
         let last = pin!(events).map(|event| event.expect("an event")).fold(None, async |_, event| Some(event)).await;
         let Some(WatchEvent::Login(view)) = last else { panic!("the watch ended with {last:?}") };
-        assert!(view.identity().is_some(), "nobody was logged in: {:?}", view.session().state);
+        assert!(view.identity().is_some(), "nobody was logged in: {:?}", view.moment());
         assert_eq!(self.person.polls(), polls, "as often as was planned");
     }
 

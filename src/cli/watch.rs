@@ -9,7 +9,8 @@ use super::login::ChannelName;
 use super::outcome;
 use super::terminal::{Style, Terminal};
 use crate::grpc::v1::{
-    Channel, Login, LoginState, WatchLoginRequest, WatchLoginsRequest, watch_login_response, watch_logins_response,
+    Channel, Login, LoginState, WatchFrom, WatchLoginRequest, WatchLoginsRequest, watch_login_response,
+    watch_logins_request, watch_logins_response,
 };
 
 #[derive(Args)]
@@ -61,8 +62,8 @@ async fn all(options: &Options) -> Result<(), Problem> {
         channel: options.channel.map_or(Channel::Unspecified, ChannelName::wire).into(),
         terminal_id: options.terminal.clone(),
         agent_id: options.of_agent.clone(),
-        include_live: true,
         heartbeat_interval: None,
+        position: Some(watch_logins_request::Position::From(WatchFrom::Snapshot.into())),
     };
     let mut stream = options.connection.open()?.watch_logins(request).await?.into_inner();
     loop {

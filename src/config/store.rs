@@ -39,6 +39,7 @@ pub(super) struct RedisSection {
     ca_certificates: Option<Certificates>,
     connect_timeout: Duration,
     response_timeout: Duration,
+    settle_time: Duration,
     wait_replicas: u32,
     wait_timeout: Duration,
 }
@@ -52,6 +53,7 @@ impl StoreSection {
             ca_certificates: redis.ca_certificates,
             connect_timeout: redis.connect_timeout,
             response_timeout: redis.response_timeout,
+            settle_time: redis.settle_time,
             wait_replicas: redis.wait_replicas,
             wait_timeout: redis.wait_timeout,
             keys: keys?,
@@ -72,6 +74,7 @@ impl Table for StoreSection {
         let bounds = Duration::from_millis(50)..=seconds(30);
         let connect_timeout = section.within("connect_timeout", seconds(2), bounds.clone());
         let response_timeout = section.within("response_timeout", seconds(1), bounds);
+        let settle_time = section.within("settle_time", seconds(5), seconds(0)..=seconds(60));
         let wait_replicas = section.within("wait_replicas", 0, 0..=10);
         if is_cluster && wait_replicas > 0 {
             section.wrong("wait_replicas", "must be 0 with [store.cluster]; set min-replicas-to-write on its nodes");
@@ -86,6 +89,7 @@ impl Table for StoreSection {
                 ca_certificates,
                 connect_timeout,
                 response_timeout,
+                settle_time,
                 wait_replicas,
                 wait_timeout,
             }))),

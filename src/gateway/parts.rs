@@ -113,6 +113,7 @@ pub(crate) fn redis_store(chosen: &config::Redis, config: &Config) -> Result<Red
         ca_pem: chosen.ca_certificates.as_ref().map(|certificates| certificates.pem().to_owned()),
         connect_timeout: chosen.connect_timeout,
         response_timeout: chosen.response_timeout,
+        settle_time: chosen.settle_time,
         wait: Some(wait).filter(|wait| wait.replicas > 0),
         ..redis::Settings::at(place)
     };

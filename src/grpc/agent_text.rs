@@ -1,31 +1,31 @@
 //! What an agent or a screen can say at each point of a login, in English.
 
-use crate::session::{CodeCheck, CodeMode, FailureReason, Outcome, Session, State};
+use crate::session::{CodeMode, CodeProgress, End, FailureReason, Moment, Phase};
 
 /// One or two sentences; never personal data.
-pub(super) fn agent_text(session: &Session) -> String {
-    let text = match &session.state {
-        State::Starting(_) => "The request is being sent to the phone.",
-        State::Pending(pending) => pending_text(session.terms.code_mode, &pending.code),
-        State::Redeemed(_) => "Approved on the phone. One moment while it is verified.",
-        State::AwaitingCode(_) => "Approved on the phone. Ask for the code that the app shows, and type it.",
-        State::Ended(ended) => match ended.outcome {
-            Outcome::Approved { .. } => "It is the person. Go on.",
-            Outcome::Denied => {
+pub(super) fn agent_text(mode: CodeMode, moment: &Moment) -> String {
+    let text = match moment.phase {
+        Phase::Starting => "The request is being sent to the phone.",
+        Phase::Pending => pending_text(mode, moment.code),
+        Phase::Redeemed => "Approved on the phone. One moment while it is verified.",
+        Phase::AwaitingCode => "Approved on the phone. Ask for the code that the app shows, and type it.",
+        Phase::Ended { how, .. } => match how {
+            End::Approved => "It is the person. Go on.",
+            End::Denied => {
                 "The request was rejected on the phone. Ask whether it was a mistake; if they did not expect it, stop."
             }
-            Outcome::Expired => "Nobody answered in time. Check the number, then try once more.",
-            Outcome::Cancelled => "The login was cancelled. The phone may still show the request; it has no effect.",
-            Outcome::Failed(reason) => failure_text(reason),
+            End::Expired => "Nobody answered in time. Check the number, then try once more.",
+            End::Cancelled => "The login was cancelled. The phone may still show the request; it has no effect.",
+            End::Failed(reason) => failure_text(reason),
         },
     };
     text.to_owned()
 }
 
-const fn pending_text(mode: CodeMode, code: &CodeCheck) -> &'static str {
+const fn pending_text(mode: CodeMode, code: CodeProgress) -> &'static str {
     match (mode, code) {
-        (CodeMode::ReadBack, CodeCheck::Matched) => "The code is right. Ask them to approve the request in the app.",
-        (CodeMode::ReadBack, CodeCheck::Open { .. } | CodeCheck::NotAsked) => {
+        (CodeMode::ReadBack, CodeProgress::Matched) => "The code is right. Ask them to approve the request in the app.",
+        (CodeMode::ReadBack, CodeProgress::Open { .. } | CodeProgress::Closed) => {
             "Ask them to open the app, read you the code that it shows, and approve. No request there? Pull down to refresh."
         }
         (CodeMode::ReadOut, _) => {

@@ -7,11 +7,13 @@ use std::time::Duration;
 use super::status::CallError;
 use super::v1;
 use crate::identity::{Claim, Subject};
-use crate::logins::{Caller, CodeChoice, LoginFilter, StartLogin, Tenant};
+use crate::logins::{Caller, CodeChoice, Cursor, From, LoginFilter, StartLogin, Tenant};
 use crate::phone::{BindingCode, PhoneNumber};
 use crate::session::{
     AgentId, CallDirection, CallId, Channel, CodeMode, InvalidIdentifier, Labels, LoginId, RequestId, TerminalId,
 };
+use crate::store::Rank;
+use crate::timestamp::Timestamp;
 
 const LIFETIME_SECONDS: std::ops::RangeInclusive<u64> = 60..=600;
 const READ_BACK_LIFETIME_SECONDS: u64 = 120;
@@ -340,8 +342,24 @@ fn filter(channel_value: i32, terminal: &str, agent: &str, live_only: bool) -> R
     wrong.finish().map(|()| filter)
 }
 
-/// Page size and the login after which the page begins.
-pub(super) fn page(request: &v1::ListLoginsRequest) -> Result<(usize, Option<LoginId>), CallError> {
+/// Where a stream of a tenant's logins begins.
+pub(super) fn watch_from(request: &v1::WatchLoginsRequest, caller: &Caller) -> Result<From, CallError> {
+    use v1::watch_logins_request::Position;
+    match &request.position {
+        None => Ok(From::Now),
+        Some(Position::From(from)) => match v1::WatchFrom::try_from(*from) {
+            Ok(v1::WatchFrom::Unspecified | v1::WatchFrom::Now) => Ok(From::Now),
+            Ok(v1::WatchFrom::Snapshot) => Ok(From::Snapshot),
+            Err(_) => Err(CallError::field("from", "must be NOW or SNAPSHOT")),
+        },
+        Some(Position::Cursor(text)) => Cursor::parse(&caller.tenant, text)
+            .map(From::Cursor)
+            .map_err(|problem| CallError::field("cursor", format!("{problem}; or watch from a snapshot"))),
+    }
+}
+
+/// Page size and the place after which the page begins.
+pub(super) fn page(request: &v1::ListLoginsRequest) -> Result<(usize, Option<Rank>), CallError> {
     let mut wrong = Violations::default();
     let size = match request.page_size {
         0 => DEFAULT_PAGE,
@@ -351,8 +369,16 @@ pub(super) fn page(request: &v1::ListLoginsRequest) -> Result<(usize, Option<Log
             DEFAULT_PAGE
         }
     };
-    let after = if request.page_token.is_empty() { None } else { Some(LoginId::parse(&request.page_token)) };
-    let after = after.and_then(|id| id.map_err(|_| wrong.add("page_token", "must be a next_page_token")).ok());
+    let after = place(&request.page_token);
+    if after.is_none() && !request.page_token.is_empty() {
+        wrong.add("page_token", "must be a next_page_token");
+    }
     wrong.finish()?;
     Ok((usize::try_from(size).unwrap_or(usize::MAX), after))
+}
+
+fn place(page_token: &str) -> Option<Rank> {
+    let (created_at, login) = page_token.split_once('.')?;
+    let created_at = Timestamp::from_millis(created_at.parse().ok()?);
+    Some(Rank { created_at, login: LoginId::parse(login).ok()? })
 }

@@ -8,17 +8,17 @@ use super::agent_text::agent_text;
 use super::v1;
 use crate::identity::{Address, Agreement, Consent, DelegatedConsents, Identity};
 use crate::logins::LoginView;
-use crate::session::{Channel, CodeCheck, CodeMode, FailureReason, Outcome, Session, State};
+use crate::session::{Channel, CodeMode, End, FailureReason, Phase};
+use crate::store::Rank;
 use crate::timestamp::Timestamp;
 
 pub(super) fn login(view: &LoginView) -> v1::Login {
-    let session = view.session();
-    let terms = &session.terms;
-    let (outcome, failure_reason) = outcome(session);
+    let (terms, moment) = (view.terms(), view.moment());
+    let (outcome, failure_reason) = outcome(moment.phase);
     let identity = view.identity();
     v1::Login {
-        login_id: session.id.to_string(),
-        state: state(&session.state).into(),
+        login_id: view.login().to_string(),
+        state: state(moment.phase).into(),
         outcome: outcome.into(),
         failure_reason: failure_reason.into(),
         channel: channel(terms.channel).into(),
@@ -28,15 +28,15 @@ pub(super) fn login(view: &LoginView) -> v1::Login {
         labels: terms.labels.clone().into_iter().collect(),
         code_mode: code_mode(terms.code_mode).into(),
         code: view.code().map(|code| code.expose().to_owned()).unwrap_or_default(),
-        code_tries_left: view.code_tries_left().into(),
-        code_matched: code_matched(session),
+        code_tries_left: moment.code_tries_left().into(),
+        code_matched: moment.code_matched(terms.code_mode),
         masked_phone_number: terms.phone.to_string(),
         create_time: Some(timestamp(terms.created_at)),
-        expire_time: session.deadline().map(timestamp),
-        end_time: end_time(session),
+        expire_time: moment.deadline.map(timestamp),
+        end_time: end_time(moment.phase),
         identity_expire_time: identity.map(|(_, until)| timestamp(until)),
         identity: identity.map(|(identity, _)| person(identity)),
-        agent_text: agent_text(session),
+        agent_text: agent_text(terms.code_mode, moment),
     }
 }
 
@@ -47,26 +47,31 @@ pub(super) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
     }
 }
 
-const fn state(state: &State) -> v1::LoginState {
-    match state {
-        State::Starting(_) => v1::LoginState::Starting,
-        State::Pending(_) => v1::LoginState::Pending,
-        State::Redeemed(_) => v1::LoginState::Redeemed,
-        State::AwaitingCode(_) => v1::LoginState::AwaitingCode,
-        State::Ended(_) => v1::LoginState::Ended,
+/// Where the next page of a list begins.
+pub(super) fn page_token(place: &Rank) -> String {
+    format!("{}.{}", place.created_at.as_millis(), place.login)
+}
+
+const fn state(phase: Phase) -> v1::LoginState {
+    match phase {
+        Phase::Starting => v1::LoginState::Starting,
+        Phase::Pending => v1::LoginState::Pending,
+        Phase::Redeemed => v1::LoginState::Redeemed,
+        Phase::AwaitingCode => v1::LoginState::AwaitingCode,
+        Phase::Ended { .. } => v1::LoginState::Ended,
     }
 }
 
-fn outcome(session: &Session) -> (v1::Outcome, v1::FailureReason) {
-    let State::Ended(ended) = &session.state else {
+const fn outcome(phase: Phase) -> (v1::Outcome, v1::FailureReason) {
+    let Phase::Ended { how, .. } = phase else {
         return (v1::Outcome::Unspecified, v1::FailureReason::Unspecified);
     };
-    let outcome = match ended.outcome {
-        Outcome::Approved { .. } => v1::Outcome::Approved,
-        Outcome::Denied => v1::Outcome::Denied,
-        Outcome::Expired => v1::Outcome::Expired,
-        Outcome::Cancelled => v1::Outcome::Cancelled,
-        Outcome::Failed(reason) => return (v1::Outcome::Failed, failure_reason(reason)),
+    let outcome = match how {
+        End::Approved => v1::Outcome::Approved,
+        End::Denied => v1::Outcome::Denied,
+        End::Expired => v1::Outcome::Expired,
+        End::Cancelled => v1::Outcome::Cancelled,
+        End::Failed(reason) => return (v1::Outcome::Failed, failure_reason(reason)),
     };
     (outcome, v1::FailureReason::Unspecified)
 }
@@ -108,15 +113,10 @@ const fn code_mode(mode: CodeMode) -> v1::CodeMode {
     }
 }
 
-fn code_matched(session: &Session) -> bool {
-    let approved = matches!(&session.state, State::Ended(ended) if matches!(ended.outcome, Outcome::Approved { .. }));
-    session.terms.code_mode == CodeMode::ReadBack && (approved || session.code_check() == Some(&CodeCheck::Matched))
-}
-
-fn end_time(session: &Session) -> Option<prost_types::Timestamp> {
-    match &session.state {
-        State::Ended(ended) => Some(timestamp(ended.at)),
-        State::Starting(_) | State::Pending(_) | State::Redeemed(_) | State::AwaitingCode(_) => None,
+fn end_time(phase: Phase) -> Option<prost_types::Timestamp> {
+    match phase {
+        Phase::Ended { at, .. } => Some(timestamp(at)),
+        Phase::Starting | Phase::Pending | Phase::Redeemed | Phase::AwaitingCode => None,
     }
 }
 

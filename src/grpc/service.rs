@@ -10,7 +10,7 @@ use super::caller::Callers;
 use super::status::CallError;
 use super::v1::login_service_server::{LoginService, LoginServiceServer};
 use super::{request, response, v1};
-use crate::logins::{self, Caller, Logins, WatchEvent};
+use crate::logins::{self, Caller, Cursor, Logins, TenantEvent, TenantMessage, WatchEvent};
 use crate::telemetry::Metrics;
 
 /// Requests are small; a larger one is refused before it is read whole.
@@ -47,13 +47,12 @@ impl LoginApi {
     fn stream<T: Send + 'static>(
         &self,
         method: &'static str,
-        events: impl Stream<Item = Result<WatchEvent, logins::Error>> + Send + 'static,
-        message: fn(WatchEvent) -> T,
+        told: impl Stream<Item = Result<T, (logins::Error, Option<Cursor>)>> + Send + 'static,
     ) -> EventStream<T> {
         let open = self.metrics.watch_opened();
-        Box::pin(events.map(move |event| {
+        Box::pin(told.map(move |told| {
             let _held_while_streaming = &open;
-            event.map(message).map_err(|error| CallError::from(error).into_status(method))
+            told.map_err(|(error, cursor)| CallError::from(error).into_end_of_stream(method, cursor.as_ref()))
         }))
     }
 
@@ -84,7 +83,8 @@ impl LoginApi {
         let (caller, message) = self.caller(request)?;
         let heartbeat = request::heartbeat(message.heartbeat_interval.as_ref())?;
         let events = self.logins.watch(&caller, &request::login_id(&message.login_id)?, heartbeat).await?;
-        Ok(self.stream("WatchLogin", events, watch_login_message))
+        let told = events.map(|told| told.map(watch_login_message).map_err(|error| (error, None)));
+        Ok(self.stream("WatchLogin", told))
     }
 
     async fn watch_all(
@@ -94,8 +94,10 @@ impl LoginApi {
         let (caller, message) = self.caller(request)?;
         let heartbeat = request::heartbeat(message.heartbeat_interval.as_ref())?;
         let filter = request::watch_filter(&message)?;
-        let events = self.logins.watch_all(&caller, filter, message.include_live, heartbeat).await?;
-        Ok(self.stream("WatchLogins", events, watch_logins_message))
+        let from = request::watch_from(&message, &caller)?;
+        let messages = self.logins.watch_all(&caller, filter, from, heartbeat).await?;
+        let told = messages.map(|told| told.map(watch_logins_message).map_err(|end| (end.error, end.cursor)));
+        Ok(self.stream("WatchLogins", told))
     }
 
     async fn confirm(&self, request: Request<v1::ConfirmCodeRequest>) -> Result<v1::ConfirmCodeResponse, CallError> {
@@ -124,11 +126,10 @@ impl LoginApi {
     async fn list(&self, request: Request<v1::ListLoginsRequest>) -> Result<v1::ListLoginsResponse, CallError> {
         let (caller, message) = self.caller(request)?;
         let (size, after) = request::page(&message)?;
-        let views = self.logins.list(&caller, &request::list_filter(&message)?, after.as_ref()).await?;
-        let page: Vec<_> = views.iter().take(size).map(response::login).collect();
-        let is_last = page.len() == views.len();
-        let next_page_token = page.last().filter(|_| !is_last).map(|login| login.login_id.clone()).unwrap_or_default();
-        Ok(v1::ListLoginsResponse { logins: page, next_page_token })
+        let filter = request::list_filter(&message)?;
+        let (views, next) = self.logins.list(&caller, &filter, after, size).await?;
+        let next_page_token = next.as_ref().map(response::page_token).unwrap_or_default();
+        Ok(v1::ListLoginsResponse { logins: views.iter().map(response::login).collect(), next_page_token })
     }
 }
 
@@ -141,13 +142,15 @@ fn watch_login_message(event: WatchEvent) -> v1::WatchLoginResponse {
     v1::WatchLoginResponse { event: Some(event) }
 }
 
-fn watch_logins_message(event: WatchEvent) -> v1::WatchLoginsResponse {
+fn watch_logins_message(message: TenantMessage) -> v1::WatchLoginsResponse {
     use v1::watch_logins_response::Event;
-    let event = match event {
-        WatchEvent::Login(view) => Event::Login(response::login(&view)),
-        WatchEvent::Heartbeat(now) => Event::Heartbeat(v1::Heartbeat { time: Some(response::timestamp(now)) }),
+    let event = match message.event {
+        TenantEvent::Login(view) => Event::Login(response::login(&view)),
+        TenantEvent::Heartbeat(now) => Event::Heartbeat(v1::Heartbeat { time: Some(response::timestamp(now)) }),
+        TenantEvent::SnapshotEnd => Event::SnapshotEnd(v1::SnapshotEnd {}),
     };
-    v1::WatchLoginsResponse { event: Some(event) }
+    let cursor = message.cursor.map(|cursor| cursor.to_string()).unwrap_or_default();
+    v1::WatchLoginsResponse { event: Some(event), cursor }
 }
 
 #[tonic::async_trait]

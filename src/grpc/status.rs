@@ -3,13 +3,14 @@
 //! Every status carries an `ErrorInfo` with a stable reason. Here a failed call
 //! is logged, once, with what the caller is not told.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use tracing::{error, info, warn};
 
-use crate::logins;
+use crate::logins::{self, Cursor};
 use crate::store::StoreError;
 
 const DOMAIN: &str = "ciba-gateway";
@@ -57,6 +58,10 @@ impl CallError {
                 E::Draining => (Code::Unavailable, "DRAINING"),
                 E::SlowReader => (Code::Aborted, "SLOW_READER"),
                 E::Store(StoreError::Unavailable(_)) => (Code::Unavailable, "STORE_UNAVAILABLE"),
+                E::CursorTooOld { .. } => (Code::OutOfRange, "CURSOR_TOO_OLD"),
+                E::EpochChanged { .. } => (Code::OutOfRange, "EPOCH_CHANGED"),
+                E::Store(StoreError::Recovering { .. }) => (Code::Unavailable, "STORE_RECOVERING"),
+                E::Store(StoreError::Foreign(_)) => (Code::Unavailable, "RECORD_FOREIGN"),
                 E::Store(StoreError::Full(_)) => (Code::ResourceExhausted, "STORE_FULL"),
                 E::Store(StoreError::Unreadable(_)) | E::Internal(_) => (Code::Internal, "INTERNAL"),
             },
@@ -89,12 +94,25 @@ impl CallError {
                 E::Store(StoreError::Unavailable(_)) => {
                     "the gateway's store cannot be reached; try again with the same request_id".into()
                 }
+                E::Store(StoreError::Recovering { .. }) => {
+                    "the gateway's store has lost data and is being put right; try again with the same request_id"
+                        .into()
+                }
+                E::Store(StoreError::Foreign(_)) => {
+                    "another version of the gateway wrote this; try again, another replica can read it".into()
+                }
                 E::Store(StoreError::Full(_)) => {
                     "the gateway's store takes no new logins now; try again with the same request_id".into()
                 }
                 E::Store(StoreError::Unreadable(_)) | E::Internal(_) => "the gateway failed; its log says why".into(),
+                E::CursorTooOld { .. } => {
+                    "what follows this cursor cannot be read any more; watch again from a snapshot".into()
+                }
+                E::EpochChanged { .. } => {
+                    "the store has lost events and cursors from before are void; watch again from a snapshot".into()
+                }
                 E::Draining => "this gateway is about to stop; connect again".into(),
-                E::SlowReader => "the stream was read too slowly; watch again".into(),
+                E::SlowReader => "the stream was read too slowly; watch again from its cursor".into(),
                 E::NotFound | E::NotYours | E::StartWithdrawn | E::CodeNotAsked | E::LoginEnded => error.to_string(),
             },
         }
@@ -103,12 +121,16 @@ impl CallError {
     const fn retry_after(&self) -> Option<Duration> {
         use logins::Error as E;
         match self {
-            Self::Logins(E::TooManyStarts { retry_after } | E::ProviderBusy { retry_after }) => Some(*retry_after),
+            Self::Logins(
+                E::TooManyStarts { retry_after }
+                | E::ProviderBusy { retry_after }
+                | E::Store(StoreError::Recovering { retry_after }),
+            ) => Some(*retry_after),
             Self::Logins(
                 E::ProviderUnavailable
                 | E::StartWithdrawn
                 | E::Draining
-                | E::Store(StoreError::Unavailable(_) | StoreError::Full(_)),
+                | E::Store(StoreError::Unavailable(_) | StoreError::Foreign(_) | StoreError::Full(_)),
             ) => Some(OUTAGE_RETRY),
             Self::CredentialMissing
             | Self::CredentialInvalid
@@ -118,13 +140,26 @@ impl CallError {
         }
     }
 
+    /// Where a stream can be gone on with.
+    fn metadata(&self, cursor: Option<&Cursor>) -> HashMap<String, String> {
+        let oldest = match self {
+            Self::Logins(logins::Error::CursorTooOld { oldest } | logins::Error::EpochChanged { oldest }) => {
+                Some(oldest)
+            }
+            _ => None,
+        };
+        let cursor = cursor.map(|cursor| ("cursor".to_owned(), cursor.to_string()));
+        let oldest = oldest.map(|oldest| ("oldest_cursor".to_owned(), oldest.to_string()));
+        cursor.into_iter().chain(oldest).collect()
+    }
+
     fn log(&self, method: &'static str, reason: &'static str) {
         match self {
             Self::Logins(logins::Error::Store(StoreError::Unavailable(source) | StoreError::Full(source))) => {
                 warn!(rpc.method = method, reason, %source, "call failed");
             }
             Self::Logins(
-                cause @ (logins::Error::Store(StoreError::Unreadable(_))
+                cause @ (logins::Error::Store(StoreError::Unreadable(_) | StoreError::Foreign(_))
                 | logins::Error::Internal(_)
                 | logins::Error::ProviderCredentialsRefused),
             ) => error!(rpc.method = method, reason, %cause, "call failed"),
@@ -134,9 +169,14 @@ impl CallError {
 
     /// The status for the caller; logs the failed call.
     pub(super) fn into_status(self, method: &'static str) -> Status {
+        self.into_end_of_stream(method, None)
+    }
+
+    /// As [`CallError::into_status`], for a stream that can be gone on with.
+    pub(super) fn into_end_of_stream(self, method: &'static str, cursor: Option<&Cursor>) -> Status {
         let (code, reason) = self.code_and_reason();
         self.log(method, reason);
-        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, []);
+        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, self.metadata(cursor));
         if let Self::Fields(fields) = &self {
             for (name, problem) in fields {
                 details.add_bad_request_violation(name, problem);

@@ -116,7 +116,7 @@ impl Logins {
         let start = async move {
             let (reserved, turn) = logins.reserve(&caller, &request).await?;
             match reserved {
-                Reserved::New(record) => logins.ask_provider(record, &request, turn).await.map(Begun::Now),
+                Reserved::New(record) => logins.ask_provider(record, turn).await.map(Begun::Now),
                 Reserved::Existing(login) => Ok(Begun::Before(login)),
                 Reserved::RequestIdReused => Err(Error::RequestIdReused),
                 Reserved::NumberBusy => Err(Error::NumberBusy),
@@ -139,7 +139,7 @@ impl Logins {
                 Ok(reserved) => reserved,
                 Err(error) => {
                     // The claim may have been made all the same: nobody would ring for it.
-                    self.withdraw(&reservation.first_record(), &request.request_id, true, turn).await;
+                    self.withdraw(&reservation.first_record(), true, turn).await;
                     return Err(error.into());
                 }
             };
@@ -159,24 +159,22 @@ impl Logins {
             charges: vec![Charge { number: terms.phone.clone(), limit: self.0.policy.starts_per_number }],
             session: Session::new(LoginId::from_random(id), terms, now),
             owner: self.0.poller.replica().incarnation(),
-            request_id: request.request_id.clone(),
-            content: digest(request)?,
             now,
         })
     }
 
-    async fn ask_provider(&self, record: Record, request: &StartLogin, turn: Turn) -> Result<Arc<Record>, Error> {
+    async fn ask_provider(&self, record: Record, turn: Turn) -> Result<Arc<Record>, Error> {
         let span = info_span!("start", login.id = %record.session.id, tenant = %record.session.terms.tenant);
         let record = self.0.ledger.adopt(record);
-        self.ring(record, request, turn).instrument(span).await
+        self.ring(record, turn).instrument(span).await
     }
 
-    async fn ring(&self, record: Arc<Record>, request: &StartLogin, turn: Turn) -> Result<Arc<Record>, Error> {
+    async fn ring(&self, record: Arc<Record>, turn: Turn) -> Result<Arc<Record>, Error> {
         let terms = &record.session.terms;
         let tenant = self.0.tenants.get(&terms.tenant).ok_or(Error::Internal("the tenant is not configured"))?;
         let credential = Arc::clone(&tenant.credential);
         if self.0.poller.replica().standing(&record.owner) != Standing::Clear {
-            self.withdraw(&record, &request.request_id, true, turn).await;
+            self.withdraw(&record, true, turn).await;
             return Err(StoreError::Unavailable("no sign of life was confirmed of late".into()).into());
         }
         let sent_at = self.0.ledger.clock().now();
@@ -208,7 +206,7 @@ impl Logins {
         match error {
             None => self.settle(&record, &event, sent_at).await,
             Some((error, refund)) => {
-                self.withdraw(&record, &request.request_id, refund, turn).await;
+                self.withdraw(&record, refund, turn).await;
                 Err(error)
             }
         }
@@ -231,18 +229,18 @@ impl Logins {
 
     /// Frees what a start claimed. When the store is down the caller does not
     /// wait for that.
-    async fn withdraw(&self, record: &Record, request_id: &RequestId, refund: bool, turn: Turn) {
-        let Err(error) = self.0.ledger.release(record, request_id, refund).await else {
+    async fn withdraw(&self, record: &Record, refund: bool, turn: Turn) {
+        let Err(error) = self.0.ledger.release(record, refund).await else {
             return;
         };
         warn!(%error, "a reservation cannot be taken back; trying again");
-        let (ledger, record, request_id) = (self.0.ledger.clone(), record.clone(), request_id.clone());
+        let (ledger, record) = (self.0.ledger.clone(), record.clone());
         let give_up = ledger.clock().now().plus(START_LIMIT);
         let withdrawing = async move {
             let _turn = turn;
             while ledger.clock().now() < give_up {
                 tokio::time::sleep(STORE_RETRY).await;
-                if ledger.release(&record, &request_id, refund).await.is_ok() {
+                if ledger.release(&record, refund).await.is_ok() {
                     return;
                 }
             }
@@ -274,6 +272,8 @@ fn terms(caller: &Caller, tenant: &Tenant, request: &StartLogin, now: Timestamp)
     Ok(Terms {
         tenant: caller.tenant.clone(),
         client: caller.client.clone(),
+        request_id: request.request_id.clone(),
+        content: digest(request)?,
         agent: request.agent.clone(),
         terminal: request.terminal.clone(),
         call: request.call.clone(),

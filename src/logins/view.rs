@@ -7,73 +7,97 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Caller;
+use super::{Caller, Logins};
 use crate::clock::Clock;
 use crate::identity::Identity;
 use crate::phone::BindingCode;
-use crate::session::{CODE_TRIES, CodeCheck, CodeMode, Ended, Outcome, Session, State};
+use crate::session::{CodeMode, Ended, LoginId, Moment, Outcome, State, Terms};
 use crate::store::Record;
 use crate::timestamp::Timestamp;
 
-/// A login as one caller may see it. A message may wait for a slow reader, so
-/// what has a time limit is judged when it is taken out.
+/// A login as one caller may see it, now or as it stood at an earlier moment. A
+/// message may wait for a slow reader, so what has a time limit is judged when
+/// it is taken out.
 #[derive(Clone, Debug)]
 pub struct LoginView {
-    record: Arc<Record>,
+    login: LoginId,
+    terms: Arc<Terms>,
+    moment: Moment,
+    /// Where the identity is, if there is one.
+    record: Option<Arc<Record>>,
     is_reader: bool,
     clock: Clock,
     identity_window: Duration,
 }
 
-impl LoginView {
-    pub(super) fn new(caller: &Caller, record: Arc<Record>, clock: Clock, identity_window: Duration) -> Self {
-        let is_reader = is_reader(caller, &record.session);
-        Self { record, is_reader, clock, identity_window }
+impl Logins {
+    /// The login as `record` has it.
+    pub(super) fn view(&self, caller: &Caller, record: &Arc<Record>) -> LoginView {
+        let session = &record.session;
+        let view = self.view_at(caller, &session.id, &session.terms, session.moment());
+        LoginView { record: Some(Arc::clone(record)), ..view }
     }
 
-    /// The login. Identity and code are to be taken from the methods below alone.
+    /// The login as it stood at a moment, without the identity.
+    pub(super) fn view_at(&self, caller: &Caller, login: &LoginId, terms: &Arc<Terms>, moment: Moment) -> LoginView {
+        LoginView {
+            login: login.clone(),
+            terms: Arc::clone(terms),
+            moment,
+            record: None,
+            is_reader: is_reader(caller, terms),
+            clock: self.0.ledger.clock().clone(),
+            identity_window: self.0.ledger.identity_window(),
+        }
+    }
+}
+
+impl LoginView {
+    /// The same, with the identity that `record` may hold.
+    pub(super) fn with_identity_of(self, record: Arc<Record>) -> Self {
+        Self { record: Some(record), ..self }
+    }
+
+    /// Which login.
     #[must_use]
-    pub fn session(&self) -> &Session {
-        &self.record.session
+    pub const fn login(&self) -> &LoginId {
+        &self.login
+    }
+
+    /// What was asked for. The code is to be taken from [`LoginView::code`] alone.
+    #[must_use]
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// How it stands or stood.
+    #[must_use]
+    pub const fn moment(&self) -> &Moment {
+        &self.moment
     }
 
     /// Who it is and until when that can be read, if this caller may know now.
     #[must_use]
     pub fn identity(&self) -> Option<(&Identity, Timestamp)> {
         let State::Ended(Ended { at, outcome: Outcome::Approved { identity: Some(identity) } }) =
-            &self.record.session.state
+            &self.record.as_ref()?.session.state
         else {
             return None;
         };
         let until = at.plus(self.identity_window);
-        (self.is_reader && self.clock.now() < until).then_some((identity, until))
+        (self.is_reader && self.moment.has_ended() && self.clock.now() < until).then_some((identity, until))
     }
 
     /// The code to read out or to display, if this caller may know it.
     #[must_use]
     pub fn code(&self) -> Option<&BindingCode> {
-        let terms = &self.record.session.terms;
-        match terms.code_mode {
+        match self.terms.code_mode {
             CodeMode::ReadBack => None,
-            CodeMode::ReadOut | CodeMode::Display => self.is_reader.then_some(&terms.code),
+            CodeMode::ReadOut | CodeMode::Display => self.is_reader.then_some(&self.terms.code),
         }
     }
-
-    /// Wrong codes that are left, while one is awaited.
-    #[must_use]
-    pub fn code_tries_left(&self) -> u8 {
-        tries_left(&self.record.session)
-    }
 }
 
-pub(super) fn is_reader(caller: &Caller, session: &Session) -> bool {
-    let terms = &session.terms;
+pub(super) fn is_reader(caller: &Caller, terms: &Terms) -> bool {
     terms.client == caller.client && (terms.agent.is_none() || terms.agent == caller.agent)
-}
-
-pub(super) fn tries_left(session: &Session) -> u8 {
-    match session.code_check() {
-        Some(CodeCheck::Open { tries, .. }) => CODE_TRIES.saturating_sub(*tries),
-        Some(CodeCheck::NotAsked | CodeCheck::Matched) | None => 0,
-    }
 }

@@ -1,55 +1,28 @@
-//! Waiting for a login and watching logins.
+//! Waiting for one login and watching it.
 //!
-//! Every stream begins with the present, so that a change between two calls is
-//! never missed; states in between may be skipped, the end never.
+//! A stream begins with the present, so that a change between two calls is
+//! never missed; states in between may be skipped, the end never. Nothing runs
+//! while nobody reads: a slow reader sees the newest state, and disturbs nobody.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::Stream;
-use tokio::sync::{broadcast, mpsc};
-use tokio_stream::wrappers::ReceiverStream;
+use futures_util::stream::unfold;
 
-use super::{Caller, Error, LIST_DEPTH, LoginView, Logins};
+use super::{Caller, Error, LoginView, Logins};
 use crate::ledger::Subscription;
-use crate::session::{AgentId, Channel, LoginId, Session, TerminalId};
+use crate::session::LoginId;
 use crate::store::Record;
 use crate::timestamp::Timestamp;
-
-/// Messages that a slow reader may be behind.
-const STREAM_BUFFER: usize = 64;
 
 /// One message of a stream.
 #[derive(Clone, Debug)]
 pub enum WatchEvent {
-    /// A login as it is now.
+    /// The login as it is now.
     Login(Box<LoginView>),
     /// Nothing changed; the gateway's time.
     Heartbeat(Timestamp),
-}
-
-/// Which logins of a tenant are meant.
-#[derive(Clone, Debug, Default)]
-pub struct LoginFilter {
-    /// Only logins that have not ended.
-    pub live_only: bool,
-    /// Only this channel.
-    pub channel: Option<Channel>,
-    /// Only this terminal.
-    pub terminal: Option<TerminalId>,
-    /// Only this agent.
-    pub agent: Option<AgentId>,
-}
-
-impl LoginFilter {
-    pub(super) fn passes(&self, session: &Session) -> bool {
-        let terms = &session.terms;
-        (!self.live_only || !session.has_ended())
-            && self.channel.is_none_or(|channel| channel == terms.channel)
-            && (self.terminal.is_none() || self.terminal == terms.terminal)
-            && (self.agent.is_none() || self.agent == terms.agent)
-    }
 }
 
 impl Logins {
@@ -75,34 +48,8 @@ impl Logins {
         heartbeat: Duration,
     ) -> Result<impl Stream<Item = Result<WatchEvent, Error>> + Send + use<>, Error> {
         let watcher = Watcher::begin(self, caller, login).await?;
-        let (sender, receiver) = mpsc::channel(STREAM_BUFFER);
-        self.0.tasks.spawn(watcher.run(caller.clone(), heartbeat, sender));
-        Ok(ReceiverStream::new(receiver))
-    }
-
-    /// Every login of the tenant that passes `filter` and changes from now on;
-    /// the live ones first, when wanted.
-    ///
-    /// # Errors
-    /// Store failures, when the live ones are wanted.
-    pub async fn watch_all(
-        &self,
-        caller: &Caller,
-        filter: LoginFilter,
-        include_live: bool,
-        heartbeat: Duration,
-    ) -> Result<impl Stream<Item = Result<WatchEvent, Error>> + Send + use<>, Error> {
-        let changes = self.0.ledger.subscribe_tenant(&caller.tenant);
-        let first = if include_live {
-            let records = self.0.ledger.list(&caller.tenant, LIST_DEPTH).await?;
-            records.into_iter().rev().filter(|r| !r.session.has_ended() && filter.passes(&r.session)).collect()
-        } else {
-            Vec::new()
-        };
-        let (sender, receiver) = mpsc::channel(STREAM_BUFFER);
-        let task = TenantWatcher { logins: self.clone(), caller: caller.clone(), filter, heartbeat, sender };
-        self.0.tasks.spawn(task.run(first, changes));
-        Ok(ReceiverStream::new(receiver))
+        let telling = Telling { watcher, caller: caller.clone(), heartbeat, stage: Stage::First };
+        Ok(unfold(telling, |mut telling| async move { Some((telling.next().await?, telling)) }))
     }
 }
 
@@ -113,6 +60,7 @@ enum News {
     Draining,
 }
 
+/// What one caller of `wait` or `watch` has seen of a login.
 struct Watcher {
     logins: Logins,
     subscription: Subscription,
@@ -151,88 +99,42 @@ impl Watcher {
             }
         }
     }
-
-    async fn run(mut self, caller: Caller, heartbeat: Duration, sender: mpsc::Sender<Result<WatchEvent, Error>>) {
-        let clock = self.logins.0.ledger.clock().clone();
-        let mut news = News::Changed;
-        loop {
-            let message = match news {
-                News::Changed => WatchEvent::Login(Box::new(self.logins.view(&caller, &self.record))),
-                News::TimeIsUp => WatchEvent::Heartbeat(clock.now()),
-                News::Draining => {
-                    let _ = sender.send(Err(Error::Draining)).await;
-                    return;
-                }
-            };
-            let is_last = news == News::Changed && self.record.session.has_ended();
-            if sender.send(Ok(message)).await.is_err() || is_last {
-                return;
-            }
-            let next = tokio::select! {
-                () = sender.closed() => return,
-                next = self.next(clock.now().plus(heartbeat)) => next,
-            };
-            news = match next {
-                Ok(news) => news,
-                Err(error) => {
-                    let _ = sender.send(Err(error)).await;
-                    return;
-                }
-            };
-        }
-    }
 }
 
-struct TenantWatcher {
-    logins: Logins,
+#[derive(Clone, Copy)]
+enum Stage {
+    First,
+    Going,
+    Over,
+}
+
+/// A stream of one login.
+struct Telling {
+    watcher: Watcher,
     caller: Caller,
-    filter: LoginFilter,
     heartbeat: Duration,
-    sender: mpsc::Sender<Result<WatchEvent, Error>>,
+    stage: Stage,
 }
 
-impl TenantWatcher {
-    async fn run(self, first: Vec<Arc<Record>>, mut changes: broadcast::Receiver<Arc<Record>>) {
-        let mut shown = HashMap::new();
-        for record in first {
-            shown.insert(record.session.id.clone(), record.age());
-            if self.send(&record).await.is_err() {
-                return;
+impl Telling {
+    async fn next(&mut self) -> Option<Result<WatchEvent, Error>> {
+        let news = match self.stage {
+            Stage::First => Ok(News::Changed),
+            Stage::Going => {
+                let beat_at = self.watcher.logins.0.ledger.clock().now().plus(self.heartbeat);
+                self.watcher.next(beat_at).await
             }
-        }
-        let clock = self.logins.0.ledger.clock().clone();
-        let mut heartbeat_at = clock.now().plus(self.heartbeat);
-        loop {
-            let sent = tokio::select! {
-                () = self.sender.closed() => return,
-                () = self.logins.0.drain.cancelled() => {
-                    let _ = self.sender.send(Err(Error::Draining)).await;
-                    return;
-                }
-                change = changes.recv() => match change {
-                    // What changed while the first ones were read is among both.
-                    Ok(record) if shown.get(&record.session.id).is_some_and(|shown| *shown >= record.age()) => continue,
-                    Ok(record) if self.filter.passes(&record.session) => self.send(&record).await,
-                    Ok(_) => continue,
-                    Err(broadcast::error::RecvError::Closed) => return,
-                    Err(broadcast::error::RecvError::Lagged(_)) => {
-                        let _ = self.sender.send(Err(Error::SlowReader)).await;
-                        return;
-                    }
-                },
-                () = clock.sleep_until(heartbeat_at) => {
-                    self.sender.send(Ok(WatchEvent::Heartbeat(clock.now()))).await.map_err(|_| ())
-                }
-            };
-            if sent.is_err() {
-                return;
-            }
-            heartbeat_at = clock.now().plus(self.heartbeat);
-        }
-    }
-
-    async fn send(&self, record: &Arc<Record>) -> Result<(), ()> {
-        let view = self.logins.view(&self.caller, record);
-        self.sender.send(Ok(WatchEvent::Login(Box::new(view)))).await.map_err(|_| ())
+            Stage::Over => return None,
+        };
+        let Watcher { logins, record, .. } = &self.watcher;
+        let message = match news {
+            Ok(News::Changed) => Ok(WatchEvent::Login(Box::new(logins.view(&self.caller, record)))),
+            Ok(News::TimeIsUp) => Ok(WatchEvent::Heartbeat(logins.0.ledger.clock().now())),
+            Ok(News::Draining) => Err(Error::Draining),
+            Err(error) => Err(error),
+        };
+        let is_end = matches!(&message, Ok(WatchEvent::Login(_))) && record.session.has_ended();
+        self.stage = if is_end || message.is_err() { Stage::Over } else { Stage::Going };
+        Some(message)
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -23,6 +24,9 @@ use crate::timestamp::Timestamp;
 const RESULT_LOST_AFTER: Duration = Duration::from_secs(3);
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
+/// Of writes: whoever brings a result late must not miss the time in which
+/// another replica waits for it.
+const LONGEST_WRITE_RETRY: Duration = Duration::from_secs(2);
 
 /// One login and what its task needs.
 pub(super) struct Tending {
@@ -33,9 +37,13 @@ pub(super) struct Tending {
     pub(super) record: Arc<Record>,
     /// Newer than the record's: an ordinary poll does not touch the store.
     pub(super) schedule: Option<Schedule>,
+    /// When the next poll is due by that schedule, whatever a wall clock does
+    /// in the meantime.
+    pub(super) due: Option<Instant>,
     pub(super) turn: Turn,
     pub(super) stop: CancellationToken,
     pub(super) parting: Arc<Parting>,
+    pub(super) jitter: fn() -> f64,
 }
 
 impl Tending {
@@ -45,24 +53,39 @@ impl Tending {
         self.part().await;
     }
 
-    /// `is_behind`: nobody knows when the former owner has polled last.
-    pub(super) async fn run_adopted(mut self, is_behind: bool) {
+    /// `silent_since`: when the former owner can have polled last, unless it has
+    /// written its schedule down.
+    pub(super) async fn run_adopted(mut self, silent_since: Option<Instant>) {
         self.turn.begins().await;
         self.catch_up();
         if !self.turn.is_superseded() && self.standing() != Standing::Foreign {
             match &self.record.session.state {
                 // The phone may be ringing, and nobody has the handle.
                 State::Starting(_) => self.happen(&Event::Failed(FailureReason::StartUnknown)).await,
-                State::Pending(pending) if is_behind => {
-                    let quiet = pending.schedule.interval().max(DEFAULT_INTERVAL);
-                    let at = self.ledger.clock().now().plus(quiet);
-                    self.schedule = Some(pending.schedule.not_before(at));
+                State::Pending(pending) => {
+                    if let Some(silent_since) = silent_since {
+                        self.stay_clear_of(pending.schedule, silent_since);
+                    }
                 }
-                State::Pending(_) | State::Redeemed(_) | State::AwaitingCode(_) | State::Ended(_) => {}
+                State::Redeemed(_) | State::AwaitingCode(_) | State::Ended(_) => {}
             }
         }
         self.follow_through().await;
         self.part().await;
+    }
+
+    /// What the former owner sent last is over, and an interval has passed, when
+    /// we poll.
+    fn stay_clear_of(&mut self, schedule: Schedule, silent_since: Instant) {
+        let clear_at = silent_since + schedule.interval().max(DEFAULT_INTERVAL);
+        self.turn.rests_until(clear_at);
+        let wait = clear_at.saturating_duration_since(Instant::now());
+        self.go_by(schedule.not_before(self.ledger.clock().now().plus(wait)));
+    }
+
+    fn go_by(&mut self, schedule: Schedule) {
+        self.schedule = Some(schedule);
+        self.due = Some(Instant::now() + schedule.next_poll_at().since(self.ledger.clock().now()));
     }
 
     async fn follow_through(&mut self) {
@@ -85,6 +108,9 @@ impl Tending {
 
     /// Writes down what whoever comes next must know.
     async fn part(&mut self) {
+        if self.standing() == Standing::Foreign && !self.record.session.has_ended() {
+            self.turn.parts();
+        }
         let (State::Pending(pending), Some(schedule)) = (&self.record.session.state, self.schedule) else {
             return;
         };
@@ -108,15 +134,24 @@ impl Tending {
     }
 
     async fn wait_and_poll(&mut self, pending: &Pending) {
-        let schedule = self.schedule.unwrap_or(pending.schedule);
-        let clock = self.ledger.clock().clone();
+        // One that was written down by a former owner may be longer than ours.
+        let schedule = match self.schedule {
+            Some(own) if own.interval() >= pending.schedule.interval() => own,
+            Some(_) | None => {
+                self.go_by(pending.schedule);
+                pending.schedule
+            }
+        };
         if schedule.is_finished() {
             return self.wait_for_expiry(schedule).await;
         }
-        if !self.quiet_until(schedule.next_poll_at()).await || self.standing() != Standing::Clear {
+        let at = self.due.max(self.turn.rest()).unwrap_or_else(Instant::now);
+        if !self.quiet_while(tokio::time::sleep_until(at)).await || self.standing() != Standing::Clear {
             return;
         }
-        let answer = Box::pin(self.credential.poll(pending, schedule.interval(), clock.now())).await;
+        let now = self.ledger.clock().now();
+        let answer = Box::pin(self.credential.poll(pending, schedule.interval(), now)).await;
+        self.turn.rests_until(Instant::now() + schedule.interval());
         self.ledger.metrics().polled(&answer);
         self.take(answer, schedule).await;
     }
@@ -136,9 +171,9 @@ impl Tending {
     }
 
     async fn reschedule(&mut self, answer: &PollAnswer, schedule: Schedule) {
-        match schedule.after(answer, self.ledger.clock().now(), jitter()) {
+        match schedule.after(answer, self.ledger.clock().now(), (self.jitter)()) {
             Step::PollAgain { schedule, changed } => {
-                self.schedule = Some(schedule);
+                self.go_by(schedule);
                 if changed {
                     // Best effort: it matters only to a replica that takes over.
                     match self.ledger.apply(&self.record, &Event::Rescheduled(schedule)).await {
@@ -181,8 +216,7 @@ impl Tending {
     }
 
     async fn look_for_result(&mut self) {
-        let clock = self.ledger.clock().clone();
-        clock.sleep_until(clock.now().plus(RESULT_LOST_AFTER)).await;
+        tokio::time::sleep(RESULT_LOST_AFTER).await;
         self.refresh().await;
         if matches!(self.record.session.state, State::Pending(_)) && self.standing() != Standing::Foreign {
             // Whoever wrote the result in the meantime wins.
@@ -194,7 +228,7 @@ impl Tending {
         let deadline = self.record.session.deadline();
         let clock = self.ledger.clock().clone();
         let (record, credential) = (Arc::clone(&self.record), Arc::clone(&self.credential));
-        let replica = self.replica.clone();
+        let (replica, jitter) = (self.replica.clone(), self.jitter);
         let asking = async {
             let mut retry = FIRST_RETRY;
             while replica.standing(&record.owner) == Standing::Clear {
@@ -203,12 +237,13 @@ impl Tending {
                     Err(IdentifyError::Rejected(reason)) => return Some(Event::Failed(reason)),
                     Err(IdentifyError::Unavailable) => debug!("the person cannot be identified just now"),
                 }
-                clock.sleep_until(clock.now().plus(retry.mul_f64(1.0 + jitter()))).await;
+                tokio::time::sleep(retry.mul_f64(1.0 + jitter())).await;
                 retry = (retry * 2).min(LONGEST_RETRY);
             }
             None
         };
         tokio::select! {
+            biased;
             event = asking => match event {
                 Some(event) => self.happen(&event).await,
                 None => return,
@@ -235,6 +270,7 @@ impl Tending {
     /// or not.
     async fn wait_for_lease(&mut self) {
         tokio::select! {
+            biased;
             () = self.stop.cancelled() => {}
             () = self.turn.superseded() => {}
             () = self.subscription.changed() => {}
@@ -242,14 +278,19 @@ impl Tending {
         }
     }
 
-    /// Whether `at` came without a change of the login, a stop or a successor.
     async fn quiet_until(&mut self, at: Timestamp) -> bool {
+        let clock = self.ledger.clock().clone();
+        self.quiet_while(clock.sleep_until(at)).await
+    }
+
+    /// Whether `wait` ended without a change of the login, a stop or a successor.
+    async fn quiet_while(&mut self, wait: impl Future<Output = ()>) -> bool {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => false,
             () = self.turn.superseded() => false,
             () = self.subscription.changed() => false,
-            () = self.ledger.clock().sleep_until(at) => true,
+            () = wait => true,
         }
     }
 
@@ -263,7 +304,7 @@ impl Tending {
                 Err(error) => warn!(event = event.name(), %error, "the store cannot be written; trying again"),
             }
             tokio::time::sleep(retry).await;
-            retry = (retry * 2).min(LONGEST_RETRY);
+            retry = (retry * 2).min(LONGEST_WRITE_RETRY);
         }
     }
 
@@ -301,11 +342,4 @@ impl Tending {
 
 fn approved(identity: Identity) -> Event {
     Event::Approved(Box::new(identity))
-}
-
-/// Between 0.0 and 1.0; without a random source no jitter is no harm.
-fn jitter() -> f64 {
-    let mut byte = [0_u8; 1];
-    let _ = getrandom::fill(&mut byte);
-    f64::from(byte[0]) / 255.0
 }

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::LEASE;
 use crate::store::{Incarnation, Sign};
 
 /// Who shows the same sign, or none, for this long is dead.
@@ -12,7 +15,10 @@ const SILENCE: Duration = Duration::from_secs(3);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// Without a word: what the store holds of its logins may be behind.
-    Dead,
+    Dead {
+        /// It can have sent nothing since: by then its lease had run out.
+        silent_since: Instant,
+    },
     /// After it had written everything down.
     Left,
 }
@@ -22,9 +28,9 @@ pub enum Fate {
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
     /// When they were asked for.
-    pub asked: Duration,
+    pub asked: Instant,
     /// When the answer was there.
-    pub answered: Duration,
+    pub answered: Instant,
 }
 
 /// What is known of the other process runs.
@@ -34,10 +40,11 @@ pub struct Census(BTreeMap<Incarnation, Seen>);
 #[derive(Debug)]
 struct Seen {
     sign: Option<Sign>,
-    /// When it was first read so, with no failed reading since.
-    since: Option<Duration>,
-    /// It was ourselves, and will not come back.
-    is_given_up: bool,
+    /// When it was first read so, with no failed reading since. It was given
+    /// no later than that.
+    since: Option<Instant>,
+    /// It was ourselves, will not come back, and has sent nothing since.
+    given_up: Option<Instant>,
 }
 
 impl Census {
@@ -50,21 +57,26 @@ impl Census {
         reading: Reading,
     ) -> BTreeMap<Incarnation, Fate> {
         for incarnation in signs.keys().filter(|incarnation| *incarnation != own) {
-            self.0.entry(incarnation.clone()).or_insert(Seen { sign: None, since: None, is_given_up: false });
+            self.0.entry(incarnation.clone()).or_insert(Seen { sign: None, since: None, given_up: None });
         }
         self.0.remove(own);
         let mut gone = BTreeMap::new();
         for (incarnation, seen) in &mut self.0 {
             let sign = signs.get(incarnation).copied();
-            if seen.sign != sign || seen.since.is_none() {
-                (seen.sign, seen.since) = (sign, Some(reading.answered));
+            if seen.sign != sign {
+                (seen.sign, seen.since) = (sign, None);
             }
-            let silence = seen.since.map_or(Duration::ZERO, |since| reading.asked.saturating_sub(since));
-            if sign == Some(Sign::Left) {
-                gone.insert(incarnation.clone(), Fate::Left);
-            } else if seen.is_given_up || silence >= SILENCE {
-                gone.insert(incarnation.clone(), Fate::Dead);
-            }
+            let since = *seen.since.get_or_insert(reading.answered);
+            let fate = if sign == Some(Sign::Left) {
+                Some(Fate::Left)
+            } else if let Some(silent_since) = seen.given_up {
+                Some(Fate::Dead { silent_since })
+            } else if reading.asked.saturating_duration_since(since) >= SILENCE {
+                Some(Fate::Dead { silent_since: since + LEASE })
+            } else {
+                None
+            };
+            gone.extend(fate.map(|fate| (incarnation.clone(), fate)));
         }
         gone
     }
@@ -76,9 +88,9 @@ impl Census {
         }
     }
 
-    /// `incarnation` was ourselves: dead without waiting.
-    pub fn give_up(&mut self, incarnation: Incarnation) {
-        self.0.insert(incarnation, Seen { sign: None, since: None, is_given_up: true });
+    /// `incarnation` was ourselves: dead without waiting, and silent since then.
+    pub fn give_up(&mut self, incarnation: Incarnation, silent_since: Instant) {
+        self.0.insert(incarnation, Seen { sign: None, since: None, given_up: Some(silent_since) });
     }
 
     /// Nothing is left of `incarnation`.

@@ -26,6 +26,11 @@ pub struct Terms {
     pub tenant: TenantId,
     /// Which of the tenant's systems asked.
     pub client: ClientId,
+    /// The caller's name for this start, unique within the client.
+    pub request_id: RequestId,
+    /// Digest of everything the request asked for, to tell a retry from a
+    /// different request. It goes into a store keyed-hashed or sealed.
+    pub content: [u8; 32],
     /// The agent who talks to the person.
     pub agent: Option<AgentId>,
     /// The till or box.

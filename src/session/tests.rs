@@ -14,6 +14,8 @@ fn terms(code_mode: CodeMode) -> Terms {
     Terms {
         tenant: TenantId::new("acme").unwrap(),
         client: ClientId::new("desktop").unwrap(),
+        request_id: RequestId::new("r-1").unwrap(),
+        content: [0; 32],
         agent: Some(AgentId::new("kari").unwrap()),
         terminal: None,
         call: None,

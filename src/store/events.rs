@@ -1,11 +1,13 @@
 //! The stream of a tenant's changes, as a reader sees it.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use super::StoreError;
 use super::seal::SealError;
-use crate::session::LoginId;
+use crate::session::{LoginId, Moment, Terms};
 use crate::timestamp::Timestamp;
 
 /// A part of a tenant's stream. Numbers are counted up by one, without gaps,
@@ -14,7 +16,7 @@ use crate::timestamp::Timestamp;
 /// Whoever has seen number `n` of this epoch has missed nothing that cannot be
 /// read any more if `oldest <= n + 1`; and if `n > newest`, the store has lost
 /// what it had acknowledged: see [`super::SessionStore::new_epoch`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Events {
     /// Random text. Another one means another stream: numbers of the one say
     /// nothing about the other.
@@ -27,9 +29,26 @@ pub struct Events {
     pub entries: Vec<LoginEvent>,
 }
 
-/// Says that a login has come to a new state, or that a code was typed. Nothing
-/// in here is personal; what more there is to know stands in the record.
+impl Events {
+    /// The place of the newest event.
+    #[must_use]
+    pub fn end(&self) -> Position {
+        Position { epoch: self.epoch.clone(), number: self.newest }
+    }
+}
+
+/// A place in a tenant's stream: after that number of that epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Which stream.
+    pub epoch: String,
+    /// The newest number that was seen; 0 before the first.
+    pub number: u64,
+}
+
+/// Says that a login has come to a new state, or that a code was typed. Nothing
+/// that it keeps is personal; the terms are read with it from the record.
+#[derive(Clone, Debug, PartialEq)]
 pub struct LoginEvent {
     /// Its place in the stream.
     pub number: u64,
@@ -39,15 +58,27 @@ pub struct LoginEvent {
     pub version: u64,
     /// When; never earlier than the entry before.
     pub at: Timestamp,
-    /// The state's name, or [`RELEASED`]. May be a word of a later version.
-    pub state: String,
-    /// The outcome's name, once it has ended.
-    pub outcome: Option<String>,
+    /// What happened.
+    pub what: Happened,
 }
 
-/// What stands in the place of the state when a reservation was taken back:
-/// the login was never there.
-pub const RELEASED: &str = "released";
+/// What an entry tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Happened {
+    /// The login came to stand so.
+    Changed {
+        /// How it stood then.
+        moment: Moment,
+        /// What was asked for.
+        terms: Arc<Terms>,
+    },
+    /// There is nothing to tell any more: the reservation was taken back, or the
+    /// record is not kept.
+    Withdrawn,
+    /// Written by a newer version, or under a seal key that is not known here:
+    /// another replica can tell.
+    Foreign,
+}
 
 /// Text that nobody has used before.
 pub(super) fn random_epoch() -> Result<String, StoreError> {

@@ -18,9 +18,10 @@ use tokio::sync::broadcast;
 use self::tenant::Tenant;
 use super::events::random_epoch;
 use super::{
-    Batch, Events, Incarnation, Pulse, Record, Reservation, Reserved, Saved, SessionStore, Sign, StoreError, Wake,
+    Batch, Events, Incarnation, Listed, Page, Position, Pulse, Record, Reservation, Reserved, Saved, SessionStore,
+    Sign, StoreError, Wake,
 };
-use crate::session::{LoginId, RequestId, TenantId};
+use crate::session::{LoginId, TenantId};
 use crate::timestamp::Timestamp;
 
 /// Wakes a slow receiver may be behind before it has missed some.
@@ -111,9 +112,9 @@ impl SessionStore for MemoryStore {
         Ok(reserved)
     }
 
-    async fn release(&self, record: &Record, request_id: &RequestId, refund: bool) -> Result<(), StoreError> {
+    async fn release(&self, record: &Record, refund: bool) -> Result<(), StoreError> {
         let tenant = &record.session.terms.tenant;
-        if let Some(mut released) = self.with(tenant, |tenant| tenant.release(record, request_id, refund))? {
+        if let Some(mut released) = self.with(tenant, |tenant| tenant.release(record, refund))? {
             released.version += 1;
             self.tell_others(&released);
         }
@@ -132,10 +133,10 @@ impl SessionStore for MemoryStore {
         Ok(saved)
     }
 
-    async fn list(&self, tenant: &TenantId, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
+    async fn list(&self, tenant: &TenantId, now: Timestamp, page: &Page) -> Result<Listed, StoreError> {
         self.with(tenant, |tenant| {
             tenant.sweep(now);
-            tenant.list(now, limit)
+            tenant.list(now, page)
         })
     }
 
@@ -187,13 +188,29 @@ impl SessionStore for MemoryStore {
     }
 
     async fn events(&self, tenant: &TenantId, after: u64, limit: usize, now: Timestamp) -> Result<Events, StoreError> {
-        self.with(tenant, |tenant| tenant.stream.read(after, limit, now))
+        self.with(tenant, |tenant| tenant.events(after, limit, now))
     }
 
-    async fn new_epoch(&self, tenant: &TenantId, epoch: &str, remembered: u64) -> Result<(), StoreError> {
+    async fn new_epoch(&self, tenant: &TenantId, lost: &Position, _now: Timestamp) -> Result<(), StoreError> {
         let fresh = random_epoch()?;
-        self.with(tenant, |tenant| tenant.stream.begin_anew(epoch, fresh, remembered))
+        self.with(tenant, |tenant| tenant.stream.begin_anew(lost, fresh))
     }
+
+    /// It cannot lose anything without this process.
+    async fn still_has(&self, _: &TenantId, _: Timestamp) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    async fn put_back(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<bool, StoreError> {
+        let tenant = &record.session.terms.tenant;
+        let written = self.with(tenant, |tenant| tenant.put_back(record, now, identity_window))?;
+        if let Some(written) = &written {
+            self.tell_others(written);
+        }
+        Ok(written.is_some())
+    }
+
+    fn is_put_right(&self, _: &TenantId) {}
 
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(())

@@ -20,7 +20,8 @@ use super::{Incarnation, Record, StoreError};
 use crate::ciba::{AuthReqId, Tokens};
 use crate::phone::BindingCode;
 use crate::session::{
-    AwaitingCode, CodeCheck, Ended, FailureReason, LoginId, Outcome, Pending, Redeemed, Session, Starting, State, Terms,
+    AwaitingCode, CodeCheck, CodeProgress, End, Ended, FailureReason, LoginId, Moment, Outcome, Pending, Phase,
+    Redeemed, Session, Starting, State, Terms,
 };
 use crate::timestamp::Timestamp;
 
@@ -148,7 +149,7 @@ impl Fields {
             return Ok(false);
         }
         if self.number("format")? != u64::from(FORMAT) {
-            return Err(StoreError::Unreadable("a foreign record format"));
+            return Err(FOREIGN_FORMAT);
         }
         Ok(now < self.time("kept_until")?)
     }
@@ -158,16 +159,60 @@ impl Fields {
         self.0.get(name).map(Vec::as_slice)
     }
 
-    fn text(&self, name: &str) -> Result<&str, StoreError> {
+    /// How the login stood, by the fields that an entry of the stream keeps too.
+    pub(super) fn moment(&self) -> Result<Moment, StoreError> {
+        let phase = match self.text("state")? {
+            "starting" => Phase::Starting,
+            "pending" => Phase::Pending,
+            "redeemed" => Phase::Redeemed,
+            "awaiting_code" => Phase::AwaitingCode,
+            "ended" => Phase::Ended { at: self.time("ended_at")?, how: self.end()? },
+            _ => return Err(MALFORMED),
+        };
+        let code = match self.optional_text("code")? {
+            None | Some("not_asked") => CodeProgress::Closed,
+            Some("matched") => CodeProgress::Matched,
+            Some("open") => CodeProgress::Open { tries: self.tries()? },
+            Some(_) => return Err(MALFORMED),
+        };
+        let deadline = self.bytes("deadline").map(|_| self.time("deadline")).transpose()?;
+        Ok(Moment { phase, code, deadline })
+    }
+
+    fn end(&self) -> Result<End, StoreError> {
+        match self.text("outcome")? {
+            "approved" => Ok(End::Approved),
+            "denied" => Ok(End::Denied),
+            "expired" => Ok(End::Expired),
+            "cancelled" => Ok(End::Cancelled),
+            "failed" => self.reason().map(End::Failed),
+            _ => Err(MALFORMED),
+        }
+    }
+
+    fn reason(&self) -> Result<FailureReason, StoreError> {
+        let name: StrDeserializer<'_, NameError> = self.text("reason")?.into_deserializer();
+        FailureReason::deserialize(name).map_err(|_| MALFORMED)
+    }
+
+    fn tries(&self) -> Result<u8, StoreError> {
+        u8::try_from(self.number("tries")?).map_err(|_| MALFORMED)
+    }
+
+    fn optional_text(&self, name: &str) -> Result<Option<&str>, StoreError> {
+        self.bytes(name).map(|_| self.text(name)).transpose()
+    }
+
+    pub(super) fn text(&self, name: &str) -> Result<&str, StoreError> {
         let bytes = self.bytes(name).ok_or(StoreError::Unreadable("a field is missing"))?;
         std::str::from_utf8(bytes).map_err(|_| MALFORMED)
     }
 
-    fn number(&self, name: &str) -> Result<u64, StoreError> {
+    pub(super) fn number(&self, name: &str) -> Result<u64, StoreError> {
         self.text(name)?.parse().map_err(|_| MALFORMED)
     }
 
-    fn time(&self, name: &str) -> Result<Timestamp, StoreError> {
+    pub(super) fn time(&self, name: &str) -> Result<Timestamp, StoreError> {
         self.number(name).map(Timestamp::from_millis)
     }
 }
@@ -225,32 +270,20 @@ impl Opened<'_> {
     }
 
     fn outcome(&self, now: Timestamp) -> Result<Outcome, StoreError> {
-        match self.fields.text("outcome")? {
-            "approved" => {
-                let identity = self.readable_identity(now)?.map(from_json).transpose()?;
-                Ok(Outcome::Approved { identity })
-            }
-            "denied" => Ok(Outcome::Denied),
-            "expired" => Ok(Outcome::Expired),
-            "cancelled" => Ok(Outcome::Cancelled),
-            "failed" => self.reason().map(Outcome::Failed),
-            _ => Err(MALFORMED),
-        }
-    }
-
-    fn reason(&self) -> Result<FailureReason, StoreError> {
-        let name: StrDeserializer<'_, NameError> = self.fields.text("reason")?.into_deserializer();
-        FailureReason::deserialize(name).map_err(|_| MALFORMED)
+        Ok(match self.fields.end()? {
+            End::Approved => Outcome::Approved { identity: self.readable_identity(now)?.map(from_json).transpose()? },
+            End::Denied => Outcome::Denied,
+            End::Expired => Outcome::Expired,
+            End::Cancelled => Outcome::Cancelled,
+            End::Failed(reason) => Outcome::Failed(reason),
+        })
     }
 
     fn code(&self, secret: Secret) -> Result<CodeCheck, StoreError> {
         match self.fields.text("code")? {
             "not_asked" => Ok(CodeCheck::NotAsked),
             "matched" => Ok(CodeCheck::Matched),
-            "open" => {
-                let tries = u8::try_from(self.fields.number("tries")?).map_err(|_| MALFORMED)?;
-                Ok(CodeCheck::Open { tries, last_wrong: secret.last_wrong })
-            }
+            "open" => Ok(CodeCheck::Open { tries: self.fields.tries()?, last_wrong: secret.last_wrong }),
             _ => Err(MALFORMED),
         }
     }
@@ -264,6 +297,7 @@ impl Opened<'_> {
     }
 }
 
+pub(super) const FOREIGN_FORMAT: StoreError = StoreError::Foreign("a foreign record format");
 const MALFORMED: StoreError = StoreError::Unreadable("a field is malformed");
 const INCOMPLETE: StoreError = StoreError::Unreadable("a part of the record is missing");
 
@@ -272,7 +306,7 @@ pub(super) fn to_json(value: &impl Serialize) -> Result<Plaintext, StoreError> {
     serde_json::to_vec(value).map(Zeroizing::new).map_err(unwritable)
 }
 
-fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, StoreError> {
+pub(super) fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, StoreError> {
     // The reason would repeat the content.
     serde_json::from_slice(json).map_err(|_| MALFORMED)
 }

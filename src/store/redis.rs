@@ -23,6 +23,7 @@
 //! also when the store is made; it is used again as soon as it is back.
 
 mod calls;
+mod known;
 mod link;
 mod names;
 mod nodes;
@@ -42,18 +43,22 @@ use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
 use self::calls::Calls;
+use self::known::{Head, Known, RawHead};
 use self::link::Link;
 use self::nodes::Nodes;
 use self::script::Call;
-use self::sealed::{Raw, RawFields, RawIdentity};
+use self::sealed::{RawFields, RawIdentity};
 pub use self::settings::{Access, Place, Settings, Wait};
 use self::shares::RawBatch;
 pub use self::survey::Survey;
 use self::wakes::Listener;
 use super::hash::HashKeys;
 use super::seal::KeyRing;
-use super::{Batch, Events, Incarnation, Pulse, Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake};
-use crate::session::{LoginId, RequestId, State, TenantId};
+use super::{
+    Batch, Events, Incarnation, Listed, Page, Position, Pulse, Rank, Record, Reservation, Reserved, Saved,
+    SessionStore, StoreError, Wake,
+};
+use crate::session::{LoginId, State, TenantId};
 use crate::timestamp::Timestamp;
 
 /// Wakes a slow receiver may be behind before it has missed some.
@@ -88,6 +93,7 @@ pub struct RedisStore {
     /// For writes that wait for replicas.
     kept: Option<(Link, Wait)>,
     calls: Calls,
+    known: Known,
     wakes: broadcast::Sender<Wake>,
     /// Ends the listener when the store is dropped.
     _listener: JoinSet<()>,
@@ -112,13 +118,14 @@ impl RedisStore {
         let link = Link::new(Arc::clone(&nodes), Duration::ZERO);
         let kept = settings.wait.map(|wait| (Link::new(Arc::clone(&nodes), wait.timeout), wait));
         let calls = Calls::new(ring, hash_keys).map_err(|_| SetupError::NoRandomness)?;
+        let known = Known::new(settings.settle_time);
         let (wakes, _) = broadcast::channel(WAKE_BACKLOG);
         let mut listener = JoinSet::new();
         if !tenants.is_empty() {
             let writer = calls.writer().to_owned();
             listener.spawn(Listener { nodes, settings, tenants, wakes: wakes.clone(), writer }.run());
         }
-        Ok(Self { link, kept, calls, wakes, _listener: listener })
+        Ok(Self { link, kept, calls, known, wakes, _listener: listener })
     }
 
     /// What an operator should know about each node where data is written.
@@ -128,6 +135,17 @@ impl RedisStore {
     pub async fn survey(&self) -> Result<Vec<Survey>, StoreError> {
         let told: Vec<(String, String)> = self.link.command_to_masters(&cmd("INFO")).await?;
         Ok(told.into_iter().map(|(node, info)| Survey::read(node, &info)).collect())
+    }
+
+    /// Redis has told of this place of the tenant's stream, if of any.
+    fn saw(&self, tenant: &TenantId, epoch: &str, number: u64) {
+        if !epoch.is_empty() {
+            self.known.saw(tenant, epoch, number);
+        }
+    }
+
+    async fn head(&self, tenant: &TenantId) -> Result<Option<Head>, StoreError> {
+        self.link.command(&self.calls.head(tenant)).await.map(Head::read)
     }
 
     /// Calls a script whose write must not be lost with the master.
@@ -142,10 +160,15 @@ impl RedisStore {
         }
     }
 
-    fn open_batch(&self, tenant: &TenantId, (next, found): RawBatch, now: Timestamp) -> Result<Batch, StoreError> {
+    fn open_batch(
+        &self,
+        tenant: &TenantId,
+        (next, found, left_behind): RawBatch,
+        now: Timestamp,
+    ) -> Result<Batch, StoreError> {
         let next = Some(next).filter(|next| !next.is_empty());
         let next = next.map(|next| LoginId::parse(&next).map_err(|_| UNKNOWN_ANSWER)).transpose()?;
-        Ok(Batch { records: self.open_all(tenant, found, now)?, next })
+        Ok(Batch { records: self.open_all(tenant, found, now)?, next, left_behind })
     }
 
     fn open_all(
@@ -175,45 +198,71 @@ impl RedisStore {
     }
 }
 
+/// What [`script::LOAD`] answers.
+type RawLoad = (RawFields, RawIdentity, RawHead);
+
+/// What [`script::LIST`] answers: the last login that was looked at, and logins.
+type RawList = (String, String, Vec<(String, RawFields, RawIdentity)>);
+
+fn millis(text: &str) -> Result<Duration, StoreError> {
+    text.parse().map(Duration::from_millis).map_err(|_| UNKNOWN_ANSWER)
+}
+
+fn rank(at: &str, login: &str) -> Result<Rank, StoreError> {
+    let created_at = at.parse().map(Timestamp::from_millis).map_err(|_| UNKNOWN_ANSWER)?;
+    Ok(Rank { created_at, login: LoginId::parse(login).map_err(|_| UNKNOWN_ANSWER)? })
+}
+
 #[async_trait]
 impl SessionStore for RedisStore {
     async fn reserve(&self, reservation: &Reservation) -> Result<Reserved, StoreError> {
         let record = reservation.first_record();
-        let call = self.calls.reserve(reservation, &record)?;
-        let answer: Vec<String> = self.call_kept(&call, |answer: &Vec<String>| answer[..] == ["new"]).await?;
+        let tenant = &record.session.terms.tenant;
+        let (position, settle_time) = (self.known.position(tenant), self.known.settle_time());
+        let call = self.calls.reserve(reservation, &record, position, settle_time)?;
+        let is_new = |answer: &Vec<String>| answer.first().is_some_and(|word| word == "new");
+        let answer: Vec<String> = self.call_kept(&call, is_new).await?;
         let answer: Vec<_> = answer.iter().map(String::as_str).collect();
         match answer.as_slice() {
-            ["new"] => Ok(Reserved::New(record)),
+            ["new", epoch, number] => {
+                self.saw(tenant, epoch, number.parse().map_err(|_| UNKNOWN_ANSWER)?);
+                Ok(Reserved::New(record))
+            }
+            ["recovering", wait] => Err(StoreError::Recovering { retry_after: millis(wait)? }),
             ["existing", login] => LoginId::parse(login).map(Reserved::Existing).map_err(|_| UNKNOWN_ANSWER),
             ["reused"] => Ok(Reserved::RequestIdReused),
             ["number_busy"] => Ok(Reserved::NumberBusy),
-            ["limit_reached", wait] => {
-                let retry_after = wait.parse().map(Duration::from_millis).map_err(|_| UNKNOWN_ANSWER)?;
-                Ok(Reserved::LimitReached { retry_after })
-            }
+            ["limit_reached", wait] => Ok(Reserved::LimitReached { retry_after: millis(wait)? }),
             ["code_taken"] => Ok(Reserved::CodeTaken),
             _ => Err(UNKNOWN_ANSWER),
         }
     }
 
-    async fn release(&self, record: &Record, request_id: &RequestId, refund: bool) -> Result<(), StoreError> {
-        let answer: String = self.link.call(&self.calls.release(record, request_id, refund)?).await?;
+    async fn release(&self, record: &Record, refund: bool) -> Result<(), StoreError> {
+        let answer: String = self.link.call(&self.calls.release(record, refund)?).await?;
         tracing::debug!(session.id = %record.session.id, answer, "reservation taken back");
         Ok(())
     }
 
     async fn load(&self, tenant: &TenantId, login: &LoginId, now: Timestamp) -> Result<Option<Record>, StoreError> {
-        let raw: Raw = self.link.call(&self.calls.load(tenant, login)).await?;
-        self.calls.open(tenant, login, raw, now)
+        let (fields, identity, head): RawLoad = self.link.call(&self.calls.load(tenant, login)).await?;
+        let is_there = !fields.is_empty();
+        let unsure = self.known.is_unsure_for(tenant, Head::read(head).as_ref(), now);
+        match unsure {
+            Some(retry_after) if !is_there => Err(StoreError::Recovering { retry_after }),
+            _ => self.calls.open(tenant, login, (fields, identity), now),
+        }
     }
 
     async fn save(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<Saved, StoreError> {
         let next = Record { version: record.version + 1, ..record.clone() };
         let call = self.calls.save(record.version, &next, now, identity_window)?;
-        let answer: String = match next.session.state {
-            State::Redeemed(_) | State::Ended(_) => self.call_kept(&call, |answer| answer == "written").await?,
+        let wrote = |answer: &(String, String, u64)| answer.0 == "written";
+        let (answer, epoch, number): (String, String, u64) = match next.session.state {
+            State::Redeemed(_) | State::Ended(_) => self.call_kept(&call, wrote).await?,
             State::Starting(_) | State::Pending(_) | State::AwaitingCode(_) => self.link.call(&call).await?,
         };
+        self.saw(&next.session.terms.tenant, &epoch, number);
         match answer.as_str() {
             "written" => Ok(Saved::Written(next)),
             "conflict" => Ok(Saved::Conflict),
@@ -222,9 +271,10 @@ impl SessionStore for RedisStore {
         }
     }
 
-    async fn list(&self, tenant: &TenantId, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
-        let found: Vec<(String, RawFields, RawIdentity)> = self.link.call(&self.calls.list(tenant, now, limit)).await?;
-        self.open_all(tenant, found, now)
+    async fn list(&self, tenant: &TenantId, now: Timestamp, page: &Page) -> Result<Listed, StoreError> {
+        let (at, login, found): RawList = self.link.call(&self.calls.list(tenant, now, page)).await?;
+        let next = Some(at).filter(|at| !at.is_empty()).map(|at| rank(&at, &login)).transpose()?;
+        Ok(Listed { records: self.open_all(tenant, found, now)?, next })
     }
 
     fn wakes(&self) -> broadcast::Receiver<Wake> {
@@ -269,13 +319,46 @@ impl SessionStore for RedisStore {
     }
 
     async fn events(&self, tenant: &TenantId, after: u64, limit: usize, now: Timestamp) -> Result<Events, StoreError> {
-        shares::events(self.link.call(&self.calls.events(tenant, after, limit, now)?).await?)
+        let raw = self.link.call(&self.calls.events(tenant, after, limit, now)?).await?;
+        let found = self.calls.open_events(tenant, raw)?;
+        self.saw(tenant, &found.epoch, found.newest);
+        Ok(found)
     }
 
-    async fn new_epoch(&self, tenant: &TenantId, epoch: &str, remembered: u64) -> Result<(), StoreError> {
-        let answer: String = self.link.call(&self.calls.new_epoch(tenant, epoch, remembered)?).await?;
+    async fn new_epoch(&self, tenant: &TenantId, lost: &Position, now: Timestamp) -> Result<(), StoreError> {
+        let answer: String = self.link.call(&self.calls.new_epoch(tenant, lost, now)?).await?;
         tracing::info!(%tenant, answer, "a new epoch was asked for");
         Ok(())
+    }
+
+    async fn still_has(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, StoreError> {
+        let head = self.head(tenant).await?;
+        let lost = self.known.lost(tenant, head.as_ref());
+        match (&lost, &head) {
+            (None, Some(Head { position: Position { epoch, number }, .. })) => {
+                self.saw(tenant, epoch, *number);
+                return Ok(true);
+            }
+            // Of another epoch already: somebody was faster.
+            (Some(lost), Some(head)) if head.position.epoch != lost.epoch => {}
+            (Some(lost), _) => self.new_epoch(tenant, lost, now).await?,
+            (None, None) => self.new_epoch(tenant, &Position { epoch: String::new(), number: 0 }, now).await?,
+        }
+        let head = self.head(tenant).await?.ok_or(UNKNOWN_ANSWER)?;
+        self.known.begins_anew(tenant, head);
+        if lost.is_none() {
+            self.known.is_put_right(tenant);
+        }
+        Ok(lost.is_none())
+    }
+
+    async fn put_back(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<bool, StoreError> {
+        let version: u64 = self.link.call(&self.calls.put_back(record, now, identity_window)?).await?;
+        Ok(version > 0)
+    }
+
+    fn is_put_right(&self, tenant: &TenantId) {
+        self.known.is_put_right(tenant);
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

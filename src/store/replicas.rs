@@ -36,4 +36,7 @@ pub struct Batch {
     pub records: Vec<Record>,
     /// Where to go on: the `after` of the next call. `None` when that was all.
     pub next: Option<LoginId>,
+    /// How many of those that were looked at an adoption left with their owner,
+    /// because this replica cannot read them. None of a store's own listing.
+    pub left_behind: usize,
 }

@@ -69,8 +69,8 @@ impl From<SealError> for StoreError {
         match error {
             SealError::NoRandomness => Self::Unavailable(Box::new(error)),
             SealError::TooLong => Self::Unreadable("too long to seal"),
-            SealError::ForeignFormat => Self::Unreadable("a foreign seal format"),
-            SealError::UnknownKey => Self::Unreadable("an unknown seal key"),
+            SealError::ForeignFormat => Self::Foreign("a foreign seal format"),
+            SealError::UnknownKey => Self::Foreign("an unknown seal key"),
             SealError::Broken => Self::Unreadable("a broken seal"),
         }
     }

@@ -79,6 +79,8 @@ pub enum StoreOperation {
     Save,
     /// Reading a tenant's logins.
     List,
+    /// Reading a tenant's stream of events.
+    Events,
     /// Giving a sign of life.
     Beat,
     /// Taking over the logins of a replica that is gone.

@@ -27,12 +27,12 @@ async fn another_tenant_finds_nothing() {
     let (_stage, gateway) = Stage::with_gateway();
     let login = gateway.desk().start(on_a_call("r-1", NUMBER)).await;
     let stranger = gateway.stranger();
-    let mut all = stranger.watch_all(v1::WatchLoginsRequest { include_live: true, ..Default::default() }).await;
+    let mut all = stranger.watch_from_snapshot(v1::WatchLoginsRequest::default()).await;
     for refusal in every_refusal(&stranger, &login.login_id).await {
         assert_eq!((refusal.code, refusal.reason.as_str()), (Code::NotFound, "LOGIN_NOT_FOUND"));
     }
     assert_eq!(stranger.list().await, []);
-    let page = v1::ListLoginsRequest { page_token: login.login_id.clone(), ..Default::default() };
+    let page = v1::ListLoginsRequest { page_token: format!("1900000000000.{}", login.login_id), ..Default::default() };
     assert_eq!(stranger.try_list(page).await.expect("a page").logins, []);
     gateway.desk().cancel(&login).await;
     assert_eq!(all.within(secs(60)).await, [""; 0]);

@@ -8,9 +8,14 @@
 
 mod access;
 mod bad_input;
+mod clocks;
 mod codes;
+mod cursors;
 mod demo;
 mod ends;
+mod interleavings;
+mod kill_switch;
+mod kills;
 mod lists;
 mod magic_numbers;
 mod openid_provider;
@@ -22,6 +27,7 @@ mod python_client;
 mod recoveries;
 mod redis_cluster;
 mod redis_full;
+mod redis_losses;
 mod redis_network;
 mod redis_outages;
 mod redis_privacy;

@@ -82,6 +82,7 @@ macro_rules! for_several_replicas {
 mod charges;
 mod events;
 mod heartbeats;
+mod losses;
 mod owners;
 mod reads;
 mod saves;

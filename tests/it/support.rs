@@ -4,6 +4,7 @@ pub(crate) mod caller;
 pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod configuration;
+pub(crate) mod dice;
 pub(crate) mod eventually;
 pub(crate) mod fake_provider;
 pub(crate) mod flaky_store;

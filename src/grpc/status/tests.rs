@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use logins::Error as E;
 
 use super::*;
+use crate::session::TenantId;
 
 const PROTO: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/proto/ciba_gateway/v1/login_service.proto"));
 
@@ -34,10 +35,31 @@ fn table() -> Vec<Row> {
         (of(E::Draining), Code::Unavailable, "DRAINING", Some(2)),
         (of(E::SlowReader), Code::Aborted, "SLOW_READER", None),
         (store(StoreError::Unavailable("the-secret".into())), Code::Unavailable, "STORE_UNAVAILABLE", Some(2)),
+        (of(E::CursorTooOld { oldest: cursor() }), Code::OutOfRange, "CURSOR_TOO_OLD", None),
+        (of(E::EpochChanged { oldest: cursor() }), Code::OutOfRange, "EPOCH_CHANGED", None),
+        (store(StoreError::Recovering { retry_after: secs(5) }), Code::Unavailable, "STORE_RECOVERING", Some(5)),
+        (store(StoreError::Foreign("the-secret")), Code::Unavailable, "RECORD_FOREIGN", Some(2)),
         (store(StoreError::Full("the-secret".into())), Code::ResourceExhausted, "STORE_FULL", Some(2)),
         (store(StoreError::Unreadable("the-secret")), Code::Internal, "INTERNAL", None),
         (of(E::Internal("the-secret")), Code::Internal, "INTERNAL", None),
     ]
+}
+
+/// After event 4711 of some epoch of the tenant `acme`.
+const CURSOR: &str = "MZyfQYlqNDcxMS4yek9RZjh0WVZiNFkxeDNt";
+
+fn cursor() -> Box<Cursor> {
+    let tenant = TenantId::new("acme").unwrap();
+    Box::new(Cursor::parse(&tenant, CURSOR).unwrap())
+}
+
+#[test]
+fn the_end_of_a_stream_says_where_to_go_on() {
+    let metadata = |status: &Status| status.get_error_details().error_info().unwrap().metadata.clone();
+    let status = CallError::from(E::Draining).into_end_of_stream("WatchLogins", Some(&cursor()));
+    assert_eq!(metadata(&status), HashMap::from([("cursor".to_owned(), CURSOR.to_owned())]));
+    let status = CallError::from(E::CursorTooOld { oldest: cursor() }).into_status("WatchLogins");
+    assert_eq!(metadata(&status), HashMap::from([("oldest_cursor".to_owned(), CURSOR.to_owned())]));
 }
 
 /// O22, mirrored: texts without CR, LF or TAB, which tell nothing of our inside.
@@ -104,6 +126,7 @@ fn code_name(code: Code) -> &'static str {
         Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
         Code::Unimplemented => "UNIMPLEMENTED",
         Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
         Code::Unavailable => "UNAVAILABLE",
         Code::Internal => "INTERNAL",
         other => panic!("the contract does not know {other:?}"),

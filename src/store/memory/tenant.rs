@@ -3,13 +3,16 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::mem::{Discriminant, discriminant};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::stream::Stream;
 use crate::phone::PhoneNumber;
 use crate::session::{ClientId, CodeCheck, Ended, LoginId, Outcome, RequestId, Session, State};
 use crate::store::retention::{identity_until, kept_until};
-use crate::store::{Batch, Charge, Incarnation, REQUEST_ID_RETENTION, Record, Reservation, Reserved, Saved};
+use crate::store::{
+    Batch, Charge, Events, Incarnation, Listed, Page, REQUEST_ID_RETENTION, Rank, Record, Reservation, Reserved, Saved,
+};
 use crate::timestamp::Timestamp;
 
 /// Between two searches for what is past its time.
@@ -75,7 +78,7 @@ impl Tenant {
     pub(super) fn reserve(&mut self, reservation: &Reservation) -> Reserved {
         let now = reservation.now;
         let Session { id, terms, .. } = &reservation.session;
-        let request = (terms.client.clone(), reservation.request_id.clone());
+        let request = (terms.client.clone(), terms.request_id.clone());
         if let Some(spent) = self.requests.get(&request).filter(|spent| now < spent.until) {
             return spent.answer(reservation);
         }
@@ -90,7 +93,7 @@ impl Tenant {
             return Reserved::CodeTaken;
         }
 
-        let spent = Spent { login: id.clone(), content: reservation.content, until: now.plus(REQUEST_ID_RETENTION) };
+        let spent = Spent { login: id.clone(), content: terms.content, until: now.plus(REQUEST_ID_RETENTION) };
         self.requests.insert(request.clone(), spent);
         for charge in &reservation.charges {
             self.logs.entry(charge.number.clone()).or_default().add(charge.limit.window, &request, now);
@@ -105,10 +108,10 @@ impl Tenant {
     }
 
     /// The record that is gone, if it was still `Starting`.
-    pub(super) fn release(&mut self, record: &Record, request_id: &RequestId, refund: bool) -> Option<Record> {
+    pub(super) fn release(&mut self, record: &Record, refund: bool) -> Option<Record> {
         let Session { id, terms, .. } = &record.session;
         self.logins.get(id).filter(|kept| matches!(kept.record.session.state, State::Starting(_)))?;
-        let request = (terms.client.clone(), request_id.clone());
+        let request = (terms.client.clone(), terms.request_id.clone());
         if self.requests.get(&request).is_some_and(|spent| spent.login == *id) {
             self.requests.remove(&request);
         }
@@ -144,6 +147,27 @@ impl Tenant {
         Saved::Written(next)
     }
 
+    /// The record that was written, if any: see `SessionStore::put_back`.
+    pub(super) fn put_back(&mut self, record: &Record, now: Timestamp, identity_window: Duration) -> Option<Record> {
+        let session = &record.session;
+        let mut written = record.clone();
+        if let Some(stored) = self.load(&session.id, now) {
+            if stored.session.has_ended() || stored.age() >= record.age() {
+                return None;
+            }
+            written.version = record.version.max(stored.version + 1);
+        }
+        let terms = &session.terms;
+        let request = (terms.client.clone(), terms.request_id.clone());
+        let until = terms.created_at.plus(REQUEST_ID_RETENTION);
+        let spent = Spent { login: session.id.clone(), content: terms.content, until };
+        self.requests.entry(request.clone()).or_insert(spent);
+        self.logs.entry(terms.phone.clone()).or_default().add(LOG_RETENTION, &request, terms.created_at);
+        self.put(written.clone(), identity_window);
+        self.stream.append(&written, now);
+        Some(written)
+    }
+
     /// What `owner` has among the logins that are not over.
     pub(super) fn owned(&self, owner: &Incarnation, after: Option<&LoginId>, limit: usize, now: Timestamp) -> Batch {
         let live = |kept: &&Kept| kept.record.owner == *owner && !kept.record.session.has_ended();
@@ -152,7 +176,7 @@ impl Tenant {
         records.sort_by(|one, other| one.session.id.as_str().cmp(other.session.id.as_str()));
         records.truncate(limit);
         let next = records.last().filter(|_| records.len() == limit).map(|record| record.session.id.clone());
-        Batch { records, next }
+        Batch { records, next, left_behind: 0 }
     }
 
     /// Gives what [`Tenant::owned`] finds for `from` to `to`.
@@ -177,14 +201,22 @@ impl Tenant {
         batch
     }
 
-    pub(super) fn list(&self, now: Timestamp, limit: usize) -> Vec<Record> {
+    pub(super) fn list(&self, now: Timestamp, page: &Page) -> Listed {
+        let order = |session: &Session| (session.terms.created_at, session.id.clone());
+        let after = page.after.as_ref().map(|place| (place.created_at, place.login.clone()));
         let mut records: Vec<_> = self.logins.values().filter_map(|kept| kept.seen_at(now)).collect();
-        records.sort_by_cached_key(|record| {
-            let session = &record.session;
-            Reverse((session.terms.created_at, session.id.clone()))
-        });
-        records.truncate(limit);
-        records
+        records.retain(|record| after.as_ref().is_none_or(|after| order(&record.session) < *after));
+        records.sort_by_cached_key(|record| Reverse(order(&record.session)));
+        records.truncate(page.limit);
+        let last = records.last().filter(|_| records.len() == page.limit).map(|record| order(&record.session));
+        let next = last.map(|(created_at, login)| Rank { created_at, login });
+        records.retain(|record| !(page.live_only && record.session.has_ended()));
+        Listed { records, next }
+    }
+
+    pub(super) fn events(&self, after: u64, limit: usize, now: Timestamp) -> Events {
+        let kept = |login: &LoginId| self.logins.get(login).filter(|kept| now < kept_until(&kept.record.session));
+        self.stream.read(after, limit, now, |login| kept(login).map(|kept| Arc::clone(&kept.record.session.terms)))
     }
 
     /// Drops what nobody can see any more.
@@ -290,7 +322,7 @@ impl Spent {
     fn answer(&self, reservation: &Reservation) -> Reserved {
         if self.login == reservation.session.id {
             Reserved::New(reservation.first_record())
-        } else if self.content == reservation.content {
+        } else if self.content == reservation.session.terms.content {
             Reserved::Existing(self.login.clone())
         } else {
             Reserved::RequestIdReused

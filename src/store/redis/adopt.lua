@@ -27,13 +27,15 @@ local function can_open(blob)
 end
 
 local logins = redis.call('ZRANGE', KEYS[1], ARGV[4], '+', 'BYLEX', 'LIMIT', 0, most)
-local adopted = {}
+local adopted, left_behind = {}, 0
 for _, login in ipairs(logins) do
   local key, identity = ARGV[6] .. login, ARGV[7] .. login
   local found = redis.call('HMGET', key, 'format', 'state', 'owner', 'kept_until', 'version', 'epoch', 'terms', 'secret')
   if not found[1] then
     redis.call('ZREM', KEYS[1], login)
-  elseif found[1] == ARGV[8] then
+  elseif found[1] ~= ARGV[8] then
+    left_behind = left_behind + 1
+  else
     if found[2] == 'ended' or found[3] ~= from or now >= tonumber(found[4]) then
       redis.call('ZREM', KEYS[1], login)
     elseif can_open(found[7]) and can_open(found[8]) and can_open(redis.call('GET', identity)) then
@@ -44,8 +46,10 @@ for _, login in ipairs(logins) do
       redis.call('ZADD', KEYS[2], 0, login)
       wake(ARGV[10], ARGV[11], login, version)
       adopted[#adopted + 1] = {login, redis.call('HGETALL', key), redis.call('GET', identity)}
+    else
+      left_behind = left_behind + 1
     end
   end
 end
 if #adopted > 0 then redis.call('PEXPIRE', KEYS[2], ARGV[9]) end
-return {#logins == most and logins[#logins] or '', adopted}
+return {#logins == most and logins[#logins] or '', adopted, left_behind}

@@ -1,7 +1,7 @@
 -- Put before scripts that write records: what they say to the rest of the world.
 --
--- The stream's head is a hash: its epoch, the newest number that was given out
--- and the time of the newest entry. It outlives the entries, so that numbers go
+-- The stream's head is a hash: its epoch and when that began, the newest number
+-- that was given out and the time of the newest entry. It outlives the entries, so that numbers go
 -- on in a tenant where nothing happens for long. Should entries be there without
 -- a head, they are of no known epoch and go.
 
@@ -21,13 +21,30 @@ local function ended_entries(entries, over)
   return first_kept
 end
 
--- Adds an entry to the stream.
+-- What an entry keeps of a record, where the record has it.
+local KEPT = {'state', 'outcome', 'reason', 'code', 'tries', 'deadline', 'ended_at'}
+
+-- How the record stands now, for append_event.
+local function standing(record)
+  local found, kept = redis.call('HMGET', record, unpack(KEPT)), {}
+  for i, name in ipairs(KEPT) do
+    if found[i] then
+      kept[#kept + 1] = name
+      kept[#kept + 1] = found[i]
+    end
+  end
+  return kept
+end
+
+-- Adds an entry to the stream. Answers its epoch and its number.
 --   stream  head, entries: the keys; now; fresh: an epoch, should one be needed;
 --           window, entries_ttl, head_ttl: milliseconds
-local function append_event(stream, login, version, state, outcome)
+--   what    names and values, from standing or alike
+local function append_event(stream, login, version, what)
   local head = redis.call('HMGET', stream.head, 'epoch', 'newest', 'at')
   if not head[1] then
     redis.call('DEL', stream.entries)
+    redis.call('HSET', stream.head, 'begun', string.format('%.0f', stream.now))
     head = {stream.fresh, '0', '0'}
   end
   local number = string.format('%.0f', head[2] + 1)
@@ -36,17 +53,13 @@ local function append_event(stream, login, version, state, outcome)
   redis.call('HSET', stream.head, 'epoch', head[1], 'newest', number, 'at', at_text)
   redis.call('PEXPIRE', stream.head, stream.head_ttl)
 
-  local entry = {'login', login, 'version', version, 'state', state, 'at', at_text}
-  if outcome then
-    entry[#entry + 1] = 'outcome'
-    entry[#entry + 1] = outcome
-  end
-  redis.call('XADD', stream.entries, number .. '-0', unpack(entry))
+  redis.call('XADD', stream.entries, number .. '-0', 'login', login, 'version', version, 'at', at_text, unpack(what))
   redis.call('PEXPIRE', stream.entries, stream.entries_ttl)
   local first_kept = ended_entries(stream.entries, at - stream.window)
   if first_kept then
     redis.call('XTRIM', stream.entries, 'MINID', string.format('%.0f-0', first_kept))
   end
+  return head[1], number
 end
 
 -- Tells the other replicas that a login has a new version.

@@ -8,13 +8,13 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use super::names::Names;
-use super::script::{Call, LIST, LOAD, RELEASE, RESERVE, SAVE};
+use super::script::{Call, LIST, LOAD, PUT_BACK, RELEASE, RESERVE, SAVE};
 use super::sealed::{Field, Raw, Sealer};
-use crate::session::{LoginId, RequestId, Session, TenantId};
+use crate::session::{LoginId, Session, TenantId};
 use crate::store::hash::HashKeys;
 use crate::store::retention::{LONGEST_LIFE, kept_until};
 use crate::store::seal::KeyRing;
-use crate::store::{OUTCOME_RETENTION, REQUEST_ID_RETENTION, Record, Reservation, StoreError};
+use crate::store::{OUTCOME_RETENTION, Page, Position, REQUEST_ID_RETENTION, Record, Reservation, StoreError};
 use crate::timestamp::Timestamp;
 
 /// How much longer than needed keys live, lest a clock that differs from
@@ -51,10 +51,17 @@ impl Calls {
         self.ring.headers()
     }
 
-    pub(super) fn reserve(&self, reservation: &Reservation, record: &Record) -> Result<Call, StoreError> {
-        let Reservation { session, request_id, content, charges, now, owner: _ } = reservation;
+    /// `known` is the place of the tenant's stream that Redis must not be behind.
+    pub(super) fn reserve(
+        &self,
+        reservation: &Reservation,
+        record: &Record,
+        known: Option<Position>,
+        settle_time: Duration,
+    ) -> Result<Call, StoreError> {
+        let Reservation { session, charges, now, owner: _ } = reservation;
         let names = self.names(&session.terms.tenant);
-        let request = names.request_digest(&session.terms.client, request_id);
+        let request = names.request_digest(&session.terms);
         let claim = Claim::of(session, *now);
         let log_retention = charges.iter().map(|charge| charge.limit.window).fold(LOG_RETENTION, Duration::max);
 
@@ -67,7 +74,7 @@ impl Calls {
             .key(names.owned(&record.owner))
             .arg(now.as_millis())
             .arg(session.id.as_str())
-            .arg(names.hash().digest("content", &[content]))
+            .arg(names.hash().digest("content", &[&session.terms.content]))
             .arg(&request)
             .arg(claim.until)
             .arg(claim.ttl)
@@ -80,7 +87,9 @@ impl Calls {
             .arg(millis(log_retention + CLEAN_UP_AFTER))
             .arg(names.channel())
             .arg(self.writer());
-        call = Self::with_stream(call, &names)?.arg(charges.len());
+        let known = known.unwrap_or_else(|| Position { epoch: String::new(), number: 0 });
+        call = Self::with_stream(call, &names)?.arg(known.epoch).arg(known.number).arg(millis(settle_time));
+        call = call.arg(charges.len());
         for charge in charges {
             call = call.key(names.log(&charge.number)).arg(charge.limit.max).arg(millis(charge.limit.window));
         }
@@ -89,10 +98,10 @@ impl Calls {
         Ok(with_fields(with_fields(call, sealer.terms(session)?), version.fields))
     }
 
-    pub(super) fn release(&self, record: &Record, request_id: &RequestId, refund: bool) -> Result<Call, StoreError> {
+    pub(super) fn release(&self, record: &Record, refund: bool) -> Result<Call, StoreError> {
         let session = &record.session;
         let names = self.names(&session.terms.tenant);
-        let request = names.request_digest(&session.terms.client, request_id);
+        let request = names.request_digest(&session.terms);
         let call = Call::new(&RELEASE)
             .key(names.login(&session.id))
             .key(names.request(&request))
@@ -110,7 +119,7 @@ impl Calls {
 
     pub(super) fn load(&self, tenant: &TenantId, login: &LoginId) -> Call {
         let names = self.names(tenant);
-        Call::new(&LOAD).key(names.login(login)).key(names.identity(login))
+        Call::new(&LOAD).key(names.login(login)).key(names.identity(login)).key(names.stream_head())
     }
 
     /// Writes `next` if the stored version is still `read`.
@@ -120,8 +129,7 @@ impl Calls {
         let version = self.sealer(&session.terms.tenant, &session.id).version(next, window, names.hash())?;
         let token = names.hash().digest("token", &[self.writer.as_bytes(), version.digest.as_bytes()]);
         let claim = Claim::of(session, now);
-        let identity = version.identity.filter(|(_, until)| now < *until);
-        let identity_ttl = identity.as_ref().map_or(0, |(_, until)| millis(until.since(now) + IDENTITY_CLEAN_UP_AFTER));
+        let (identity, identity_ttl) = identity_of(version.identity, now);
 
         let call = Call::new(&SAVE)
             .key(names.login(&session.id))
@@ -137,7 +145,7 @@ impl Calls {
             .arg(record_ttl(session, now))
             .arg(claim.until)
             .arg(claim.ttl)
-            .arg(identity.map(|(sealed, _)| sealed).unwrap_or_default())
+            .arg(identity)
             .arg(identity_ttl)
             .arg(names.channel())
             .arg(self.writer());
@@ -149,15 +157,59 @@ impl Calls {
         Ok(with_fields(call, version.fields))
     }
 
-    pub(super) fn list(&self, tenant: &TenantId, now: Timestamp, limit: usize) -> Call {
+    pub(super) fn put_back(&self, record: &Record, now: Timestamp, window: Duration) -> Result<Call, StoreError> {
+        let session = &record.session;
+        let (terms, names) = (&session.terms, self.names(&session.terms.tenant));
+        let sealer = self.sealer(&terms.tenant, &session.id);
+        let version = sealer.version(record, window, names.hash())?;
+        let (identity, identity_ttl) = identity_of(version.identity, now);
+        let (claim, request) = (Claim::of(session, now), names.request_digest(terms));
+        let call = Call::new(&PUT_BACK)
+            .key(names.login(&session.id))
+            .key(names.identity(&session.id))
+            .key(names.number(&terms.phone))
+            .key(names.code(&terms.code))
+            .key(names.request(&request))
+            .key(names.index())
+            .key(names.owned(&record.owner))
+            .key(names.log(&terms.phone))
+            .arg(now.as_millis())
+            .arg(session.id.as_str())
+            .arg(record.version)
+            .arg(u8::from(session.has_ended()))
+            .arg(record_ttl(session, now))
+            .arg(claim.until)
+            .arg(claim.ttl)
+            .arg(identity)
+            .arg(identity_ttl)
+            .arg(names.channel())
+            .arg(self.writer());
+        let call = Self::with_stream(call, &names)?
+            .arg(names.hash().digest("content", &[&terms.content]))
+            .arg(&request)
+            .arg(terms.created_at.as_millis())
+            .arg(terms.created_at.plus(REQUEST_ID_RETENTION).as_millis())
+            .arg(millis(REQUEST_ID_RETENTION + CLEAN_UP_AFTER))
+            .arg(millis(INDEX_RETENTION + CLEAN_UP_AFTER))
+            .arg(millis(LOG_RETENTION + CLEAN_UP_AFTER))
+            .arg(names.owners());
+        Ok(with_fields(with_fields(call, sealer.terms(session)?), version.fields))
+    }
+
+    pub(super) fn list(&self, tenant: &TenantId, now: Timestamp, page: &Page) -> Call {
         let names = self.names(tenant);
+        let place = page.after.as_ref().map(|place| (place.created_at.as_millis().to_string(), place.login.as_str()));
+        let (time, login) = place.unwrap_or_else(|| ("+inf".to_owned(), ""));
         Call::new(&LIST)
             .key(names.index())
             .arg(now.as_millis())
             .arg(now.minus(INDEX_RETENTION).as_millis())
-            .arg(limit)
+            .arg(page.limit)
             .arg(names.logins())
             .arg(names.identities())
+            .arg(time)
+            .arg(login)
+            .arg(u8::from(page.live_only))
     }
 
     /// Reads what [`Calls::load`] or [`Calls::list`] brought.
@@ -175,7 +227,7 @@ impl Calls {
         Names::of(tenant, &self.hash_keys)
     }
 
-    const fn sealer<'a>(&'a self, tenant: &'a TenantId, login: &'a LoginId) -> Sealer<'a> {
+    pub(super) const fn sealer<'a>(&'a self, tenant: &'a TenantId, login: &'a LoginId) -> Sealer<'a> {
         Sealer { ring: &self.ring, tenant, login }
     }
 }
@@ -193,6 +245,14 @@ impl Claim {
         let deadline = session.deadline();
         let until = deadline.map(|deadline| deadline.as_millis().to_string()).unwrap_or_default();
         Self { until, ttl: deadline.map_or(0, ttl) }
+    }
+}
+
+/// The sealed identity and its TTL; empty when there is none any more.
+fn identity_of(identity: Option<(Vec<u8>, Timestamp)>, now: Timestamp) -> (Vec<u8>, u64) {
+    match identity.filter(|(_, until)| now < *until) {
+        Some((sealed, until)) => (sealed, millis(until.since(now) + IDENTITY_CLEAN_UP_AFTER)),
+        None => (Vec::new(), 0),
     }
 }
 

@@ -1,6 +1,10 @@
 #!lua flags=no-writes
 -- One login: record and identity of the same version.
 --
--- KEYS  1 record, 2 identity
+-- With what the stream's head says, which tells whether a login that is not
+-- there was lost.
+--
+-- KEYS  1 record, 2 identity, 3 stream's head
 
-return {redis.call('HGETALL', KEYS[1]), redis.call('GET', KEYS[2])}
+local head = redis.call('HMGET', KEYS[3], 'epoch', 'newest', 'begun')
+return {redis.call('HGETALL', KEYS[1]), redis.call('GET', KEYS[2]), head}

@@ -5,7 +5,7 @@
 //! keyed hashes of them.
 
 use crate::phone::{BindingCode, PhoneNumber};
-use crate::session::{ClientId, LoginId, RequestId, TenantId};
+use crate::session::{LoginId, TenantId, Terms};
 use crate::store::Incarnation;
 use crate::store::hash::{HashKeys, KeyedHash};
 
@@ -68,8 +68,8 @@ impl Names {
     }
 
     /// How a request id of a client appears in keys and logs.
-    pub(super) fn request_digest(&self, client: &ClientId, request_id: &RequestId) -> String {
-        self.hash.digest("request", &[client.as_str().as_bytes(), request_id.as_str().as_bytes()])
+    pub(super) fn request_digest(&self, terms: &Terms) -> String {
+        self.hash.digest("request", &[terms.client.as_str().as_bytes(), terms.request_id.as_str().as_bytes()])
     }
 
     /// The index of logins by time.

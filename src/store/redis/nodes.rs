@@ -62,7 +62,7 @@ pub(super) enum Connection {
 impl Nodes {
     /// Looks at the settings only; connects to nothing.
     pub(super) fn new(settings: &Settings) -> RedisResult<Self> {
-        let Settings { place, access, ca_pem, connect_timeout, response_timeout, ping_interval: _, wait: _ } = settings;
+        let Settings { place, access, ca_pem, connect_timeout, response_timeout, .. } = settings;
         let tls = tls(ca_pem.as_deref());
         let shape = match place {
             Place::Standalone { url } => Shape::One(client(url.expose_secret(), access, &tls)?),

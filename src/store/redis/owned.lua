@@ -19,4 +19,4 @@ for _, login in ipairs(logins) do
     owned[#owned + 1] = {login, redis.call('HGETALL', key), redis.call('GET', ARGV[6] .. login)}
   end
 end
-return {#logins == most and logins[#logins] or '', owned}
+return {#logins == most and logins[#logins] or '', owned, 0}

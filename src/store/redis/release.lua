@@ -27,6 +27,6 @@ if ARGV[3] == '1' then redis.call('ZREM', KEYS[6], ARGV[2]) end
 redis.call('DEL', KEYS[1])
 redis.call('ZREM', ARGV[10] .. found[3], login)
 local version = string.format('%.0f', found[2] + 1)
-append_event(stream, login, version, 'released')
+append_event(stream, login, version, {'state', 'released'})
 wake(ARGV[4], ARGV[5], login, version)
 return 'released'

@@ -13,13 +13,15 @@
 --       9 record's TTL, 10 index keeps what is newer than, 11 index's TTL,
 --       12 logs keep what is newer than, 13 logs' TTL, 14 wake channel, 15 writer,
 --       16 a fresh epoch, 17 stream's window, 18 TTL of entries, 19 of the head,
---       20 number of charges, then for each: most starts, window,
+--       20 epoch of the stream that we know ('' for none), 21 its newest number,
+--       22 how long nothing is reserved after an epoch has begun,
+--       23 number of charges, then for each: most starts, window,
 --       then the record's fields: name, value
 -- Times and TTLs are in milliseconds.
 
 local now, login, member = tonumber(ARGV[1]), ARGV[2], ARGV[4]
-local charges = tonumber(ARGV[20])
-local FIRST_LOG, FIRST_CHARGE = 9, 21
+local charges = tonumber(ARGV[23])
+local FIRST_LOG, FIRST_CHARGE = 9, 24
 local stream = {
   head = KEYS[7], entries = KEYS[8], now = now, fresh = ARGV[16], window = ARGV[17],
   entries_ttl = ARGV[18], head_ttl = ARGV[19],
@@ -46,12 +48,32 @@ local function wait_for(log, most, window)
   return tonumber(leaver[2]) + window - now
 end
 
+-- Before anything else: a store that has lost data does not know whose phones
+-- have rung.
+local function recovers_for()
+  local head, quiet = redis.call('HMGET', stream.head, 'epoch', 'newest', 'begun'), tonumber(ARGV[22])
+  if not head[1] then
+    redis.call('DEL', stream.entries)
+    redis.call('HSET', stream.head, 'epoch', stream.fresh, 'newest', '0', 'at', '0', 'begun', ARGV[1])
+    redis.call('PEXPIRE', stream.head, stream.head_ttl)
+    if ARGV[20] ~= '' then return math.max(quiet, 1) end
+    return quiet
+  end
+  local has_lost = ARGV[20] ~= '' and (head[1] ~= ARGV[20] or tonumber(head[2]) < tonumber(ARGV[21]))
+  if has_lost then return math.max(quiet, 1) end
+  -- A clock that is ahead of ours makes nobody wait longer.
+  return math.min(tonumber(head[3]), now) + quiet - now
+end
+
+local wait_for_recovery = recovers_for()
+if wait_for_recovery > 0 then return {'recovering', string.format('%.0f', wait_for_recovery)} end
+
 local known = redis.call('HMGET', KEYS[2], 'login', 'content', 'until')
 if known[1] and now < tonumber(known[3]) then
   if known[1] == login then
     -- WAIT speaks only of what its own connection has written.
     redis.call('PEXPIRE', KEYS[1], ARGV[9])
-    return {'new'}
+    return {'new', '', '0'}
   end
   if known[2] == ARGV[3] then return {'existing', known[1]} end
   return {'reused'}
@@ -86,6 +108,6 @@ for i = 0, charges - 1 do
   redis.call('ZADD', log, 'NX', now, member)
   redis.call('PEXPIRE', log, ARGV[13])
 end
-append_event(stream, login, '1', 'starting')
+local epoch, number = append_event(stream, login, '1', standing(KEYS[1]))
 wake(ARGV[14], ARGV[15], login, '1')
-return {'new'}
+return {'new', epoch, number}

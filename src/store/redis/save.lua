@@ -2,7 +2,8 @@
 -- Writes a record's next version, if nobody else has written since.
 --
 -- Allowed under memory pressure: running logins must be able to end.
--- Repeated with the same write token, it answers 'written' again.
+-- Repeated with the same write token, it answers 'written' again. With it come the
+-- epoch and the number of the event, '' and '0' where there is none.
 --
 -- KEYS  1 record, 2 identity, 3 live number, 4 live code, 5 logins of its owner,
 --       6 stream's head, 7 stream's entries
@@ -31,14 +32,15 @@ local function marks()
 end
 
 local found = redis.call('HMGET', KEYS[1], 'version', 'write', 'kept_until', 'owner')
-if not found[1] or tonumber(ARGV[1]) >= tonumber(found[3]) then return 'gone' end
+if not found[1] or tonumber(ARGV[1]) >= tonumber(found[3]) then return {'gone', '', '0'} end
 if found[2] == token then
   -- WAIT speaks only of what its own connection has written.
   redis.call('PEXPIRE', KEYS[1], ARGV[6])
-  return 'written'
+  return {'written', '', '0'}
 end
-if found[1] ~= ARGV[3] then return 'conflict' end
+if found[1] ~= ARGV[3] then return {'conflict', '', '0'} end
 
+local epoch, number = '', '0'
 local marks_before = marks()
 if removed > 0 then
   redis.call('HDEL', KEYS[1], unpack(ARGV, FIRST_REMOVED, FIRST_REMOVED + removed - 1))
@@ -71,8 +73,7 @@ if held_until ~= '' then
 end
 
 if marks() ~= marks_before then
-  local written = redis.call('HMGET', KEYS[1], 'state', 'outcome')
-  append_event(stream, login, ARGV[5], written[1], written[2])
+  epoch, number = append_event(stream, login, ARGV[5], standing(KEYS[1]))
 end
 wake(ARGV[11], ARGV[12], login, ARGV[5])
-return 'written'
+return {'written', epoch, number}

@@ -14,6 +14,7 @@ pub(super) static OWNED: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!(
 pub(super) static BEAT: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("beat.lua")));
 pub(super) static LEAVE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("leave.lua")));
 pub(super) static EVENTS: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("events.lua")));
+pub(super) static PUT_BACK: LazyLock<Lua> = LazyLock::new(|| Lua::that_appends(include_str!("put_back.lua")));
 pub(super) static NEW_EPOCH: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("new_epoch.lua")));
 
 /// A script that runs as one step.

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::session::{LoginId, Session, TenantId};
+use crate::session::{LoginId, Session, TenantId, Terms};
 use crate::store::hash::KeyedHash;
-use crate::store::record::{CHANGING, FORMAT, Fields, Flat, Opened, to_json};
+use crate::store::record::{CHANGING, FOREIGN_FORMAT, FORMAT, Fields, Flat, Opened, from_json, to_json};
 use crate::store::seal::{KeyRing, Place, Plaintext};
 use crate::store::{Record, StoreError};
 use crate::timestamp::Timestamp;
@@ -86,6 +86,15 @@ impl Sealer<'_> {
             fields: &fields,
         };
         opened.record(self.login, now).map(Some)
+    }
+
+    /// The terms of a record of that format, read by themselves.
+    pub(super) fn open_terms(&self, format: &str, sealed: Option<&[u8]>) -> Result<Terms, StoreError> {
+        if format != FORMAT.to_string() {
+            return Err(FOREIGN_FORMAT);
+        }
+        let sealed = sealed.ok_or(StoreError::Unreadable("a record without terms"))?;
+        from_json(&self.open_blob("terms", sealed)?)
     }
 
     fn seal(&self, blob: &'static str, plaintext: &[u8]) -> Result<Vec<u8>, StoreError> {

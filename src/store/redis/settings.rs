@@ -21,6 +21,9 @@ pub struct Settings {
     pub response_timeout: Duration,
     /// Between two signs of life of the subscription.
     pub ping_interval: Duration,
+    /// For how long nothing is started after Redis was found empty or rolled back,
+    /// so that whoever remembers its logins can put them back.
+    pub settle_time: Duration,
     /// What starts and ends wait for besides the master; not in a cluster.
     pub wait: Option<Wait>,
 }
@@ -78,6 +81,7 @@ impl Settings {
             connect_timeout: Duration::from_secs(1),
             response_timeout: Duration::from_millis(500),
             ping_interval: Duration::from_secs(2),
+            settle_time: Duration::from_secs(5),
             wait: None,
         }
     }

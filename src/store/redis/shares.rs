@@ -2,18 +2,20 @@
 //! tenants' streams.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::{Cmd, cmd};
 
 use super::calls::{CLEAN_UP_AFTER, Calls, INDEX_RETENTION, millis};
+use super::known::HEAD_FIELDS;
 use super::names::{HEARTBEATS, Names};
 use super::script::{ADOPT, BEAT, Call, EVENTS, LEAVE, NEW_EPOCH, OWNED};
 use super::sealed::{RawFields, RawIdentity};
-use crate::session::{LoginId, TenantId};
+use crate::session::{LoginId, TenantId, Terms};
 use crate::store::events::random_epoch;
-use crate::store::record::FORMAT;
-use crate::store::{Events, Incarnation, LoginEvent, OUTCOME_RETENTION, Pulse, Sign, StoreError};
+use crate::store::record::{FORMAT, Fields};
+use crate::store::{Events, Happened, Incarnation, LoginEvent, OUTCOME_RETENTION, Position, Pulse, Sign, StoreError};
 use crate::timestamp::Timestamp;
 
 /// The signs of life go when nobody has given any for as long as this.
@@ -26,10 +28,13 @@ const LEFT: &str = "left";
 
 /// What [`BEAT`] answers: all signs, and `TIME`.
 pub(super) type RawPulse = (HashMap<String, String>, (u64, u64));
-/// What [`ADOPT`] and [`OWNED`] answer: where to go on, and logins.
-pub(super) type RawBatch = (String, Vec<(String, RawFields, RawIdentity)>);
-/// What [`EVENTS`] answers: epoch, oldest, newest, entries.
-pub(super) type RawEvents = (String, u64, u64, Vec<(String, HashMap<String, String>)>);
+/// What [`ADOPT`] and [`OWNED`] answer: where to go on, logins, and how many
+/// were left behind.
+pub(super) type RawBatch = (String, Vec<(String, RawFields, RawIdentity)>, usize);
+/// What [`EVENTS`] answers: epoch, oldest, newest, entries, and for each of their
+/// logins that has a record its format and sealed terms.
+pub(super) type RawEvents =
+    (String, u64, u64, Vec<(String, HashMap<String, Vec<u8>>)>, Vec<(String, String, Option<Vec<u8>>)>);
 
 impl Calls {
     pub(super) fn beat(incarnation: &Incarnation) -> Call {
@@ -107,20 +112,28 @@ impl Calls {
             .arg(limit)
             .arg(random_epoch()?)
             .arg(millis(OUTCOME_RETENTION))
-            .arg(millis(HEAD_RETENTION));
+            .arg(millis(HEAD_RETENTION))
+            .arg(names.logins());
         Ok(call)
     }
 
-    pub(super) fn new_epoch(&self, tenant: &TenantId, epoch: &str, remembered: u64) -> Result<Call, StoreError> {
+    pub(super) fn new_epoch(&self, tenant: &TenantId, lost: &Position, now: Timestamp) -> Result<Call, StoreError> {
         let names = self.names(tenant);
         let call = Call::new(&NEW_EPOCH)
             .key(names.stream_head())
             .key(names.stream_entries())
-            .arg(epoch)
+            .arg(&lost.epoch)
             .arg(random_epoch()?)
-            .arg(remembered)
-            .arg(millis(HEAD_RETENTION));
+            .arg(lost.number)
+            .arg(millis(HEAD_RETENTION))
+            .arg(now.as_millis());
         Ok(call)
+    }
+
+    pub(super) fn head(&self, tenant: &TenantId) -> Cmd {
+        let mut read = cmd("HMGET");
+        read.arg(self.names(tenant).stream_head()).arg(&HEAD_FIELDS);
+        read
     }
 
     /// What a script needs in order to append to the stream: the last two keys,
@@ -148,20 +161,41 @@ pub(super) fn pulse((signs, (seconds, micros)): RawPulse) -> Pulse {
     Pulse { signs, time }
 }
 
-/// Reads what [`Calls::events`] brought.
-pub(super) fn events((epoch, oldest, newest, entries): RawEvents) -> Result<Events, StoreError> {
-    let entries = entries.into_iter().map(|(id, fields)| event(&id, fields).ok_or(MALFORMED)).collect::<Result<_, _>>();
-    Ok(Events { epoch, oldest, newest, entries: entries? })
+impl Calls {
+    /// Reads what [`Calls::events`] brought.
+    pub(super) fn open_events(
+        &self,
+        tenant: &TenantId,
+        (epoch, oldest, newest, entries, terms): RawEvents,
+    ) -> Result<Events, StoreError> {
+        let mut opened = HashMap::new();
+        for (login, format, sealed) in terms {
+            let login = LoginId::parse(&login).map_err(|_| MALFORMED)?;
+            let terms = self.sealer(tenant, &login).open_terms(&format, sealed.as_deref()).map(Arc::new);
+            opened.insert(login, terms);
+        }
+        let event = |(id, fields): (String, _)| event(&id, &Fields(fields), &opened);
+        Ok(Events { epoch, oldest, newest, entries: entries.into_iter().map(event).collect::<Result<_, _>>()? })
+    }
 }
 
-fn event(id: &str, mut fields: HashMap<String, String>) -> Option<LoginEvent> {
-    Some(LoginEvent {
-        number: id.strip_suffix("-0")?.parse().ok()?,
-        login: LoginId::parse(fields.get("login")?).ok()?,
-        version: fields.get("version")?.parse().ok()?,
-        at: Timestamp::from_millis(fields.get("at")?.parse().ok()?),
-        state: fields.remove("state")?,
-        outcome: fields.remove("outcome"),
+fn event(
+    id: &str,
+    fields: &Fields,
+    terms: &HashMap<LoginId, Result<Arc<Terms>, StoreError>>,
+) -> Result<LoginEvent, StoreError> {
+    let login = LoginId::parse(fields.text("login")?).map_err(|_| MALFORMED)?;
+    let what = match (terms.get(&login), fields.moment()) {
+        (None, _) => Happened::Withdrawn,
+        (Some(Ok(terms)), Ok(moment)) => Happened::Changed { moment, terms: Arc::clone(terms) },
+        (Some(_), _) => Happened::Foreign,
+    };
+    Ok(LoginEvent {
+        number: id.strip_suffix("-0").and_then(|number| number.parse().ok()).ok_or(MALFORMED)?,
+        version: fields.number("version")?,
+        at: fields.time("at")?,
+        login,
+        what,
     })
 }
 

@@ -7,7 +7,7 @@ use ciba_gateway::session::Event;
 use ciba_gateway::store::{Charge, Limit, Reservation, Reserved, SessionStore};
 use ciba_gateway::timestamp::Timestamp;
 
-use crate::support::reservations::{NOW, charged, limit, login_id, number, request_id, reservation_at, secs};
+use crate::support::reservations::{NOW, charged, limit, login_id, number, reservation_at, secs};
 use crate::support::stores::{advance, refusal, reserve};
 
 for_both_stores!(
@@ -54,7 +54,7 @@ async fn a_limit_of_none_refuses_all(store: &dyn SessionStore) {
 async fn a_request_id_is_charged_once(store: &dyn SessionStore) {
     let record = reserve(store, &start(1, NOW, limit(2, 600))).await;
     reserve(store, &start(1, NOW, limit(2, 600))).await;
-    store.release(&record, &request_id(1), false).await.expect("the store answers");
+    store.release(&record, false).await.expect("the store answers");
 
     let mut again = start(1, NOW.plus(secs(1)), limit(2, 600));
     again.session.id = login_id(9);
@@ -65,13 +65,13 @@ async fn a_request_id_is_charged_once(store: &dyn SessionStore) {
 
 async fn a_refund_gives_the_charge_back(store: &dyn SessionStore) {
     let record = reserve(store, &start(1, NOW, limit(1, 600))).await;
-    store.release(&record, &request_id(1), true).await.expect("the store answers");
+    store.release(&record, true).await.expect("the store answers");
     ring_once(store, 2, NOW, limit(1, 600)).await;
 }
 
 async fn without_a_refund_the_charge_stays(store: &dyn SessionStore) {
     let record = reserve(store, &start(1, NOW, limit(1, 600))).await;
-    store.release(&record, &request_id(1), false).await.expect("the store answers");
+    store.release(&record, false).await.expect("the store answers");
     let next = start(2, NOW, limit(1, 600));
     assert_eq!(refusal(store, &next).await, Reserved::LimitReached { retry_after: secs(600) });
 }

@@ -1,18 +1,19 @@
 //! The stream of what happened to a tenant's logins.
 
 use ciba_gateway::ciba::Schedule;
-use ciba_gateway::session::{Event, FailureReason};
-use ciba_gateway::store::{Events, OUTCOME_RETENTION, Record, SessionStore};
+use ciba_gateway::session::{CodeProgress, End, Event, FailureReason, Phase};
+use ciba_gateway::store::{Events, Happened, LoginEvent, OUTCOME_RETENTION, Position, Record, SessionStore};
 use futures_util::future::join_all;
 
 use crate::support::reservations::{
-    NOW, accepted, after, code, identity, incarnation, redeemed, request_id, reservation, reservation_at, secs, tenant,
+    NOW, accepted, after, code, identity, incarnation, redeemed, reservation, reservation_at, secs, tenant,
 };
-use crate::support::stores::{Stage, adopt, advance, events, reserve, save};
+use crate::support::stores::{Stage, accept_loss, adopt, advance, events, reserve, save};
 
 for_both_stores!(
     every_step_of_a_login_has_its_number,
     what_is_no_news_makes_no_event,
+    an_entry_tells_how_the_login_stood_then,
     a_repeated_write_makes_no_second_event,
     a_reservation_taken_back_is_an_event,
     a_reader_goes_on_where_it_was,
@@ -51,9 +52,9 @@ async fn every_step_of_a_login_has_its_number(store: &dyn SessionStore) {
         "pending 4",
         "redeemed 5",
         "awaiting_code 6",
-        "ended 7 approved",
+        "approved 7",
         "starting 1",
-        "ended 2 failed",
+        "failed 2",
     ];
     assert_eq!(words(&found), states);
     for (entry, place) in found.entries.iter().zip(0..) {
@@ -61,6 +62,29 @@ async fn every_step_of_a_login_has_its_number(store: &dyn SessionStore) {
         assert_eq!((entry.number, entry.at), (place + 1, NOW.plus(secs(place))));
         assert_eq!(entry.login, login.session.id);
     }
+}
+
+/// All that is shown of a login but its terms and its identity.
+async fn an_entry_tells_how_the_login_stood_then(store: &dyn SessionStore) {
+    let mut record = reserve(store, &reservation(1)).await;
+    let mut moments = vec![record.session.moment()];
+    let steps = [
+        accepted(),
+        Event::CodeTyped(code(3)),
+        redeemed(),
+        Event::CodeTyped(code(1)),
+        Event::Failed(FailureReason::PhoneMismatch),
+    ];
+    for (step, seconds) in steps.into_iter().zip(1..) {
+        record = advance(store, &record, step, NOW.plus(secs(seconds))).await;
+        moments.push(record.session.moment());
+    }
+    assert_eq!(moments[2].code, CodeProgress::Open { tries: 1 });
+    let found = events(store, NOW.plus(secs(9))).await;
+    let told = found.entries.into_iter().map(|entry| entry.what);
+    let terms = record.session.terms;
+    let expected = moments.into_iter().map(|moment| Happened::Changed { moment, terms: terms.clone() });
+    assert_eq!(told.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
 }
 
 async fn what_is_no_news_makes_no_event(store: &dyn SessionStore) {
@@ -76,7 +100,7 @@ async fn what_is_no_news_makes_no_event(store: &dyn SessionStore) {
     let record = advance(store, &record, Event::Approved(identity()), NOW).await;
     advance(store, &record, Event::Erased, NOW).await;
     let found = words(&events(store, NOW).await);
-    assert_eq!(found, ["starting 1", "pending 2", "redeemed 6", "redeemed 7", "ended 8 approved"]);
+    assert_eq!(found, ["starting 1", "pending 2", "redeemed 6", "redeemed 7", "approved 8"]);
 }
 
 async fn a_repeated_write_makes_no_second_event(store: &dyn SessionStore) {
@@ -91,10 +115,10 @@ async fn a_repeated_write_makes_no_second_event(store: &dyn SessionStore) {
 async fn a_reservation_taken_back_is_an_event(store: &dyn SessionStore) {
     let starting = reserve(store, &reservation(1)).await;
     for _ in 0..2 {
-        store.release(&starting, &request_id(1), true).await.expect("the store answers");
+        store.release(&starting, true).await.expect("the store answers");
     }
     let found = events(store, NOW).await;
-    assert_eq!(words(&found), ["starting 1", "released 2"]);
+    assert_eq!(words(&found), ["withdrawn 1", "withdrawn 2"]);
     assert_eq!(found.entries[1].at, NOW);
 }
 
@@ -157,11 +181,12 @@ async fn times_never_go_back(store: &dyn SessionStore) {
 async fn a_new_epoch_begins_after_what_was_remembered(store: &dyn SessionStore) {
     reserve(store, &reservation(1)).await;
     let before = events(store, NOW).await;
-    store.new_epoch(&tenant("acme"), &before.epoch, 50).await.expect("the store answers");
+    store.new_epoch(&tenant("acme"), &Position { number: 50, ..before.end() }, NOW).await.expect("the store answers");
 
     let begun = events(store, NOW).await;
     assert_ne!(begun.epoch, before.epoch);
     assert_eq!((begun.oldest, begun.newest, &begun.entries), (51, 50, &Vec::new()));
+    accept_loss(store).await;
     reserve(store, &reservation(2)).await;
     let found = events(store, NOW).await;
     assert_eq!((found.epoch, found.oldest, numbers(&events(store, NOW).await)), (begun.epoch, 51, vec![51]));
@@ -170,13 +195,14 @@ async fn a_new_epoch_begins_after_what_was_remembered(store: &dyn SessionStore) 
 async fn an_epoch_ends_once(store: &dyn SessionStore) {
     reserve(store, &reservation(1)).await;
     let before = events(store, NOW).await;
-    store.new_epoch(&tenant("acme"), &before.epoch, 50).await.expect("the store answers");
+    store.new_epoch(&tenant("acme"), &Position { number: 50, ..before.end() }, NOW).await.expect("the store answers");
+    accept_loss(store).await;
     reserve(store, &reservation(2)).await;
     let found = events(store, NOW).await;
-    store.new_epoch(&tenant("acme"), &before.epoch, 70).await.expect("the store answers");
+    store.new_epoch(&tenant("acme"), &Position { number: 70, ..before.end() }, NOW).await.expect("the store answers");
     assert_eq!(events(store, NOW).await, found);
     // Numbers never fall back, whatever somebody remembers.
-    store.new_epoch(&tenant("acme"), &found.epoch, 3).await.expect("the store answers");
+    store.new_epoch(&tenant("acme"), &Position { number: 3, ..found.end() }, NOW).await.expect("the store answers");
     assert_eq!(events(store, NOW).await.newest, 51);
 }
 
@@ -211,11 +237,26 @@ fn numbers(events: &Events) -> Vec<u64> {
     events.entries.iter().map(|entry| entry.number).collect()
 }
 
-/// State, version and, where there is one, outcome of each entry.
+/// State or outcome of each entry, and its version.
 fn words(events: &Events) -> Vec<String> {
-    let of = |entry: &ciba_gateway::store::LoginEvent| {
-        let words = [Some(entry.state.clone()), Some(entry.version.to_string()), entry.outcome.clone()];
-        words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    let of = |entry: &LoginEvent| match &entry.what {
+        Happened::Changed { moment, .. } => format!("{} {}", word(moment.phase), entry.version),
+        Happened::Withdrawn => format!("withdrawn {}", entry.version),
+        Happened::Foreign => format!("foreign {}", entry.version),
     };
     events.entries.iter().map(of).collect()
+}
+
+fn word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Starting => "starting",
+        Phase::Pending => "pending",
+        Phase::Redeemed => "redeemed",
+        Phase::AwaitingCode => "awaiting_code",
+        Phase::Ended { how: End::Approved, .. } => "approved",
+        Phase::Ended { how: End::Denied, .. } => "denied",
+        Phase::Ended { how: End::Expired, .. } => "expired",
+        Phase::Ended { how: End::Cancelled, .. } => "cancelled",
+        Phase::Ended { how: End::Failed(_), .. } => "failed",
+    }
 }

@@ -7,7 +7,7 @@ use ciba_gateway::store::{Batch, OUTCOME_RETENTION, Record, Saved, SessionStore}
 use futures_util::future::join_all;
 
 use crate::support::reservations::{
-    NOW, accepted, after, code, identity, incarnation, redeemed, request_id, reservation, secs, tenant,
+    NOW, accepted, after, code, identity, incarnation, redeemed, reservation, secs, tenant,
 };
 use crate::support::stores::{WINDOW, adopt, advance, load, owned, reserve, save};
 
@@ -19,6 +19,7 @@ for_both_stores!(
     the_new_owner_ends_it,
     adoption_goes_by_batches,
     an_adoption_without_room_does_nothing,
+    a_part_of_which_nothing_is_left_behind_says_so,
     a_repeated_adoption_finds_nothing_more,
     what_has_ended_is_never_adopted,
     an_overdue_login_is_adopted_while_it_is_kept,
@@ -105,15 +106,25 @@ async fn adoption_goes_by_batches(store: &dyn SessionStore) {
         after = batch.next;
     }
     assert_eq!((adopted, after), (expected, None));
-    assert_eq!(adopt_two(store, None).await, Batch { records: Vec::new(), next: None });
+    assert_eq!(adopt_two(store, None).await, Batch { records: Vec::new(), next: None, left_behind: 0 });
 }
 
 async fn an_adoption_without_room_does_nothing(store: &dyn SessionStore) {
     let record = reserve(store, &reservation(1)).await;
     let (from, to) = (incarnation("first-run"), incarnation("second-run"));
     let none = store.adopt(&tenant("acme"), &from, &to, None, 0, NOW).await.expect("the store answers");
-    assert_eq!(none, Batch { records: Vec::new(), next: None });
+    assert_eq!(none, Batch { records: Vec::new(), next: None, left_behind: 0 });
     assert_eq!(load(store, &record, NOW).await, Some(record));
+}
+
+async fn a_part_of_which_nothing_is_left_behind_says_so(store: &dyn SessionStore) {
+    for seed in 1..=3 {
+        reserve(store, &reservation(seed)).await;
+    }
+    let (from, to) = (incarnation("first-run"), incarnation("second-run"));
+    let listed = store.owned(&tenant("acme"), &from, None, 10, NOW).await.expect("the store answers");
+    let adopted = store.adopt(&tenant("acme"), &from, &to, None, 10, NOW).await.expect("the store answers");
+    assert_eq!([(listed.records.len(), listed.left_behind), (adopted.records.len(), adopted.left_behind)], [(3, 0); 2]);
 }
 
 async fn a_repeated_adoption_finds_nothing_more(store: &dyn SessionStore) {
@@ -127,7 +138,7 @@ async fn what_has_ended_is_never_adopted(store: &dyn SessionStore) {
     let live = reserve(store, &reservation(1)).await;
     let ended = advance(store, &reserve(store, &reservation(2)).await, Event::Cancelled, NOW).await;
     let released = reserve(store, &reservation(3)).await;
-    store.release(&released, &request_id(3), true).await.expect("the store answers");
+    store.release(&released, true).await.expect("the store answers");
 
     let adopted = adopt(store, "first-run", "second-run").await;
     assert_eq!(adopted.iter().map(|record| &record.session.id).collect::<Vec<_>>(), [&live.session.id]);

@@ -1,13 +1,13 @@
 //! What may still be seen, and until when.
 
 use ciba_gateway::session::{Event, FailureReason, Outcome, State};
-use ciba_gateway::store::{OUTCOME_RETENTION, Record, Saved, SessionStore};
+use ciba_gateway::store::{Listed, OUTCOME_RETENTION, Page, Record, Saved, SessionStore};
 use ciba_gateway::timestamp::Timestamp;
 
 use crate::support::reservations::{
     NOW, accepted, code, identity, redeemed, reservation, reservation_at, secs, tenant,
 };
-use crate::support::stores::{WINDOW, advance, load, reserve};
+use crate::support::stores::{WINDOW, advance, list, load, reserve};
 
 for_both_stores!(
     an_identity_is_seen_until_its_window_is_over,
@@ -17,6 +17,8 @@ for_both_stores!(
     an_abandoned_login_is_forgotten_too,
     the_list_begins_with_the_newest,
     the_list_ends_where_it_is_told_to,
+    a_list_goes_on_page_by_page,
+    a_list_of_the_live_goes_past_those_that_have_ended,
     forgotten_logins_do_not_use_up_the_list,
 );
 
@@ -26,7 +28,7 @@ async fn an_identity_is_seen_until_its_window_is_over(store: &dyn SessionStore) 
     assert_eq!(load(store, &approved, last_moment).await, Some(approved.clone()));
     assert!(is_without_identity(load(store, &approved, NOW.plus(WINDOW)).await));
 
-    let listed = store.list(&tenant("acme"), NOW.plus(WINDOW), 10).await.expect("the store answers");
+    let listed = list(store, "acme", NOW.plus(WINDOW), 10).await;
     assert!(is_without_identity(listed.into_iter().next()));
 }
 
@@ -70,7 +72,7 @@ async fn the_list_begins_with_the_newest(store: &dyn SessionStore) {
         reserve(store, &reservation_at(seed, NOW.plus(secs(seed.into())))).await;
     }
     let later = NOW.plus(secs(10));
-    let listed = store.list(&tenant("acme"), later, 10).await.expect("the store answers");
+    let listed = list(store, "acme", later, 10).await;
     assert_eq!(seeds(&listed), [3, 2, 1]);
 }
 
@@ -79,9 +81,46 @@ async fn the_list_ends_where_it_is_told_to(store: &dyn SessionStore) {
         reserve(store, &reservation_at(seed, NOW.plus(secs(seed.into())))).await;
     }
     let later = NOW.plus(secs(10));
-    let listed = store.list(&tenant("acme"), later, 2).await.expect("the store answers");
+    let listed = list(store, "acme", later, 2).await;
     assert_eq!(seeds(&listed), [5, 4]);
-    assert_eq!(store.list(&tenant("acme"), later, 0).await.expect("the store answers"), []);
+}
+
+async fn a_list_goes_on_page_by_page(store: &dyn SessionStore) {
+    // Two of each time, so that the time alone does not tell where a page ends.
+    for seed in 1..=9 {
+        reserve(store, &reservation_at(seed, NOW.plus(secs((seed / 2).into())))).await;
+    }
+    let all = seeds(&list(store, "acme", NOW.plus(secs(10)), 100).await);
+    assert_eq!(all.len(), 9);
+    for limit in [1, 2, 4, 9] {
+        let (mut found, mut page) = (Vec::new(), Page { after: None, live_only: false, limit });
+        loop {
+            let Listed { records, next } =
+                store.list(&tenant("acme"), NOW.plus(secs(10)), &page).await.expect("the store answers");
+            found.extend(seeds(&records));
+            match next {
+                Some(next) => page.after = Some(next),
+                None => break,
+            }
+        }
+        assert_eq!(found, all, "by {limit}");
+    }
+}
+
+async fn a_list_of_the_live_goes_past_those_that_have_ended(store: &dyn SessionStore) {
+    let live = reserve(store, &reservation_at(1, NOW)).await;
+    for seed in 2..=6 {
+        let record = reserve(store, &reservation_at(seed, NOW.plus(secs(1)))).await;
+        advance(store, &record, Event::Cancelled, NOW.plus(secs(1))).await;
+    }
+    let (mut found, mut page) = (Vec::new(), Page { after: None, live_only: true, limit: 2 });
+    while let Listed { records, next: Some(next) } =
+        store.list(&tenant("acme"), NOW.plus(secs(2)), &page).await.expect("the store answers")
+    {
+        found.extend(records);
+        page.after = Some(next);
+    }
+    assert_eq!(found, [live]);
 }
 
 async fn forgotten_logins_do_not_use_up_the_list(store: &dyn SessionStore) {
@@ -92,7 +131,7 @@ async fn forgotten_logins_do_not_use_up_the_list(store: &dyn SessionStore) {
         advance(store, &short, Event::Cancelled, NOW.plus(secs(1))).await;
     }
     let later = NOW.plus(secs(1)).plus(OUTCOME_RETENTION);
-    let listed = store.list(&tenant("acme"), later, 1).await.expect("the store answers");
+    let listed = list(store, "acme", later, 1).await;
     assert_eq!(listed, [pending]);
 }
 
@@ -111,7 +150,7 @@ async fn approved(store: &dyn SessionStore, seed: u8) -> Record {
 
 async fn assert_forgotten(store: &dyn SessionStore, record: &Record, now: Timestamp) {
     assert_eq!(load(store, record, now).await, None);
-    assert_eq!(store.list(&tenant("acme"), now, 10).await.expect("the store answers"), []);
+    assert_eq!(list(store, "acme", now, 10).await, []);
     assert_eq!(store.save(record, now, WINDOW).await.expect("the store answers"), Saved::Gone);
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::support::reservations::{
     NOW, accepted, after, code, login_id, number, request_id, reservation, reservation_at, secs, tenant,
 };
-use crate::support::stores::{WINDOW, advance, load, refusal, reserve, save};
+use crate::support::stores::{WINDOW, advance, list, load, refusal, reserve, save};
 
 for_both_stores!(
     a_start_is_there_at_once,
@@ -95,7 +95,8 @@ async fn the_same_request_id_leads_to_its_login(store: &dyn SessionStore) {
 
 async fn the_same_request_id_with_other_content_is_refused(store: &dyn SessionStore) {
     reserve(store, &reservation(1)).await;
-    let other = Reservation { content: [99; 32], ..with_request_of(1, 2) };
+    let mut other = with_request_of(1, 2);
+    Arc::make_mut(&mut other.session.terms).content = [99; 32];
     assert_eq!(refusal(store, &other).await, Reserved::RequestIdReused);
 }
 
@@ -118,7 +119,7 @@ async fn a_repeated_start_is_new_again(store: &dyn SessionStore) {
     let first = reserve(store, &reservation(1)).await;
     let again = reserve(store, &reservation(1)).await;
     assert_eq!(first, again);
-    assert_eq!(store.list(&tenant("acme"), NOW, 10).await.expect("the store answers").len(), 1);
+    assert_eq!(list(store, "acme", NOW, 10).await.len(), 1);
 }
 
 async fn fifty_starts_with_one_request_id_ring_once(store: &dyn SessionStore) {
@@ -158,11 +159,11 @@ async fn a_refused_start_leaves_nothing_behind(store: &dyn SessionStore) {
 
 async fn a_released_start_was_never_there(store: &dyn SessionStore) {
     let record = reserve(store, &reservation(1)).await;
-    store.release(&record, &request_id(1), true).await.expect("the store answers");
-    store.release(&record, &request_id(1), true).await.expect("the store answers");
+    store.release(&record, true).await.expect("the store answers");
+    store.release(&record, true).await.expect("the store answers");
 
     assert_eq!(load(store, &record, NOW).await, None);
-    assert_eq!(store.list(&tenant("acme"), NOW, 10).await.expect("the store answers"), []);
+    assert_eq!(list(store, "acme", NOW, 10).await, []);
     let mut same_again = reservation(1);
     same_again.session.id = login_id(2);
     reserve(store, &same_again).await;
@@ -171,7 +172,7 @@ async fn a_released_start_was_never_there(store: &dyn SessionStore) {
 async fn what_was_accepted_is_not_released(store: &dyn SessionStore) {
     let starting = reserve(store, &reservation(1)).await;
     let pending = advance(store, &starting, accepted(), NOW).await;
-    store.release(&starting, &request_id(1), true).await.expect("the store answers");
+    store.release(&starting, true).await.expect("the store answers");
 
     assert_eq!(load(store, &pending, NOW).await, Some(pending.clone()));
     assert_eq!(refusal(store, &for_number_of(1, 2)).await, Reserved::NumberBusy);
@@ -187,8 +188,8 @@ async fn tenants_do_not_get_into_each_others_way(store: &dyn SessionStore) {
 
     let elsewhere = store.load(&tenant("other"), &ours.session.id, NOW).await.expect("the store answers");
     assert_eq!(elsewhere, None);
-    assert_eq!(store.list(&tenant("other"), NOW, 10).await.expect("the store answers"), [theirs]);
-    assert_eq!(store.list(&tenant("nobody"), NOW, 10).await.expect("the store answers"), []);
+    assert_eq!(list(store, "other", NOW, 10).await, [theirs]);
+    assert_eq!(list(store, "nobody", NOW, 10).await, []);
 }
 
 /// A start of its own, but for the number of another.
@@ -200,7 +201,10 @@ fn for_number_of(other: u8, seed: u8) -> Reservation {
 
 /// A start with everything of its own but the request id and its content.
 fn with_request_of(other: u8, seed: u8) -> Reservation {
-    Reservation { request_id: request_id(other), content: [other; 32], ..reservation(seed) }
+    let mut reservation = reservation(seed);
+    let terms = Arc::make_mut(&mut reservation.session.terms);
+    (terms.request_id, terms.content) = (request_id(other), [other; 32]);
+    reservation
 }
 
 /// The same start at another time.

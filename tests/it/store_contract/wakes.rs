@@ -4,7 +4,7 @@ use ciba_gateway::session::Event;
 use ciba_gateway::store::{Record, Wake};
 
 use crate::support::eventually::eventually;
-use crate::support::reservations::{NOW, accepted, request_id, reservation, tenant};
+use crate::support::reservations::{NOW, accepted, reservation, tenant};
 use crate::support::stores::{Stage, adopt, advance, listening, reserve};
 
 for_several_replicas!(every_write_of_others_is_announced, own_changes_are_not_announced);
@@ -15,7 +15,7 @@ async fn every_write_of_others_is_announced(stage: &Stage) {
 
     let starting = reserve(&*stage.store, &reservation(1)).await;
     let released = reserve(&*stage.store, &reservation(2)).await;
-    stage.store.release(&released, &request_id(2), true).await.expect("the store answers");
+    stage.store.release(&released, true).await.expect("the store answers");
     let pending = advance(&*stage.store, &starting, accepted(), NOW).await;
     let adopted = adopt(&*stage.store, "first-run", "second-run").await.remove(0);
 

@@ -8,6 +8,7 @@ use ciba_gateway::grpc::v1::start_login_request::Person;
 use ciba_gateway::grpc::v1::{
     CallDirection, CancelLoginRequest, Channel, ConfirmCodeRequest, ConfirmCodeResponse, EraseLoginRequest,
     GetLoginRequest, Login, LoginState, StartLoginRequest, WaitLoginRequest, WatchLoginRequest, WatchLoginResponse,
+    WatchLoginsRequest, WatchLoginsResponse,
 };
 use tonic::transport::Endpoint;
 use tonic::{Code, Request, Status, Streaming};
@@ -75,6 +76,12 @@ impl Caller {
     pub(crate) async fn watch(&self, login_id: &str) -> Streaming<WatchLoginResponse> {
         let request = WatchLoginRequest { login_id: login_id.into(), heartbeat_interval: None };
         self.client.clone().watch_login(self.request(request)).await.expect("a stream").into_inner()
+    }
+
+    /// All logins of the tenant from now on.
+    pub(crate) async fn watch_all(&self) -> Streaming<WatchLoginsResponse> {
+        let request = self.request(WatchLoginsRequest::default());
+        self.client.clone().watch_logins(request).await.expect("a stream").into_inner()
     }
 
     pub(crate) async fn cancel(&self, login_id: &str) -> Login {

@@ -53,6 +53,15 @@ pub(crate) struct Refusal {
     pub(crate) retry_after: Option<Duration>,
     pub(crate) fields: Vec<String>,
     pub(crate) message: String,
+    /// Of the `ErrorInfo`.
+    metadata: Vec<(String, String)>,
+}
+
+impl Refusal {
+    /// What the `ErrorInfo` says under that name.
+    pub(crate) fn told(&self, name: &str) -> Option<&str> {
+        self.metadata.iter().find(|(told, _)| told == name).map(|(_, value)| value.as_str())
+    }
 }
 
 impl From<Status> for Refusal {
@@ -65,8 +74,16 @@ impl From<Status> for Refusal {
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
             fields: fields.into_iter().map(|violation| violation.field).collect(),
             message: status.message().to_owned(),
+            metadata: details.error_info().into_iter().flat_map(|info| info.metadata.clone()).collect(),
         }
     }
+}
+
+/// All logins, after what `cursor` came with.
+pub(crate) fn after(cursor: &str) -> v1::WatchLoginsRequest {
+    let position = Some(v1::watch_logins_request::Position::Cursor(cursor.to_owned()));
+    let heartbeat_interval = Some(prost_types::Duration { seconds: 1, nanos: 0 });
+    v1::WatchLoginsRequest { position, heartbeat_interval, ..Default::default() }
 }
 
 /// How a login stands, short enough to compare.
@@ -200,7 +217,7 @@ impl Client {
         let heartbeat_interval = Some(prost_types::Duration { seconds: heartbeat_secs, nanos: 0 });
         let request = v1::WatchLoginRequest { login_id: login_id.to_owned(), heartbeat_interval };
         let stream = self.stub.clone().watch_login(self.request(request)).await;
-        Ok(Watch { stream: Source::One(stream?.into_inner()), client: self.clone() })
+        Ok(Watch { stream: Source::One(stream?.into_inner()), client: self.clone(), cursor: String::new() })
     }
 
     pub(crate) async fn watch(&self, login: &v1::Login) -> Watch {
@@ -209,11 +226,24 @@ impl Client {
 
     pub(crate) async fn try_watch_all(&self, request: v1::WatchLoginsRequest) -> Result<Watch, Refusal> {
         let stream = self.stub.clone().watch_logins(self.request(request)).await;
-        Ok(Watch { stream: Source::All(stream?.into_inner()), client: self.clone() })
+        Ok(Watch { stream: Source::All(stream?.into_inner()), client: self.clone(), cursor: String::new() })
     }
 
     pub(crate) async fn watch_all(&self, request: v1::WatchLoginsRequest) -> Watch {
-        self.try_watch_all(request).await.expect("a stream")
+        let mut watch = self.try_watch_all(request).await.expect("a stream");
+        assert_eq!(watch.next().await, Seen::Heartbeat, "a stream from now on begins with its cursor");
+        watch
+    }
+
+    /// Watches all again, after what `cursor` came with.
+    pub(crate) async fn resume(&self, cursor: &str) -> Watch {
+        self.try_watch_all(after(cursor)).await.expect("a stream")
+    }
+
+    /// The live logins first.
+    pub(crate) async fn watch_from_snapshot(&self, request: v1::WatchLoginsRequest) -> Watch {
+        let position = Some(v1::watch_logins_request::Position::From(v1::WatchFrom::Snapshot.into()));
+        self.try_watch_all(v1::WatchLoginsRequest { position, ..request }).await.expect("a stream")
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
@@ -242,6 +272,7 @@ impl Client {
 pub(crate) enum Seen {
     Login(Box<v1::Login>),
     Heartbeat,
+    SnapshotEnd,
     End,
     Refused(Refusal),
 }
@@ -250,6 +281,8 @@ pub(crate) enum Seen {
 pub(crate) struct Watch {
     stream: Source,
     client: Client,
+    /// That of the newest message.
+    pub(crate) cursor: String,
 }
 
 enum Source {
@@ -270,10 +303,14 @@ impl Watch {
                 Err(status) => Seen::Refused(status.into()),
             },
             Source::All(stream) => match stream.message().await {
-                Ok(Some(message)) => match message.event.expect("an event") {
-                    watch_logins_response::Event::Login(login) => Seen::Login(Box::new(login)),
-                    watch_logins_response::Event::Heartbeat(_) => Seen::Heartbeat,
-                },
+                Ok(Some(message)) => {
+                    self.cursor = message.cursor;
+                    match message.event.expect("an event") {
+                        watch_logins_response::Event::Login(login) => Seen::Login(Box::new(login)),
+                        watch_logins_response::Event::Heartbeat(_) => Seen::Heartbeat,
+                        watch_logins_response::Event::SnapshotEnd(_) => Seen::SnapshotEnd,
+                    }
+                }
                 Ok(None) => Seen::End,
                 Err(status) => Seen::Refused(status.into()),
             },
@@ -287,7 +324,7 @@ impl Watch {
         loop {
             match self.next().await {
                 Seen::Login(login) => return *login,
-                Seen::Heartbeat => {}
+                Seen::Heartbeat | Seen::SnapshotEnd => {}
                 other => panic!("expected a login, got {other:?}"),
             }
         }
@@ -299,7 +336,7 @@ impl Watch {
         loop {
             match self.next().await {
                 Seen::Login(login) => standings.push(standing(&login)),
-                Seen::Heartbeat => {}
+                Seen::Heartbeat | Seen::SnapshotEnd => {}
                 Seen::End => return standings,
                 Seen::Refused(refusal) => panic!("the stream broke: {refusal:?}"),
             }
@@ -313,7 +350,7 @@ impl Watch {
             loop {
                 match self.next().await {
                     Seen::Login(login) => standings.push(standing(&login)),
-                    Seen::Heartbeat => {}
+                    Seen::Heartbeat | Seen::SnapshotEnd => {}
                     Seen::End | Seen::Refused(_) => std::future::pending().await,
                 }
             }

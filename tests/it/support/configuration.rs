@@ -77,7 +77,7 @@ impl Configuration {
     pub(crate) fn with_redis_that(mut self, lines: &str) -> Self {
         let [hash_key, seal_key] = store_keys();
         self.store = format!(
-            "[store]\nkind = \"redis\"\n{lines}\n[keys]\nhash_key = \"{hash_key}\"\nactive_seal_key = \"one\"\n\
+            "[store]\nkind = \"redis\"\nsettle_time = \"0s\"\n{lines}\n[keys]\nhash_key = \"{hash_key}\"\nactive_seal_key = \"one\"\n\
              [keys.seal]\none = \"{seal_key}\"",
         );
         self

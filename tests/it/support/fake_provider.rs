@@ -5,12 +5,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use ciba_gateway::ciba::{Accepted, AuthReqId, PollAnswer, StartAnswer, Tokens};
 use ciba_gateway::clock::Clock;
 use ciba_gateway::identity::Identity;
 use ciba_gateway::phone::BindingCode;
-use ciba_gateway::provider::{IdentifyError, Provider, ProviderProblem};
+use ciba_gateway::provider::IdentifyError;
 use ciba_gateway::session::{FailureReason, Terms};
 use ciba_gateway::timestamp::Timestamp;
 
@@ -31,9 +30,23 @@ pub(crate) enum Asked {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
     pub(crate) asked: Asked,
+    /// The number of the start that it is about, from 1 on; 0 when unknown.
+    pub(crate) about: usize,
+    /// Which replica has asked.
+    pub(crate) asker: usize,
     pub(crate) sent_at: Timestamp,
     /// `None` while it is under way, and when whoever asked went away.
     pub(crate) answered_at: Option<Timestamp>,
+    /// The answer to a poll, whether or not it arrived.
+    pub(crate) said: Option<Said>,
+}
+
+/// What a poll is answered, in short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    Tokens,
+    SlowDown,
+    Else,
 }
 
 /// What the person does with what the phone shows.
@@ -56,6 +69,8 @@ struct Stage {
     expires_in: Option<Duration>,
     starts: VecDeque<StartAnswer>,
     polls: VecDeque<PollAnswer>,
+    /// What the first polls of each login are answered.
+    polls_of_each: Vec<PollAnswer>,
     identifications: VecDeque<IdentifyError>,
     start_takes: Duration,
     poll_takes: Duration,
@@ -66,6 +81,7 @@ struct Stage {
     in_flight: HashMap<String, usize>,
     redeemed: Vec<String>,
     overlapped: bool,
+    decides_on_arrival: bool,
 }
 
 impl FakeProvider {
@@ -76,6 +92,7 @@ impl FakeProvider {
             expires_in: None,
             starts: VecDeque::new(),
             polls: VecDeque::new(),
+            polls_of_each: Vec::new(),
             identifications: VecDeque::new(),
             start_takes: Duration::ZERO,
             poll_takes: Duration::ZERO,
@@ -86,6 +103,7 @@ impl FakeProvider {
             in_flight: HashMap::new(),
             redeemed: Vec::new(),
             overlapped: false,
+            decides_on_arrival: false,
         };
         Self { clock, stage: Mutex::new(stage) }
     }
@@ -117,6 +135,11 @@ impl FakeProvider {
         self.stage().polls.extend(answers);
     }
 
+    /// The first polls of every login are answered so.
+    pub(crate) fn answers_first_polls(&self, answers: impl IntoIterator<Item = PollAnswer>) {
+        self.stage().polls_of_each = answers.into_iter().collect();
+    }
+
     /// The next attempt to identify the person fails so.
     pub(crate) fn does_not_identify(&self, why: IdentifyError) {
         self.stage().identifications.push_back(why);
@@ -128,6 +151,12 @@ impl FakeProvider {
 
     pub(crate) fn userinfo_comes_back(&self) {
         self.stage().userinfo_is_down = false;
+    }
+
+    /// What becomes of a poll is decided when it arrives, not when it is answered:
+    /// the exchange has happened although nobody may hear of it.
+    pub(crate) fn decides_on_arrival(&self) {
+        self.stage().decides_on_arrival = true;
     }
 
     pub(crate) fn start_takes(&self, time: Duration) {
@@ -183,9 +212,15 @@ impl FakeProvider {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn arrives(&self, asked: Asked) -> usize {
+    /// Everything that was asked, in that order.
+    pub(crate) fn journal(&self) -> Vec<Request> {
+        self.stage().requests.clone()
+    }
+
+    fn arrives(&self, asked: Asked, about: usize, asker: usize) -> usize {
         let mut stage = self.stage();
-        stage.requests.push(Request { asked, sent_at: self.clock.now(), answered_at: None });
+        let sent_at = self.clock.now();
+        stage.requests.push(Request { asked, about, asker, sent_at, answered_at: None, said: None });
         stage.requests.len() - 1
     }
 
@@ -210,13 +245,18 @@ impl FakeProvider {
         if let Some(answer) = stage.polls.pop_front() {
             return answer;
         }
+        let is_poll_of_it = |it: &&Request| it.asked == Asked::Poll && it.about == number(handle);
+        let nth = stage.requests.iter().filter(is_poll_of_it).count();
+        if let Some(answer) = nth.checked_sub(1).and_then(|nth| stage.polls_of_each.get(nth)) {
+            return answer.clone();
+        }
         match stage.person {
             Person::Thinks => pending(),
             Person::Denies => PollAnswer::Denied,
             Person::Approves if stage.redeemed.iter().any(|redeemed| redeemed == handle) => PollAnswer::InvalidGrant,
             Person::Approves => {
                 stage.redeemed.push(handle.to_owned());
-                tokens()
+                tokens_of(handle)
             }
         }
     }
@@ -246,14 +286,30 @@ pub(crate) fn trouble() -> PollAnswer {
     PollAnswer::Trouble { retry_after: None }
 }
 
-pub(crate) fn tokens() -> PollAnswer {
-    PollAnswer::Redeemed(Tokens::new("the-access-token".to_owned(), Some("the-id-token".to_owned())))
+fn tokens_of(handle: &str) -> PollAnswer {
+    PollAnswer::Redeemed(Tokens::new(format!("the-access-token-of-{handle}"), Some("the-id-token".to_owned())))
 }
 
-#[async_trait]
-impl Provider for FakeProvider {
-    async fn start(&self, terms: &Terms) -> StartAnswer {
-        let request = self.arrives(Asked::Start);
+/// Which start a handle is of, or a token.
+fn number(text: &str) -> usize {
+    text.rsplit_once("handle-").and_then(|(_, number)| number.parse().ok()).unwrap_or_default()
+}
+
+impl Said {
+    const fn of(answer: &PollAnswer) -> Self {
+        match answer {
+            PollAnswer::Redeemed(_) => Self::Tokens,
+            PollAnswer::SlowDown { .. } => Self::SlowDown,
+            _ => Self::Else,
+        }
+    }
+}
+
+/// What a replica asks over its line.
+impl FakeProvider {
+    pub(crate) async fn start(&self, asker: usize, terms: &Terms) -> StartAnswer {
+        let about = self.stage().shown.len() + 1;
+        let request = self.arrives(Asked::Start, about, asker);
         let (answer, time) = {
             let mut stage = self.stage();
             stage.shown.push(terms.clone());
@@ -268,17 +324,31 @@ impl Provider for FakeProvider {
         answer
     }
 
-    async fn poll(&self, auth_req_id: &AuthReqId) -> PollAnswer {
-        let request = self.arrives(Asked::Poll);
-        let flight = self.poll_begins(auth_req_id.expose());
-        let time = self.stage().poll_takes;
+    pub(crate) async fn poll(&self, asker: usize, auth_req_id: &AuthReqId) -> PollAnswer {
+        let handle = auth_req_id.expose();
+        let request = self.arrives(Asked::Poll, number(handle), asker);
+        let flight = self.poll_begins(handle);
+        let (time, is_early) = {
+            let stage = self.stage();
+            (stage.poll_takes, stage.decides_on_arrival)
+        };
+        let early = is_early.then(|| self.answer(handle));
+        let said = early.as_ref().map(Said::of);
+        self.stage().requests[request].said = said;
         self.takes(request, time).await;
         drop(flight);
-        self.answer(auth_req_id.expose())
+        let answer = early.unwrap_or_else(|| self.answer(handle));
+        self.stage().requests[request].said = Some(Said::of(&answer));
+        answer
     }
 
-    async fn identify(&self, _: &Tokens, terms: &Terms) -> Result<Identity, IdentifyError> {
-        let request = self.arrives(Asked::Identify);
+    pub(crate) async fn identify(
+        &self,
+        asker: usize,
+        tokens: &Tokens,
+        terms: &Terms,
+    ) -> Result<Identity, IdentifyError> {
+        let request = self.arrives(Asked::Identify, number(tokens.access_token()), asker);
         let time = self.stage().identify_takes;
         self.takes(request, time).await;
         let mut stage = self.stage();
@@ -295,12 +365,8 @@ impl Provider for FakeProvider {
         Ok(Identity::from_userinfo(userinfo.as_bytes()).expect("userinfo"))
     }
 
-    async fn revoke(&self, _: &Tokens) {
-        let request = self.arrives(Asked::Revoke);
+    pub(crate) async fn revoke(&self, asker: usize, tokens: &Tokens) {
+        let request = self.arrives(Asked::Revoke, number(tokens.access_token()), asker);
         self.takes(request, Duration::ZERO).await;
-    }
-
-    async fn check(&self) -> Result<(), ProviderProblem> {
-        Ok(())
     }
 }

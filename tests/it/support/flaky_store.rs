@@ -5,13 +5,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ciba_gateway::session::{LoginId, RequestId, TenantId};
+use ciba_gateway::clock::Clock;
+use ciba_gateway::session::{LoginId, TenantId};
 use ciba_gateway::store::memory::MemoryStore;
 use ciba_gateway::store::{
-    Batch, Events, Incarnation, Pulse, Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake,
+    Batch, Events, Incarnation, Listed, Page, Position, Pulse, Record, Reservation, Reserved, Saved, SessionStore,
+    StoreError, Wake,
 };
 use ciba_gateway::timestamp::Timestamp;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::dice::Dice;
 
 /// How the store is just now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +31,9 @@ enum Weather {
     Forgetful,
     /// Only signs of life do not get through.
     Beatless,
+    /// Nothing is done and nothing is answered before it is over: the process
+    /// stands still.
+    Frozen,
     /// Nothing is done and nothing is answered, ever.
     Dead,
 }
@@ -35,21 +45,60 @@ pub(crate) struct FlakyStore {
     /// Where wakes would come from for a replica that hears none.
     silence: broadcast::Sender<Wake>,
     is_deaf: bool,
+    /// Brings wakes late.
+    post: Mutex<JoinSet<()>>,
+    /// Cancelled when the replica at this end is gone.
+    death: CancellationToken,
+    began: Instant,
+    thaw: Notify,
+    /// The store's own clock; without one it gives back the time it is told.
+    clock: Option<Clock>,
 }
 
 struct Line {
     weather: Weather,
     takes: Duration,
-    /// Random milliseconds on top, from this state of a small generator.
-    dice: Option<u64>,
+    /// For random milliseconds on top.
+    dice: Option<Dice>,
     calls: u64,
     loses_adoption: bool,
+    is_illiterate: bool,
+    last_call: Option<(u64, Moment)>,
+}
+
+/// When within a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    Before,
+    After,
 }
 
 impl FlakyStore {
     pub(crate) fn new(store: Arc<MemoryStore>, is_deaf: bool) -> Self {
-        let line = Line { weather: Weather::Fair, takes: Duration::ZERO, dice: None, calls: 0, loses_adoption: false };
-        Self { store, line: Mutex::new(line), silence: broadcast::Sender::new(16), is_deaf }
+        let line = Line {
+            weather: Weather::Fair,
+            takes: Duration::ZERO,
+            dice: None,
+            calls: 0,
+            loses_adoption: false,
+            is_illiterate: false,
+            last_call: None,
+        };
+        Self {
+            store,
+            line: Mutex::new(line),
+            silence: broadcast::Sender::new(1024),
+            is_deaf,
+            post: Mutex::new(JoinSet::new()),
+            death: CancellationToken::new(),
+            began: Instant::now(),
+            thaw: Notify::new(),
+            clock: None,
+        }
+    }
+
+    pub(crate) fn with_time_from(self, clock: Clock) -> Self {
+        Self { clock: Some(clock), ..self }
     }
 
     pub(crate) fn goes_down(&self) {
@@ -77,12 +126,40 @@ impl FlakyStore {
         self.line().loses_adoption = true;
     }
 
-    /// The replica at this end is gone.
-    pub(crate) fn is_cut_off(&self) {
-        self.line().weather = Weather::Dead;
+    /// The replica at this end cannot read what others have written.
+    pub(crate) fn is_illiterate(&self) {
+        self.line().is_illiterate = true;
     }
 
-    /// How often the store was asked for anything but signs of life.
+    /// The replica at this end is gone.
+    pub(crate) fn dies(&self) {
+        self.line().weather = Weather::Dead;
+        self.death.cancel();
+    }
+
+    /// As [`FlakyStore::dies`], at that call, counted from 1: before it does
+    /// anything, or once it has and before the answer.
+    pub(crate) fn dies_at(&self, call: u64, moment: Moment) {
+        self.line().last_call = Some((call, moment));
+    }
+
+    /// Cancelled when the replica at this end is gone.
+    pub(crate) const fn death(&self) -> &CancellationToken {
+        &self.death
+    }
+
+    /// The process at this end stands still, as by SIGSTOP, until it thaws.
+    pub(crate) fn freezes(&self) {
+        self.line().weather = Weather::Frozen;
+    }
+
+    pub(crate) fn thaws(&self) {
+        self.line().weather = Weather::Fair;
+        self.thaw.notify_waiters();
+    }
+
+    /// How often the store was asked for anything but signs of life and the
+    /// streams of tenants: those are no login's.
     pub(crate) fn calls(&self) -> u64 {
         self.line().calls
     }
@@ -91,9 +168,29 @@ impl FlakyStore {
         self.line().takes = time;
     }
 
+    /// Wakes of a replica that is deaf to others come late, twice or not at all.
+    pub(crate) fn brings_wakes_badly(&self, mut dice: Dice) {
+        let (mut wakes, to) = (self.store.wakes(), self.silence.clone());
+        let bringing = async move {
+            let mut post = JoinSet::new();
+            while let Ok(wake) = wakes.recv().await {
+                let copies = [1, 1, 1, 1, 1, 2, 2, 0][dice.index(8)];
+                for _ in 0..copies {
+                    let delay = if dice.percent(50) { Duration::ZERO } else { dice.within(3) };
+                    let (wake, to) = (wake.clone(), to.clone());
+                    post.spawn(async move {
+                        tokio::time::sleep(delay).await;
+                        let _ = to.send(wake);
+                    });
+                }
+            }
+        };
+        self.post.lock().unwrap_or_else(PoisonError::into_inner).spawn(bringing);
+    }
+
     /// Every call takes up to 15 ms before the work and after it.
     pub(crate) fn takes_random_time(&self, seed: u64) {
-        self.line().dice = Some(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        self.line().dice = Some(Dice::new(seed));
     }
 
     /// Says to whoever listens that wakes may have been lost.
@@ -105,39 +202,75 @@ impl FlakyStore {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn delay(&self) -> Duration {
-        let mut line = self.line();
-        let takes = line.takes;
-        let Some(state) = &mut line.dice else {
-            return takes;
-        };
-        *state ^= *state << 13;
-        *state ^= *state >> 7;
-        *state ^= *state << 17;
-        takes + Duration::from_millis(*state % 16)
+    /// By the time and the call alone: which of two tasks that are woken at the same
+    /// time comes first is up to the runtime, and must make no difference.
+    fn delay(&self, call: &str) -> Duration {
+        let line = self.line();
+        line.dice.as_ref().map_or(line.takes, |dice| {
+            let now = u64::try_from(self.began.elapsed().as_millis()).expect("a short story");
+            let mut dice = call.bytes().fold(dice.at(now), |dice, letter| dice.at(letter.into()));
+            line.takes + Duration::from_millis(dice.below(16))
+        })
     }
 
-    async fn call<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        self.line().calls += 1;
-        self.pause().await;
+    async fn call<T>(&self, name: &str, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let death = {
+            let mut line = self.line();
+            line.calls += 1;
+            line.last_call.filter(|(call, _)| *call == line.calls).map(|(_, moment)| moment)
+        };
+        self.pause(name).await;
+        if death == Some(Moment::Before) {
+            self.dies();
+        }
         let answer = self.at_once(work).await;
-        self.pause().await;
+        if death == Some(Moment::After) {
+            self.dies();
+            std::future::pending::<()>().await;
+        }
+        self.pause(name).await;
+        answer
+    }
+
+    /// As [`FlakyStore::call`], for what belongs to no login.
+    async fn uncounted<T>(
+        &self,
+        name: &str,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.pause(name).await;
+        let answer = self.at_once(work).await;
+        self.pause(name).await;
         answer
     }
 
     async fn at_once<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        let weather = self.line().weather;
-        match weather {
+        match self.thawed().await {
             Weather::Down => return Err(unavailable()),
             Weather::Dead => std::future::pending().await,
-            Weather::Fair | Weather::AnswersLost | Weather::Forgetful | Weather::Beatless => {}
+            Weather::Fair | Weather::AnswersLost | Weather::Forgetful | Weather::Beatless | Weather::Frozen => {}
         }
         let answer = work.await;
+        if self.thawed().await == Weather::Dead {
+            std::future::pending::<()>().await;
+        }
         if self.line().weather == Weather::AnswersLost { Err(unavailable()) } else { answer }
     }
 
-    async fn pause(&self) {
-        let delay = self.delay();
+    /// How it is once the process at this end does not stand still.
+    async fn thawed(&self) -> Weather {
+        loop {
+            let thaw = self.thaw.notified();
+            let weather = self.line().weather;
+            if weather != Weather::Frozen {
+                return weather;
+            }
+            thaw.await;
+        }
+    }
+
+    async fn pause(&self, call: &str) {
+        let delay = self.delay(call);
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
@@ -151,41 +284,45 @@ fn unavailable() -> StoreError {
 #[async_trait]
 impl SessionStore for FlakyStore {
     async fn reserve(&self, reservation: &Reservation) -> Result<Reserved, StoreError> {
-        self.call(self.store.reserve(reservation)).await
+        self.call("reserve", self.store.reserve(reservation)).await
     }
 
-    async fn release(&self, record: &Record, request_id: &RequestId, refund: bool) -> Result<(), StoreError> {
-        self.call(self.store.release(record, request_id, refund)).await
+    async fn release(&self, record: &Record, refund: bool) -> Result<(), StoreError> {
+        self.call("release", self.store.release(record, refund)).await
     }
 
     async fn load(&self, tenant: &TenantId, login: &LoginId, now: Timestamp) -> Result<Option<Record>, StoreError> {
-        self.call(self.store.load(tenant, login, now)).await
+        self.call("load", self.store.load(tenant, login, now)).await
     }
 
     async fn save(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<Saved, StoreError> {
         if self.line().weather == Weather::Forgetful {
             return Ok(Saved::Written(Record { version: record.version + 1, ..record.clone() }));
         }
-        self.call(self.store.save(record, now, identity_window)).await
+        self.call("save", self.store.save(record, now, identity_window)).await
     }
 
-    async fn list(&self, tenant: &TenantId, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.call(self.store.list(tenant, now, limit)).await
+    async fn list(&self, tenant: &TenantId, now: Timestamp, page: &Page) -> Result<Listed, StoreError> {
+        self.call("list", self.store.list(tenant, now, page)).await
     }
 
     async fn beat(&self, incarnation: &Incarnation, now: Timestamp) -> Result<Pulse, StoreError> {
         if self.line().weather == Weather::Beatless {
             return Err(unavailable());
         }
-        self.at_once(self.store.beat(incarnation, now)).await
+        let beaten = async {
+            let pulse = self.store.beat(incarnation, now).await?;
+            Ok(Pulse { time: self.clock.as_ref().map_or(pulse.time, Clock::now), ..pulse })
+        };
+        self.at_once(beaten).await
     }
 
     async fn leave(&self, incarnation: &Incarnation) -> Result<(), StoreError> {
-        self.call(self.store.leave(incarnation)).await
+        self.call("leave", self.store.leave(incarnation)).await
     }
 
     async fn bury(&self, incarnation: &Incarnation) -> Result<(), StoreError> {
-        self.call(self.store.bury(incarnation)).await
+        self.call("bury", self.store.bury(incarnation)).await
     }
 
     async fn adopt(
@@ -197,7 +334,11 @@ impl SessionStore for FlakyStore {
         limit: usize,
         now: Timestamp,
     ) -> Result<Batch, StoreError> {
-        let batch = self.call(self.store.adopt(tenant, from, to, after, limit, now)).await?;
+        if self.line().is_illiterate {
+            let left_behind = self.store.owned(tenant, from, after, limit, now).await?.records.len();
+            return Ok(Batch { records: Vec::new(), next: None, left_behind });
+        }
+        let batch = self.call("adopt", self.store.adopt(tenant, from, to, after, limit, now)).await?;
         let is_lost = std::mem::take(&mut self.line().loses_adoption);
         if is_lost { Err(unavailable()) } else { Ok(batch) }
     }
@@ -210,15 +351,27 @@ impl SessionStore for FlakyStore {
         limit: usize,
         now: Timestamp,
     ) -> Result<Batch, StoreError> {
-        self.call(self.store.owned(tenant, incarnation, after, limit, now)).await
+        self.call("owned", self.store.owned(tenant, incarnation, after, limit, now)).await
     }
 
     async fn events(&self, tenant: &TenantId, after: u64, limit: usize, now: Timestamp) -> Result<Events, StoreError> {
-        self.call(self.store.events(tenant, after, limit, now)).await
+        self.uncounted("events", self.store.events(tenant, after, limit, now)).await
     }
 
-    async fn new_epoch(&self, tenant: &TenantId, epoch: &str, remembered: u64) -> Result<(), StoreError> {
-        self.call(self.store.new_epoch(tenant, epoch, remembered)).await
+    async fn new_epoch(&self, tenant: &TenantId, lost: &Position, now: Timestamp) -> Result<(), StoreError> {
+        self.call("new_epoch", self.store.new_epoch(tenant, lost, now)).await
+    }
+
+    async fn still_has(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, StoreError> {
+        self.uncounted("still_has", self.store.still_has(tenant, now)).await
+    }
+
+    async fn put_back(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<bool, StoreError> {
+        self.uncounted("put_back", self.store.put_back(record, now, identity_window)).await
+    }
+
+    fn is_put_right(&self, tenant: &TenantId) {
+        self.store.is_put_right(tenant);
     }
 
     fn wakes(&self) -> broadcast::Receiver<Wake> {
@@ -226,7 +379,7 @@ impl SessionStore for FlakyStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.call(self.store.ping()).await
+        self.call("ping", self.store.ping()).await
     }
 
     fn kind(&self) -> &'static str {

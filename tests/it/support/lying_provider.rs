@@ -18,7 +18,7 @@ use ciba_gateway::ciba::Tokens;
 use ciba_gateway::identity::Claim;
 use ciba_gateway::phone::{BindingCode, PhoneNumber};
 use ciba_gateway::provider::vipps::{ClientAuthentication, Settings, SigningAlgorithm, SystemHeaders, Vipps};
-use ciba_gateway::session::{CallDirection, Channel, ClientId, CodeMode, TenantId, Terms};
+use ciba_gateway::session::{CallDirection, Channel, ClientId, CodeMode, RequestId, TenantId, Terms};
 use ciba_gateway::timestamp::Timestamp;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -339,6 +339,8 @@ pub(crate) fn terms() -> Terms {
     Terms {
         tenant: TenantId::new("acme").unwrap(),
         client: ClientId::new("crm").unwrap(),
+        request_id: RequestId::new("r-1").unwrap(),
+        content: [0; 32],
         agent: None,
         terminal: None,
         call: None,

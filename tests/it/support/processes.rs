@@ -78,10 +78,15 @@ impl Process {
         writeln!(stdin, "{line}").expect("the program reads");
     }
 
-    /// Sends a signal: `INT`, `TERM` or `KILL`.
+    /// Sends a signal: `INT`, `TERM`, `KILL`, `STOP` or `CONT`.
     pub(crate) fn signal(&self, signal: &str) {
         let status = Command::new("kill").arg(format!("-{signal}")).arg(self.child.id().to_string()).status();
         assert!(status.is_ok_and(|status| status.success()), "kill -{signal} failed");
+    }
+
+    /// Whether nobody has seen it end yet.
+    pub(crate) fn is_alive(&self) -> bool {
+        !(self.stdout.is_complete() && self.stderr.is_complete())
     }
 
     /// Whether it has not ended yet.

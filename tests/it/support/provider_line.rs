@@ -13,17 +13,16 @@ use super::fake_provider::FakeProvider;
 
 pub(crate) struct ProviderLine {
     provider: Arc<FakeProvider>,
+    /// Which replica it is of.
+    asker: usize,
     cut: CancellationToken,
 }
 
 impl ProviderLine {
-    pub(crate) fn new(provider: Arc<FakeProvider>) -> Self {
-        Self { provider, cut: CancellationToken::new() }
-    }
-
-    /// Requests under way break off; nothing comes back, and nothing goes out.
-    pub(crate) fn is_cut_off(&self) {
-        self.cut.cancel();
+    /// Once it is `cut` requests under way break off; nothing comes back, and
+    /// nothing goes out.
+    pub(crate) fn new(provider: Arc<FakeProvider>, asker: usize, cut: CancellationToken) -> Self {
+        Self { provider, asker, cut }
     }
 
     async fn through<T>(&self, request: impl Future<Output = T>) -> T {
@@ -37,22 +36,22 @@ impl ProviderLine {
 #[async_trait]
 impl Provider for ProviderLine {
     async fn start(&self, terms: &Terms) -> StartAnswer {
-        self.through(self.provider.start(terms)).await
+        self.through(self.provider.start(self.asker, terms)).await
     }
 
     async fn poll(&self, auth_req_id: &AuthReqId) -> PollAnswer {
-        self.through(self.provider.poll(auth_req_id)).await
+        self.through(self.provider.poll(self.asker, auth_req_id)).await
     }
 
     async fn identify(&self, tokens: &Tokens, terms: &Terms) -> Result<Identity, IdentifyError> {
-        self.through(self.provider.identify(tokens, terms)).await
+        self.through(self.provider.identify(self.asker, tokens, terms)).await
     }
 
     async fn revoke(&self, tokens: &Tokens) {
-        self.through(self.provider.revoke(tokens)).await;
+        self.through(self.provider.revoke(self.asker, tokens)).await;
     }
 
     async fn check(&self) -> Result<(), ProviderProblem> {
-        self.provider.check().await
+        Ok(())
     }
 }

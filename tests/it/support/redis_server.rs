@@ -12,6 +12,8 @@ use tempfile::TempDir;
 use super::eventually::eventually;
 
 const PORT_TRIES: u32 = 10;
+/// Where Redis keeps its data, in its directory.
+const DATA: &str = "appendonlydir";
 
 /// The user that production has, but for the password.
 pub(crate) const GATEWAY_USER: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/redis/gateway.acl"));
@@ -102,10 +104,24 @@ impl RedisServer {
 
     /// Starts it again on its port, with nothing in it.
     pub(crate) async fn start_again_empty(&mut self) {
-        let data = self.directory.path().join("appendonlydir");
+        let data = self.directory.path().join(DATA);
         if data.exists() {
             std::fs::remove_dir_all(data).expect("the data can be removed");
         }
+        self.start_again().await;
+    }
+
+    /// A copy of its data, to come back to later. It must be stopped.
+    pub(crate) fn backup(&self) -> TempDir {
+        let backup = tempfile::tempdir().expect("a temporary directory");
+        copy(&self.directory.path().join(DATA), &backup.path().join(DATA));
+        backup
+    }
+
+    /// Starts it again on its port, with the data that it had then.
+    pub(crate) async fn start_again_from(&mut self, backup: &TempDir) {
+        std::fs::remove_dir_all(self.directory.path().join(DATA)).expect("the data can be removed");
+        copy(&backup.path().join(DATA), &self.directory.path().join(DATA));
         self.start_again().await;
     }
 
@@ -187,6 +203,15 @@ fn spawn(port: u16, directory: &Path, more: &[String]) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .expect("these tests need redis-server (7.0 or newer) on the PATH")
+}
+
+/// Copies a folder of files.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("a new folder");
+    for file in std::fs::read_dir(from).expect("a folder") {
+        let file = file.expect("a file");
+        std::fs::copy(file.path(), to.join(file.file_name())).expect("a file can be copied");
+    }
 }
 
 fn users() -> String {

@@ -61,8 +61,6 @@ pub(crate) fn reservation_at(seed: u8, now: Timestamp) -> Reservation {
     Reservation {
         session: Session::new(login_id(seed), terms(seed, now), now),
         owner: incarnation("first-run"),
-        request_id: request_id(seed),
-        content: [seed; 32],
         charges: Vec::new(),
         now,
     }
@@ -78,6 +76,8 @@ fn terms(seed: u8, created_at: Timestamp) -> Terms {
     Terms {
         tenant: tenant("acme"),
         client: ClientId::new("desk").expect("a client"),
+        request_id: request_id(seed),
+        content: [seed; 32],
         agent: None,
         terminal: None,
         call: None,

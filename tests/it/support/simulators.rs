@@ -63,8 +63,14 @@ pub(crate) struct SimulatorProcess {
 }
 
 impl SimulatorProcess {
+    /// Polls are a second apart.
     pub(crate) async fn start() -> Self {
-        let process = Process::gateway(&["simulator", "--listen", "127.0.0.1:0", "--interval", "1"]);
+        Self::with_interval(1).await
+    }
+
+    pub(crate) async fn with_interval(seconds: u64) -> Self {
+        let seconds = seconds.to_string();
+        let process = Process::gateway(&["simulator", "--listen", "127.0.0.1:0", "--interval", &seconds]);
         let line = process.prints("issuer").await;
         let issuer = line.split_whitespace().nth(1).expect("an issuer").to_owned();
         Self { issuer, _process: process }
@@ -73,6 +79,18 @@ impl SimulatorProcess {
     /// Answers on the phone page as its buttons do, once the number is asked.
     pub(crate) async fn tap(&self, digits: &str, verb: &str) {
         tap(&base(&self.issuer), digits, verb).await;
+    }
+
+    /// Approves whatever waits for that number.
+    pub(crate) async fn approve(&self, digits: &str) {
+        let status = http::post(&format!("{}/control/logins/{digits}/approve", base(&self.issuer)), None).await;
+        assert_eq!(status, 200, "the approval of {digits}");
+    }
+
+    /// Everything that arrived, from that number of the journal on.
+    pub(crate) async fn requests_from(&self, number: u64) -> Vec<Value> {
+        let requests = http::get_json(&format!("{}/control/requests?from={number}", base(&self.issuer))).await;
+        requests.as_array().expect("a list").clone()
     }
 
     /// The code on the phone page.

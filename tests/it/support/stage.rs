@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ciba_gateway::clock::Clock;
@@ -17,9 +18,9 @@ use ciba_gateway::phone::Country;
 use ciba_gateway::poller::{Credential, Poller};
 use ciba_gateway::provider::Provider;
 use ciba_gateway::replicas::Replica;
-use ciba_gateway::session::{Channel, ClientId, TenantId};
+use ciba_gateway::session::{Channel, ClientId, CodeCheck, LoginId, State, TenantId};
 use ciba_gateway::store::memory::MemoryStore;
-use ciba_gateway::store::{Limit, SessionStore};
+use ciba_gateway::store::{Limit, Saved, SessionStore};
 use ciba_gateway::telemetry::Metrics;
 use ciba_gateway::timestamp::Timestamp;
 use hyper_util::rt::TokioIo;
@@ -38,12 +39,16 @@ use super::provider_line::ProviderLine;
 /// The present at the beginning of each story.
 const BEGINNING: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const PIPE_BYTES: usize = 64 * 1024;
+const WINDOW_BYTES: u32 = 64 * 1024;
 
 /// Starts for one number within [`GUARD_WINDOW`].
 pub(crate) const STARTS_PER_NUMBER: u32 = 3;
 pub(crate) const GUARD_WINDOW: Duration = Duration::from_secs(600);
 /// How long an identity can be read after the end.
 pub(crate) const IDENTITY_WINDOW: Duration = Duration::from_secs(120);
+
+/// How long a replica may take to leave.
+const DRAIN_LIMIT: Duration = Duration::from_secs(25);
 
 const DESK: u8 = 1;
 const KIOSK: u8 = 2;
@@ -63,6 +68,35 @@ pub(crate) struct Stage {
     pub(crate) clock: Clock,
     pub(crate) provider: Arc<FakeProvider>,
     store: Arc<MemoryStore>,
+    store_has_time: bool,
+    replicas: AtomicUsize,
+    /// Whoever beats, adopts or follows stops when it falls.
+    curtain: CancellationToken,
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.curtain.cancel();
+    }
+}
+
+/// A machine's wall clock, which somebody may set.
+#[derive(Clone, Default)]
+pub(crate) struct WallClock(Arc<AtomicI64>);
+
+impl WallClock {
+    /// Sets it this much ahead of the true time, or behind.
+    pub(crate) fn is_off_by(&self, seconds: i64) {
+        self.0.store(seconds * 1000, Ordering::Relaxed);
+    }
+
+    fn over(&self, truth: &Clock) -> Clock {
+        let (off, truth) = (Arc::clone(&self.0), truth.clone());
+        Clock::telling(move || {
+            let now = truth.now().as_millis().saturating_add_signed(off.load(Ordering::Relaxed));
+            Timestamp::from_millis(now)
+        })
+    }
 }
 
 impl Stage {
@@ -70,7 +104,21 @@ impl Stage {
     pub(crate) fn new() -> Self {
         let clock = Clock::following_tokio(BEGINNING);
         let provider = Arc::new(FakeProvider::new(clock.clone()));
-        Self { clock, provider, store: Arc::new(MemoryStore::new()) }
+        Self {
+            clock,
+            provider,
+            store: Arc::new(MemoryStore::new()),
+            store_has_time: false,
+            replicas: AtomicUsize::new(0),
+            curtain: CancellationToken::new(),
+        }
+    }
+
+    /// A store that has a clock of its own, which is right.
+    pub(crate) fn with_store_clock() -> Self {
+        let mut stage = Self::new();
+        stage.store_has_time = true;
+        stage
     }
 
     /// A stage with one gateway on it.
@@ -80,40 +128,75 @@ impl Stage {
         (stage, gateway)
     }
 
+    /// The tenant's stream begins anew, as after a loss.
+    pub(crate) async fn begins_a_new_epoch(&self) {
+        let tenant = TenantId::new("acme").expect("a tenant");
+        let found = self.store.events(&tenant, 0, 0, self.clock.now()).await.expect("the store answers");
+        self.store.new_epoch(&tenant, &found.end(), self.clock.now()).await.expect("the store answers");
+    }
+
+    /// So many events of one login that is pending and takes a code.
+    pub(crate) async fn changes_often(&self, login_id: &str, times: usize) {
+        let (tenant, login) = (TenantId::new("acme").expect("a tenant"), LoginId::parse(login_id).expect("a login"));
+        let now = self.clock.now();
+        let mut record = self.store.load(&tenant, &login, now).await.expect("the store answers").expect("a login");
+        for _ in 0..times {
+            let State::Pending(pending) = &mut record.session.state else { panic!("not pending") };
+            let tries = u8::from(pending.code == CodeCheck::Open { tries: 0, last_wrong: None });
+            pending.code = CodeCheck::Open { tries, last_wrong: None };
+            let saved = self.store.save(&record, now, IDENTITY_WINDOW).await.expect("the store answers");
+            let Saved::Written(written) = saved else { panic!("somebody else writes") };
+            record = written;
+        }
+    }
+
     /// One more replica over the same store.
     pub(crate) fn gateway(&self) -> Gateway {
-        self.replica(false)
+        self.replica(false, &WallClock::default())
+    }
+
+    /// A replica on a machine whose clock is off.
+    pub(crate) fn gateway_off_by(&self, seconds: i64) -> Gateway {
+        let wall = WallClock::default();
+        wall.is_off_by(seconds);
+        self.replica(false, &wall)
     }
 
     /// A replica that no wake reaches.
     pub(crate) fn deaf_gateway(&self) -> Gateway {
-        self.replica(true)
+        self.replica(true, &WallClock::default())
     }
 
-    fn replica(&self, is_deaf: bool) -> Gateway {
+    fn replica(&self, is_deaf: bool, wall: &WallClock) -> Gateway {
+        let clock = wall.over(&self.clock);
         let metrics = Arc::new(Metrics::new());
-        let line = Arc::new(FlakyStore::new(Arc::new(self.store.replica()), is_deaf));
+        let line = FlakyStore::new(Arc::new(self.store.replica()), is_deaf);
+        let line = Arc::new(if self.store_has_time { line.with_time_from(self.clock.clone()) } else { line });
         let store = Arc::clone(&line) as Arc<dyn SessionStore>;
         let ids: Vec<_> = ["acme", "other"].map(|name| TenantId::new(name).expect("a tenant")).into();
-        let replica = Replica::new(Arc::clone(&store), self.clock.clone(), Arc::clone(&metrics), ids.clone());
+        let replica = Replica::new(Arc::clone(&store), clock.clone(), Arc::clone(&metrics), ids.clone());
         let replica = replica.expect("random bytes");
-        let ledger = Ledger::new(store, self.clock.clone(), IDENTITY_WINDOW, Arc::clone(&metrics));
-        let provider = Arc::new(ProviderLine::new(Arc::clone(&self.provider)));
-        let credential = Arc::new(Credential::new(Arc::clone(&provider) as Arc<dyn Provider>));
+        let ledger = Ledger::new(store, clock, IDENTITY_WINDOW, Arc::clone(&metrics));
+        let asker = self.replicas.fetch_add(1, Ordering::Relaxed);
+        let provider: Arc<dyn Provider> =
+            Arc::new(ProviderLine::new(Arc::clone(&self.provider), asker, line.death().clone()));
+        let credential = Arc::new(Credential::new(provider));
         let credentials = ids.iter().map(|id| (id.clone(), Arc::clone(&credential)));
-        let poller = Poller::new(ledger.clone(), replica.clone(), credentials);
+        let poller = Poller::new(ledger.clone(), replica.clone(), credentials).with_jitter(|| 0.5);
         let policy = Policy { starts_per_number: Limit { max: STARTS_PER_NUMBER, window: GUARD_WINDOW } };
         let tenants = ids.into_iter().map(|id| tenant(id, &credential)).collect();
         let logins = Logins::new(ledger.clone(), poller.clone(), tenants, policy);
+        let followed = ["acme", "other"].map(|name| TenantId::new(name).expect("a tenant")).into();
         let tasks = TaskTracker::new();
-        let (no_more_beats, no_more_adoptions) = (CancellationToken::new(), CancellationToken::new());
+        let (no_more_beats, no_more_adoptions) = (self.curtain.child_token(), self.curtain.child_token());
         tasks.spawn(replica.clone().beats(|_| {}, no_more_beats.clone()));
         let heir = poller.clone();
         tasks.spawn(replica.clone().adopts(move |adopted| heir.adopt(adopted), no_more_adoptions.clone()));
-        tasks.spawn(ledger.clone().follow_wakes(CancellationToken::new()));
+        tasks.spawn(ledger.clone().follow(followed, self.curtain.clone()));
         let api = LoginApi::server(logins.clone(), Arc::new(callers()), Arc::clone(&metrics));
         let dial = serve(api, &tasks);
-        Gateway { logins, poller, metrics, store: line, replica, provider, no_more_beats, no_more_adoptions, dial }
+        let (wall, store) = (wall.clone(), line);
+        Gateway { logins, poller, metrics, store, wall, replica, no_more_beats, no_more_adoptions, dial }
     }
 }
 
@@ -134,8 +217,9 @@ pub(crate) struct Gateway {
     pub(crate) metrics: Arc<Metrics>,
     /// This replica's line to the store.
     pub(crate) store: Arc<FlakyStore>,
-    replica: Replica,
-    provider: Arc<ProviderLine>,
+    /// The clock of its machine.
+    pub(crate) wall: WallClock,
+    pub(crate) replica: Replica,
     no_more_beats: CancellationToken,
     no_more_adoptions: CancellationToken,
     dial: mpsc::Sender<io::Result<DuplexStream>>,
@@ -168,24 +252,33 @@ impl Gateway {
                 Ok::<_, io::Error>(TokioIo::new(near))
             }
         });
-        let channel = Endpoint::from_static("http://gateway").connect_with_connector_lazy(connector);
+        // Otherwise megabytes could be sent to somebody who does not read.
+        let endpoint = Endpoint::from_static("http://gateway").initial_stream_window_size(WINDOW_BYTES);
+        let channel = endpoint.connect_with_connector_lazy(connector);
         Client::new(channel, Some(format!("Bearer {key}")))
     }
 
     /// The process is gone without a word: whatever it was about to do does not
     /// happen, and what it had under way breaks off.
     pub(crate) fn dies(&self) {
-        self.store.is_cut_off();
-        self.provider.is_cut_off();
+        self.store.dies();
     }
 
     /// Leaves its logins to the others, as when it is told to stop.
     pub(crate) async fn drains(&self) {
+        assert!(self.tries_to_drain().await, "every schedule is in the store, and goodbye was said");
+    }
+
+    /// As [`Gateway::drains`], as far as that goes; whether it went well.
+    pub(crate) async fn tries_to_drain(&self) -> bool {
         self.logins.start_draining();
         self.no_more_adoptions.cancel();
-        assert!(self.poller.stop().await, "every schedule is in the store");
-        self.no_more_beats.cancel();
-        self.replica.leave().await.expect("the store answers");
+        let drained = async {
+            let may_rely = self.poller.stop().await;
+            self.no_more_beats.cancel();
+            may_rely && self.replica.leave().await.is_ok()
+        };
+        tokio::time::timeout(DRAIN_LIMIT, drained).await.unwrap_or(false)
     }
 
     /// The replica is gone as far as polling is concerned.

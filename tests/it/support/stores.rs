@@ -8,7 +8,7 @@ use ciba_gateway::store::hash::HashKeys;
 use ciba_gateway::store::memory::MemoryStore;
 use ciba_gateway::store::redis::{RedisStore, Settings};
 use ciba_gateway::store::seal::{KeyId, KeyRing};
-use ciba_gateway::store::{Events, Record, Reservation, Reserved, Saved, SessionStore, Wake};
+use ciba_gateway::store::{Events, Page, Record, Reservation, Reserved, Saved, SessionStore, Wake};
 use ciba_gateway::timestamp::Timestamp;
 use tokio::sync::broadcast;
 
@@ -73,13 +73,23 @@ pub(crate) fn replica_that_does_not_listen(server: &RedisServer) -> RedisStore {
     connect(server, Vec::new(), ring(1, &[1]))
 }
 
+/// A gateway that leaves an empty server alone for so long.
+pub(crate) fn replica_that_settles(server: &RedisServer, settle_time: Duration) -> RedisStore {
+    connect_to(Settings { settle_time, ..Settings::new(server.url()) }, Vec::new(), ring(1, &[1]))
+}
+
 /// A gateway that finds Redis by these settings.
 pub(crate) fn replica_at(settings: Settings) -> RedisStore {
-    connect_to(settings, vec![tenant("acme"), tenant("other")], ring(1, &[1]))
+    connect_to(at_once(settings), vec![tenant("acme"), tenant("other")], ring(1, &[1]))
 }
 
 fn connect(server: &RedisServer, tenants: Vec<TenantId>, ring: KeyRing) -> RedisStore {
-    connect_to(Settings::new(server.url()), tenants, ring)
+    connect_to(at_once(Settings::new(server.url())), tenants, ring)
+}
+
+/// An empty Redis is used at once.
+fn at_once(settings: Settings) -> Settings {
+    Settings { settle_time: Duration::ZERO, ..settings }
 }
 
 fn connect_to(settings: Settings, tenants: Vec<TenantId>, ring: KeyRing) -> RedisStore {
@@ -125,6 +135,18 @@ pub(crate) async fn advance(store: &dyn SessionStore, record: &Record, event: Ev
 pub(crate) async fn load(store: &dyn SessionStore, record: &Record, now: Timestamp) -> Option<Record> {
     let session = &record.session;
     store.load(&session.terms.tenant, &session.id, now).await.expect("the store answers")
+}
+
+/// The tenant's newest logins, at most `limit`.
+pub(crate) async fn list(store: &dyn SessionStore, of: &str, now: Timestamp, limit: usize) -> Vec<Record> {
+    let page = Page { after: None, live_only: false, limit };
+    store.list(&tenant(of), now, &page).await.expect("the store answers").records
+}
+
+/// Takes the store as it is, whatever it has lost.
+pub(crate) async fn accept_loss(store: &dyn SessionStore) {
+    store.still_has(&tenant("acme"), NOW).await.expect("the store answers");
+    store.is_put_right(&tenant("acme"));
 }
 
 /// What that owner's logins are, by what the new owner adopts of them in one go.

@@ -1,0 +1,65 @@
+#!lua flags=allow-oom
+-- Puts a login back that was lost, unless it is there as new or has ended.
+--
+-- Allowed under memory pressure: it was there before. A number or a code that
+-- another live login has by now stays with that one.
+--
+-- KEYS  1 record, 2 identity, 3 live number, 4 live code, 5 request id,
+--       6 index of logins, 7 logins of its owner, 8 log of starts,
+--       9 stream's head, 10 stream's entries
+-- ARGV  1 now, 2 login id, 3 version, 4 '1' when it has ended, 5 record's TTL,
+--       6 number and code are held until, 7 their TTL,
+--       8 sealed identity ('' for none), 9 its TTL, 10 wake channel, 11 writer,
+--       12 a fresh epoch, 13 stream's window, 14 TTL of entries, 15 of the head,
+--       16 digest of the content, 17 member of the log, 18 when it was asked for,
+--       19 request id is remembered until, 20 its TTL, 21 index's TTL,
+--       22 log's TTL, 23 key of an owner's logins without the owner,
+--       then the record's fields: name, value
+-- Times and TTLs are in milliseconds. Answers the version that was written, '0'
+-- when nothing was.
+
+local login, ended = ARGV[2], ARGV[4] == '1'
+local FIRST_FIELD = 24
+local stream = {
+  head = KEYS[9], entries = KEYS[10], now = tonumber(ARGV[1]), fresh = ARGV[12], window = ARGV[13],
+  entries_ttl = ARGV[14], head_ttl = ARGV[15],
+}
+
+local found = redis.call('HMGET', KEYS[1], 'version', 'state', 'owner')
+local version = ARGV[3]
+if found[1] then
+  if found[2] == 'ended' or (not ended and tonumber(found[1]) >= tonumber(version)) then return '0' end
+  version = string.format('%.0f', math.max(tonumber(found[1]) + 1, tonumber(version)))
+  redis.call('ZREM', ARGV[23] .. found[3], login)
+end
+
+redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('HSET', KEYS[1], unpack(ARGV, FIRST_FIELD))
+redis.call('HSET', KEYS[1], 'version', version)
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
+if ARGV[8] ~= '' then redis.call('SET', KEYS[2], ARGV[8], 'PX', ARGV[9]) end
+
+for _, key in ipairs({KEYS[3], KEYS[4]}) do
+  local holder = redis.call('HGET', key, 'login')
+  if ended and holder == login then
+    redis.call('DEL', key)
+  elseif not ended and (not holder or holder == login) then
+    redis.call('HSET', key, 'login', login, 'until', ARGV[6])
+    redis.call('PEXPIRE', key, ARGV[7])
+  end
+end
+if not redis.call('HGET', KEYS[5], 'login') then
+  redis.call('HSET', KEYS[5], 'login', login, 'content', ARGV[16], 'until', ARGV[19])
+  redis.call('PEXPIRE', KEYS[5], ARGV[20])
+end
+redis.call('ZADD', KEYS[6], 'NX', ARGV[18], login)
+redis.call('PEXPIRE', KEYS[6], ARGV[21])
+if not ended then
+  redis.call('ZADD', KEYS[7], 0, login)
+  redis.call('PEXPIRE', KEYS[7], ARGV[21])
+end
+redis.call('ZADD', KEYS[8], 'NX', ARGV[18], ARGV[17])
+redis.call('PEXPIRE', KEYS[8], ARGV[22])
+append_event(stream, login, version, standing(KEYS[1]))
+wake(ARGV[10], ARGV[11], login, version)
+return version
