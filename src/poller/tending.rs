@@ -331,7 +331,14 @@ impl Tending {
         warn!("the store no longer holds this login; it is not polled any more");
         let mut lost = Record::clone(&self.record);
         let now = self.ledger.clock().now();
-        if let Ok(session) = lost.session.clone().apply(Event::Failed(FailureReason::ResultLost), now) {
+        let reason = match lost.session.state {
+            // A claim that was taken back: nobody has approved anything.
+            State::Starting(_) => FailureReason::StartUnknown,
+            State::Pending(_) | State::Redeemed(_) | State::AwaitingCode(_) | State::Ended(_) => {
+                FailureReason::ResultLost
+            }
+        };
+        if let Ok(session) = lost.session.clone().apply(Event::Failed(reason), now) {
             lost.session = session;
             lost.version += 1;
             self.record = self.ledger.adopt(lost);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ciba_gateway::grpc::v1::{Login, Outcome};
+use ciba_gateway::grpc::v1::{FailureReason, Login, Outcome};
 use tokio::time::Instant;
 use tonic::Code;
 
@@ -61,8 +61,15 @@ impl Story {
         println!("{weather:?}: service {:?} after the line was good", good.elapsed());
         assert!(good.elapsed() < SERVICE_BACK_WITHIN, "{:?}", good.elapsed());
         assert_eq!(caller.end_of(&login.login_id).await.outcome(), Outcome::Approved);
-        assert_eq!(self.vipps.rings(LATER), 1, "it rings once");
-        self.approved(&started, LATER).await;
+        match started.failure_reason() {
+            // A claim that was held up on the line and came after it was taken
+            // back: nobody knows any more whether the phone was asked.
+            FailureReason::StartUnknown => assert_eq!(self.vipps.rings(LATER), 0, "it was not asked"),
+            _ => {
+                assert_eq!(self.vipps.rings(LATER), 1, "it rings once");
+                self.approved(&started, LATER).await;
+            }
+        }
     }
 }
 
