@@ -219,7 +219,8 @@ pub trait SessionStore: Send + Sync {
 
     /// Takes a reservation back: the record, its number, its code and its
     /// `request_id` are free again. The charges are given back only with
-    /// `refund`. Does nothing when the login is not `Starting` any more.
+    /// `refund`. Does nothing when the login is not `Starting` any more. When it is
+    /// not there its reservation may still be on the way: that is kept out then.
     async fn release(&self, record: &Record, refund: bool) -> Result<(), StoreError>;
 
     /// The newest record of a login; without its identity once `identity_until`

@@ -104,8 +104,10 @@ impl SessionStore for MemoryStore {
     async fn reserve(&self, reservation: &Reservation) -> Result<Reserved, StoreError> {
         let reserved = self.with(&reservation.session.terms.tenant, |tenant| {
             tenant.sweep(reservation.now);
-            tenant.reserve(reservation)
+            if tenant.is_withdrawn(&reservation.session.id) { None } else { Some(tenant.reserve(reservation)) }
         })?;
+        let reserved = reserved
+            .ok_or_else(|| StoreError::Unavailable("the reservation was taken back before it arrived".into()))?;
         if let Reserved::New(record) = &reserved {
             self.tell_others(record);
         }

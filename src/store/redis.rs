@@ -6,6 +6,7 @@
 //! cg1:{tenant}:number:<hash>         the live login of a phone number, and until when
 //! cg1:{tenant}:code:<hash>           the live login of a code, and until when
 //! cg1:{tenant}:request:<hash>        the login of a request id, and the digest of its content
+//! cg1:{tenant}:withdrawn:<login id>  a reservation that was taken back before it was there
 //! cg1:{tenant}:log:<hash>            starts for a phone number, by time
 //! cg1:{tenant}:logins                logins by time
 //! cg1:{tenant}:owned:<incarnation>   the live logins of one process run
@@ -228,6 +229,7 @@ impl SessionStore for RedisStore {
                 self.saw(tenant, epoch, number.parse().map_err(|_| UNKNOWN_ANSWER)?);
                 Ok(Reserved::New(record))
             }
+            ["withdrawn"] => Err(StoreError::Unavailable("the reservation was taken back before it arrived".into())),
             ["recovering", wait] => Err(StoreError::Recovering { retry_after: millis(wait)? }),
             ["existing", login] => LoginId::parse(login).map(Reserved::Existing).map_err(|_| UNKNOWN_ANSWER),
             ["reused"] => Ok(Reserved::RequestIdReused),

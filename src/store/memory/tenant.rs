@@ -1,7 +1,7 @@
 //! One tenant's logins, claims and logs; each method is one step under the lock.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,8 @@ pub(super) struct Tenant {
     /// Written in the same steps as the logins.
     pub(super) stream: Stream,
     logins: HashMap<LoginId, Kept>,
+    /// Reservations that were taken back before they were there.
+    withdrawn: HashSet<LoginId>,
     requests: HashMap<Request, Spent>,
     numbers: HashMap<PhoneNumber, Claim>,
     /// By the code's text.
@@ -67,6 +69,7 @@ impl Tenant {
         Self {
             stream: Stream::new(epoch),
             logins: HashMap::new(),
+            withdrawn: HashSet::new(),
             requests: HashMap::new(),
             numbers: HashMap::new(),
             codes: HashMap::new(),
@@ -110,7 +113,13 @@ impl Tenant {
     /// The record that is gone, if it was still `Starting`.
     pub(super) fn release(&mut self, record: &Record, refund: bool) -> Option<Record> {
         let Session { id, terms, .. } = &record.session;
-        self.logins.get(id).filter(|kept| matches!(kept.record.session.state, State::Starting(_)))?;
+        let Some(kept) = self.logins.get(id) else {
+            self.withdrawn.insert(id.clone());
+            return None;
+        };
+        if !matches!(kept.record.session.state, State::Starting(_)) {
+            return None;
+        }
         let request = (terms.client.clone(), terms.request_id.clone());
         if self.requests.get(&request).is_some_and(|spent| spent.login == *id) {
             self.requests.remove(&request);
@@ -122,6 +131,10 @@ impl Tenant {
         let released = self.logins.remove(id)?.record;
         self.stream.released(&released);
         Some(released)
+    }
+
+    pub(super) fn is_withdrawn(&self, login: &LoginId) -> bool {
+        self.withdrawn.contains(login)
     }
 
     pub(super) fn load(&self, login: &LoginId, now: Timestamp) -> Option<Record> {

@@ -22,6 +22,8 @@ use crate::timestamp::Timestamp;
 pub(super) const CLEAN_UP_AFTER: Duration = Duration::from_secs(600);
 /// The same for identities, which should not lie about.
 const IDENTITY_CLEAN_UP_AFTER: Duration = Duration::from_secs(5);
+/// A reservation that was given up reaches Redis no later than this, if at all.
+const CLAIM_LATENESS: Duration = Duration::from_secs(600);
 /// Starts are remembered at least this long.
 const LOG_RETENTION: Duration = Duration::from_secs(24 * 3600);
 pub(super) const INDEX_RETENTION: Duration = LONGEST_LIFE.saturating_add(OUTCOME_RETENTION);
@@ -72,6 +74,7 @@ impl Calls {
             .key(names.code(&session.terms.code))
             .key(names.index())
             .key(names.owned(&record.owner))
+            .key(names.withdrawn(&session.id))
             .arg(now.as_millis())
             .arg(session.id.as_str())
             .arg(names.hash().digest("content", &[&session.terms.content]))
@@ -109,12 +112,13 @@ impl Calls {
             .key(names.code(&session.terms.code))
             .key(names.index())
             .key(names.log(&session.terms.phone))
+            .key(names.withdrawn(&session.id))
             .arg(session.id.as_str())
             .arg(&request)
             .arg(u8::from(refund))
             .arg(names.channel())
             .arg(self.writer());
-        Ok(Self::with_stream(call, &names)?.arg(names.owners()))
+        Ok(Self::with_stream(call, &names)?.arg(names.owners()).arg(millis(CLAIM_LATENESS)))
     }
 
     pub(super) fn load(&self, tenant: &TenantId, login: &LoginId) -> Call {

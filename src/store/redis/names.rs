@@ -63,6 +63,11 @@ impl Names {
         self.hashed("code", &[code.expose().as_bytes()])
     }
 
+    /// Says that a reservation was taken back before it was there.
+    pub(super) fn withdrawn(&self, login: &LoginId) -> String {
+        format!("{}withdrawn:{login}", self.prefix)
+    }
+
     pub(super) fn request(&self, request: &str) -> String {
         format!("{}request:{request}", self.prefix)
     }

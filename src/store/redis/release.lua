@@ -1,22 +1,28 @@
 #!lua flags=allow-oom
--- Takes a reservation back, unless the login has gone on. It only frees memory.
+-- Takes a reservation back, unless the login has gone on. One that is not there
+-- may still be on its way, on a connection that has stalled: it is kept out.
 --
 -- KEYS  1 record, 2 request id, 3 live number, 4 live code, 5 index of logins,
---       6 log of starts, 7 stream's head, 8 stream's entries
+--       6 log of starts, 7 mark of what was taken back, 8 stream's head,
+--       9 stream's entries
 -- ARGV  1 login id, 2 member of the log, 3 '1' to give the charge back,
 --       4 wake channel, 5 writer, 6 a fresh epoch, 7 stream's window,
 --       8 TTL of entries, 9 of the head,
---       10 key of an owner's logins without the owner
+--       10 key of an owner's logins without the owner, 11 TTL of the mark
 -- Times and TTLs are in milliseconds.
 
 local login = ARGV[1]
 -- Nobody says what time it is: that of the entry before.
 local stream = {
-  head = KEYS[7], entries = KEYS[8], now = 0, fresh = ARGV[6], window = ARGV[7],
+  head = KEYS[8], entries = KEYS[9], now = 0, fresh = ARGV[6], window = ARGV[7],
   entries_ttl = ARGV[8], head_ttl = ARGV[9],
 }
 
 local found = redis.call('HMGET', KEYS[1], 'state', 'version', 'owner')
+if not found[1] then
+  redis.call('SET', KEYS[7], '1', 'PX', ARGV[11])
+  return 'kept out'
+end
 if found[1] ~= 'starting' then return 'kept' end
 
 for _, key in ipairs({KEYS[2], KEYS[3], KEYS[4]}) do

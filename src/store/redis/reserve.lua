@@ -5,8 +5,8 @@
 -- Repeated for a login that it has reserved, it answers 'new' again.
 --
 -- KEYS  1 record, 2 request id, 3 live number, 4 live code, 5 index of logins,
---       6 logins of its owner, 7 stream's head, 8 stream's entries,
---       9 onwards: one log of starts for each charge
+--       6 logins of its owner, 7 mark of what was taken back, 8 stream's head,
+--       9 stream's entries, 10 onwards: one log of starts for each charge
 -- ARGV  1 now, 2 login id, 3 digest of the content, 4 member of the logs,
 --       5 number and code are held until, 6 their TTL,
 --       7 request id is remembered until, 8 its TTL,
@@ -21,9 +21,9 @@
 
 local now, login, member = tonumber(ARGV[1]), ARGV[2], ARGV[4]
 local charges = tonumber(ARGV[23])
-local FIRST_LOG, FIRST_CHARGE = 9, 24
+local FIRST_LOG, FIRST_CHARGE = 10, 24
 local stream = {
-  head = KEYS[7], entries = KEYS[8], now = now, fresh = ARGV[16], window = ARGV[17],
+  head = KEYS[8], entries = KEYS[9], now = now, fresh = ARGV[16], window = ARGV[17],
   entries_ttl = ARGV[18], head_ttl = ARGV[19],
 }
 
@@ -47,6 +47,9 @@ local function wait_for(log, most, window)
   if not leaver[2] then return window end
   return tonumber(leaver[2]) + window - now
 end
+
+-- Whoever wanted this has given it up, and nobody would ring.
+if redis.call('GET', KEYS[7]) then return {'withdrawn'} end
 
 -- Before anything else: a store that has lost data does not know whose phones
 -- have rung.

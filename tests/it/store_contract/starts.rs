@@ -1,7 +1,7 @@
 //! Who may have which number, code and request id.
 
 use ciba_gateway::session::{ClientId, Event};
-use ciba_gateway::store::{Reservation, Reserved, SessionStore};
+use ciba_gateway::store::{Reservation, Reserved, SessionStore, StoreError};
 use futures_util::future::join_all;
 use std::sync::Arc;
 
@@ -26,6 +26,7 @@ for_both_stores!(
     fifty_starts_with_one_request_id_ring_once,
     a_refused_start_leaves_nothing_behind,
     a_released_start_was_never_there,
+    a_claim_that_comes_after_its_withdrawal_is_not_made,
     what_was_accepted_is_not_released,
     tenants_do_not_get_into_each_others_way,
 );
@@ -167,6 +168,17 @@ async fn a_released_start_was_never_there(store: &dyn SessionStore) {
     let mut same_again = reservation(1);
     same_again.session.id = login_id(2);
     reserve(store, &same_again).await;
+}
+
+/// A call that was given up may be carried out long after its withdrawal was.
+async fn a_claim_that_comes_after_its_withdrawal_is_not_made(store: &dyn SessionStore) {
+    let late = reservation(1);
+    store.release(&late.first_record(), true).await.expect("the store answers");
+    let refused = store.reserve(&late).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    let mut retry = with_request_of(1, 2);
+    Arc::make_mut(&mut retry.session.terms).phone = number(1);
+    reserve(store, &retry).await;
 }
 
 async fn what_was_accepted_is_not_released(store: &dyn SessionStore) {
