@@ -385,8 +385,7 @@ impl Ledger {
     }
 
     async fn write(&self, current: &Record, next: Session) -> Result<Saved, StoreError> {
-        let Record { version, epoch, owner, .. } = current;
-        let record = Record { session: next, version: *version, epoch: *epoch, owner: owner.clone() };
+        let record = Record { session: next, ..current.clone() };
         let (tenant, login) = (&record.session.terms.tenant, &record.session.id);
         let mut saved = self.store.save(&record, self.clock.now(), self.identity_window).await;
         if matches!(saved, Ok(Saved::Gone)) && self.insist(tenant, login, None).await?.is_some() {

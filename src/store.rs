@@ -31,6 +31,7 @@ mod retention;
 pub mod seal;
 
 pub use events::{Events, Happened, LoginEvent, Position};
+pub use record::Formats;
 pub use replicas::{Batch, Pulse, Sign};
 
 /// How long a record is kept after its login ended.
@@ -47,6 +48,8 @@ pub struct Incarnation(pub String);
 pub struct Record {
     /// The login.
     pub session: Session,
+    /// The format that it was born with and keeps: see [`Formats`].
+    pub format: u8,
     /// Raised by every write, starting at 1; what compare-and-set compares.
     pub version: u64,
     /// Raised by every change of owner, starting at 1.
@@ -101,7 +104,8 @@ impl Reservation {
     /// The record that a store writes for it.
     #[must_use]
     pub fn first_record(&self) -> Record {
-        Record { session: self.session.clone(), version: 1, epoch: 1, owner: self.owner.clone() }
+        let format = Formats::CURRENT.newest();
+        Record { session: self.session.clone(), format, version: 1, epoch: 1, owner: self.owner.clone() }
     }
 }
 

@@ -55,12 +55,16 @@ headline "API definition"
 tests/openid-provider/node_modules/.bin/buf lint proto
 
 headline "scripts"
-shellcheck --external-sources tests/run.sh tests/tools.sh deploy/compose/make-secrets.sh .ci/run
+shellcheck --external-sources tests/run.sh tests/tools.sh tests/two_replicas.sh deploy/compose/make-secrets.sh .ci/run
 
 headline "deploy files"
 hadolint deploy/Containerfile
 docker-compose --file deploy/compose.yaml config --quiet
+haproxy -c -q -f deploy/compose/haproxy.cfg
 check_unit
+
+headline "two replicas"
+tests/two_replicas.sh
 
 headline "documentation tests"
 cargo test --locked --doc

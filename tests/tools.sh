@@ -22,6 +22,8 @@ can_make_venv() { python3 -c 'import ensurepip, venv' 2> /dev/null; }
 missing_packages() {
     has gcc || echo gcc libc6-dev
     has redis-server || echo redis-server
+    has haproxy || echo haproxy
+    has curl || echo curl
     has docker-compose || echo docker-compose
     has systemd-analyze || echo systemd
     can_make_venv || echo python3 python3-venv

@@ -124,7 +124,7 @@ impl Gateway {
         };
         let starting = Session::new(LoginId::from_random([seed; 20]), self.terms(), now);
         let session = starting.apply(Event::Accepted { accepted, sent_at: now }, now).expect("a pending login");
-        Record { session, version: 2, epoch: 1, owner: self.replica.incarnation() }
+        Record { session, format: 1, version: 2, epoch: 1, owner: self.replica.incarnation() }
     }
 
     fn terms(&self) -> Terms {

@@ -71,7 +71,8 @@ struct Gateway {
 impl Gateway {
     async fn over(server: &RedisServer) -> Self {
         let ring = KeyRing::new(KeyId(1), vec![(KeyId(1), [1; 32])]).expect("a key ring");
-        let store = RedisStore::connect(Settings::new(server.url()), vec![tenant()], ring, HashKeys::new([9; 32]));
+        let settings = Settings { settle_time: Duration::ZERO, ..Settings::new(server.url()) };
+        let store = RedisStore::connect(settings, vec![tenant()], ring, HashKeys::new([9; 32]));
         let store = Arc::new(store.expect("a store"));
         let mut wakes = store.wakes();
         let ledger = Ledger::new(store.clone(), Clock::system(), IDENTITY_WINDOW, Arc::new(Metrics::new()));

@@ -3,7 +3,7 @@
 //! Some fields are clear, because scripts compare them or operators read them;
 //! `secret` and `identity` leave here as plaintext for `store::redis` to seal.
 //! Pure, and the only place that knows the record format: a change of meaning
-//! raises [`FORMAT`].
+//! raises [`Formats::CURRENT`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,8 +25,39 @@ use crate::session::{
 };
 use crate::timestamp::Timestamp;
 
-/// The format that this version writes, and the only one it reads.
-pub(super) const FORMAT: u8 = 1;
+/// The record formats of one version of the gateway. It gives new logins its
+/// newest, and reads the one before as well: during a deploy two versions share a
+/// store. A login keeps the format it was born with, so that a replica of the
+/// version before can always go on with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Formats {
+    newest: u8,
+}
+
+impl Formats {
+    /// Those of this version.
+    pub const CURRENT: Self = Self { newest: 1 };
+    /// Those of a version to come, for tests of two versions at once.
+    pub const NEXT: Self = Self { newest: Self::CURRENT.newest + 1 };
+
+    /// What new logins get.
+    #[must_use]
+    pub const fn newest(self) -> u8 {
+        self.newest
+    }
+
+    /// The lowest that is read.
+    #[must_use]
+    pub const fn oldest(self) -> u8 {
+        if self.newest > 1 { self.newest - 1 } else { 1 }
+    }
+
+    /// `number` as a format that is read here.
+    pub(super) fn read(self, number: u64) -> Result<u8, StoreError> {
+        let format = u8::try_from(number).map_err(|_| FOREIGN_FORMAT)?;
+        if (self.oldest()..=self.newest).contains(&format) { Ok(format) } else { Err(FOREIGN_FORMAT) }
+    }
+}
 
 /// Fields written with every version of a record; what a state does not have
 /// is removed.
@@ -143,15 +174,13 @@ impl Flat {
 pub(super) struct Fields(pub(super) HashMap<String, Vec<u8>>);
 
 impl Fields {
-    /// Whether there is a record, in our format, and still to be seen at `now`.
-    pub(super) fn are_kept(&self, now: Timestamp) -> Result<bool, StoreError> {
+    /// The record's format, if there is a record that is still to be seen at `now`.
+    pub(super) fn format(&self, formats: Formats, now: Timestamp) -> Result<Option<u8>, StoreError> {
         if self.0.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
-        if self.number("format")? != u64::from(FORMAT) {
-            return Err(FOREIGN_FORMAT);
-        }
-        Ok(now < self.time("kept_until")?)
+        let format = formats.read(self.number("format")?)?;
+        Ok((now < self.time("kept_until")?).then_some(format))
     }
 
     /// A field that need not be there.
@@ -219,6 +248,7 @@ impl Fields {
 
 /// Everything about one login that was read and opened.
 pub(super) struct Opened<'a> {
+    pub(super) format: u8,
     pub(super) fields: &'a Fields,
     pub(super) terms: Plaintext,
     pub(super) secret: Option<Plaintext>,
@@ -232,7 +262,7 @@ impl Opened<'_> {
         let session = Session { id: login.clone(), terms: Arc::new(terms), state: self.state(now)? };
         let owner = Incarnation(self.fields.text("owner")?.to_owned());
         let (version, epoch) = (self.fields.number("version")?, self.fields.number("epoch")?);
-        Ok(Record { session, version, epoch, owner })
+        Ok(Record { session, format: self.format, version, epoch, owner })
     }
 
     fn state(&self, now: Timestamp) -> Result<State, StoreError> {
@@ -297,7 +327,7 @@ impl Opened<'_> {
     }
 }
 
-pub(super) const FOREIGN_FORMAT: StoreError = StoreError::Foreign("a foreign record format");
+const FOREIGN_FORMAT: StoreError = StoreError::Foreign("a foreign record format");
 const MALFORMED: StoreError = StoreError::Unreadable("a field is malformed");
 const INCOMPLETE: StoreError = StoreError::Unreadable("a part of the record is missing");
 

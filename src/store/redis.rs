@@ -118,7 +118,7 @@ impl RedisStore {
         }
         let link = Link::new(Arc::clone(&nodes), Duration::ZERO);
         let kept = settings.wait.map(|wait| (Link::new(Arc::clone(&nodes), wait.timeout), wait));
-        let calls = Calls::new(ring, hash_keys).map_err(|_| SetupError::NoRandomness)?;
+        let calls = Calls::new(ring, hash_keys, settings.formats).map_err(|_| SetupError::NoRandomness)?;
         let known = Known::new(settings.settle_time);
         let (wakes, _) = broadcast::channel(WAKE_BACKLOG);
         let mut listener = JoinSet::new();
@@ -217,7 +217,7 @@ fn rank(at: &str, login: &str) -> Result<Rank, StoreError> {
 #[async_trait]
 impl SessionStore for RedisStore {
     async fn reserve(&self, reservation: &Reservation) -> Result<Reserved, StoreError> {
-        let record = reservation.first_record();
+        let record = Record { format: self.calls.formats().newest(), ..reservation.first_record() };
         let tenant = &record.session.terms.tenant;
         let (position, settle_time) = (self.known.position(tenant), self.known.settle_time());
         let call = self.calls.reserve(reservation, &record, position, settle_time)?;

@@ -46,4 +46,5 @@ mod store_contract;
 mod support;
 mod three_processes;
 mod transport;
+mod two_versions;
 mod watch;

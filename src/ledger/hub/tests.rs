@@ -30,7 +30,7 @@ pub(crate) fn record(seed: u8, version: u64) -> Record {
         created_at: T0,
     };
     let session = Session::new(LoginId::from_random([seed; 20]), terms, T0);
-    Record { session, version, epoch: 1, owner: Incarnation("a-run".to_owned()) }
+    Record { session, format: 1, version, epoch: 1, owner: Incarnation("a-run".to_owned()) }
 }
 
 pub(crate) fn ended(record: Record) -> Record {

@@ -11,13 +11,14 @@
 -- KEYS  1 logins of the former owner, 2 of the new one
 -- ARGV  1 now, 2 former owner, 3 new owner, 4 begin ('-' or '(login id'),
 --       5 most logins to look at, 6 record key without login id,
---       7 identity key without login id, 8 format that we read,
---       9 TTL of KEYS[2], 10 wake channel, 11 writer,
---       12 onwards: how blobs begin that we can open
+--       7 identity key without login id, 8 oldest format that we read, 9 newest,
+--       10 TTL of KEYS[2], 11 wake channel, 12 writer,
+--       13 onwards: how blobs begin that we can open
 -- Times and TTLs are in milliseconds.
 
 local now, from, to, most = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[5])
-local FIRST_SEAL = 12
+local oldest, newest = tonumber(ARGV[8]), tonumber(ARGV[9])
+local FIRST_SEAL = 13
 
 local openable, seal_length = {}, #ARGV[FIRST_SEAL]
 for i = FIRST_SEAL, #ARGV do openable[ARGV[i]] = true end
@@ -33,7 +34,7 @@ for _, login in ipairs(logins) do
   local found = redis.call('HMGET', key, 'format', 'state', 'owner', 'kept_until', 'version', 'epoch', 'terms', 'secret')
   if not found[1] then
     redis.call('ZREM', KEYS[1], login)
-  elseif found[1] ~= ARGV[8] then
+  elseif tonumber(found[1]) < oldest or tonumber(found[1]) > newest then
     left_behind = left_behind + 1
   else
     if found[2] == 'ended' or found[3] ~= from or now >= tonumber(found[4]) then
@@ -44,12 +45,12 @@ for _, login in ipairs(logins) do
       redis.call('HDEL', key, 'write')
       redis.call('ZREM', KEYS[1], login)
       redis.call('ZADD', KEYS[2], 0, login)
-      wake(ARGV[10], ARGV[11], login, version)
+      wake(ARGV[11], ARGV[12], login, version)
       adopted[#adopted + 1] = {login, redis.call('HGETALL', key), redis.call('GET', identity)}
     else
       left_behind = left_behind + 1
     end
   end
 end
-if #adopted > 0 then redis.call('PEXPIRE', KEYS[2], ARGV[9]) end
+if #adopted > 0 then redis.call('PEXPIRE', KEYS[2], ARGV[10]) end
 return {#logins == most and logins[#logins] or '', adopted, left_behind}

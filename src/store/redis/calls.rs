@@ -12,6 +12,7 @@ use super::script::{Call, LIST, LOAD, PUT_BACK, RELEASE, RESERVE, SAVE};
 use super::sealed::{Field, Raw, Sealer};
 use crate::session::{LoginId, Session, TenantId};
 use crate::store::hash::HashKeys;
+use crate::store::record::Formats;
 use crate::store::retention::{LONGEST_LIFE, kept_until};
 use crate::store::seal::KeyRing;
 use crate::store::{OUTCOME_RETENTION, Page, Position, REQUEST_ID_RETENTION, Record, Reservation, StoreError};
@@ -32,20 +33,25 @@ pub(super) const INDEX_RETENTION: Duration = LONGEST_LIFE.saturating_add(OUTCOME
 pub(super) struct Calls {
     ring: KeyRing,
     hash_keys: HashKeys,
+    formats: Formats,
     /// Tells writes of this process from equal ones of others.
     writer: String,
 }
 
 impl Calls {
-    pub(super) fn new(ring: KeyRing, hash_keys: HashKeys) -> Result<Self, getrandom::Error> {
+    pub(super) fn new(ring: KeyRing, hash_keys: HashKeys, formats: Formats) -> Result<Self, getrandom::Error> {
         let mut writer = [0; 16];
         getrandom::fill(&mut writer)?;
-        Ok(Self { ring, hash_keys, writer: BASE64_URL_SAFE_NO_PAD.encode(writer) })
+        Ok(Self { ring, hash_keys, formats, writer: BASE64_URL_SAFE_NO_PAD.encode(writer) })
     }
 
     /// How this process signs what it announces.
     pub(super) fn writer(&self) -> &str {
         &self.writer
+    }
+
+    pub(super) const fn formats(&self) -> Formats {
+        self.formats
     }
 
     /// How the blobs begin that can be opened here.
@@ -98,7 +104,7 @@ impl Calls {
         }
         let sealer = self.sealer(&session.terms.tenant, &session.id);
         let version = sealer.version(record, Duration::ZERO, names.hash())?;
-        Ok(with_fields(with_fields(call, sealer.terms(session)?), version.fields))
+        Ok(with_fields(with_fields(call, sealer.terms(record)?), version.fields))
     }
 
     pub(super) fn release(&self, record: &Record, refund: bool) -> Result<Call, StoreError> {
@@ -197,7 +203,7 @@ impl Calls {
             .arg(millis(INDEX_RETENTION + CLEAN_UP_AFTER))
             .arg(millis(LOG_RETENTION + CLEAN_UP_AFTER))
             .arg(names.owners());
-        Ok(with_fields(with_fields(call, sealer.terms(session)?), version.fields))
+        Ok(with_fields(with_fields(call, sealer.terms(record)?), version.fields))
     }
 
     pub(super) fn list(&self, tenant: &TenantId, now: Timestamp, page: &Page) -> Call {
@@ -232,7 +238,7 @@ impl Calls {
     }
 
     pub(super) const fn sealer<'a>(&'a self, tenant: &'a TenantId, login: &'a LoginId) -> Sealer<'a> {
-        Sealer { ring: &self.ring, tenant, login }
+        Sealer { ring: &self.ring, formats: self.formats, tenant, login }
     }
 }
 

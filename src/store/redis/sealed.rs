@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::session::{LoginId, Session, TenantId, Terms};
+use crate::session::{LoginId, TenantId, Terms};
 use crate::store::hash::KeyedHash;
-use crate::store::record::{CHANGING, FOREIGN_FORMAT, FORMAT, Fields, Flat, Opened, from_json, to_json};
+use crate::store::record::{CHANGING, Fields, Flat, Formats, Opened, from_json, to_json};
 use crate::store::seal::{KeyRing, Place, Plaintext};
 use crate::store::{Record, StoreError};
 use crate::timestamp::Timestamp;
@@ -24,6 +24,7 @@ pub(super) type Raw = (RawFields, RawIdentity);
 /// Seals and opens the parts of one login.
 pub(super) struct Sealer<'a> {
     pub(super) ring: &'a KeyRing,
+    pub(super) formats: Formats,
     pub(super) tenant: &'a TenantId,
     pub(super) login: &'a LoginId,
 }
@@ -42,12 +43,13 @@ pub(super) struct Version {
 
 impl Sealer<'_> {
     /// The fields that are written once.
-    pub(super) fn terms(&self, session: &Session) -> Result<Vec<Field>, StoreError> {
+    pub(super) fn terms(&self, record: &Record) -> Result<Vec<Field>, StoreError> {
+        let Record { session, format, .. } = record;
         Ok(vec![
-            ("format", FORMAT.to_string().into_bytes()),
+            ("format", format.to_string().into_bytes()),
             ("channel", session.terms.channel.name().into()),
             ("created_at", session.terms.created_at.as_millis().to_string().into_bytes()),
-            ("terms", self.seal("terms", &to_json(session.terms.as_ref())?)?),
+            ("terms", self.seal(*format, "terms", &to_json(session.terms.as_ref())?)?),
         ])
     }
 
@@ -62,11 +64,11 @@ impl Sealer<'_> {
         let digest = digest(&flat, hash);
         let mut fields: Vec<Field> = flat.clear.into_iter().map(|(name, text)| (name, text.into_bytes())).collect();
         if let Some(secret) = flat.secret {
-            fields.push(("secret", self.seal("secret", &secret)?));
+            fields.push(("secret", self.seal(record.format, "secret", &secret)?));
         }
         let removed = CHANGING.into_iter().filter(|name| fields.iter().all(|(field, _)| field != name)).collect();
         let identity = match flat.identity {
-            Some((json, until)) => Some((self.seal("identity", &json)?, until)),
+            Some((json, until)) => Some((self.seal(record.format, "identity", &json)?, until)),
             None => None,
         };
         Ok(Version { fields, removed, identity, digest })
@@ -75,38 +77,38 @@ impl Sealer<'_> {
     /// The record as it is to be seen at `now`; `None` when it is no longer kept.
     pub(super) fn open(&self, (fields, identity): Raw, now: Timestamp) -> Result<Option<Record>, StoreError> {
         let fields = Fields(fields);
-        if !fields.are_kept(now)? {
+        let Some(format) = fields.format(self.formats, now)? else {
             return Ok(None);
-        }
+        };
+        let open = |blob, sealed: &[u8]| self.open_blob(format, blob, sealed);
         let terms = fields.bytes("terms").ok_or(StoreError::Unreadable("a record without terms"))?;
         let opened = Opened {
-            terms: self.open_blob("terms", terms)?,
-            secret: fields.bytes("secret").map(|blob| self.open_blob("secret", blob)).transpose()?,
-            identity: identity.map(|blob| self.open_blob("identity", &blob)).transpose()?,
+            format,
+            terms: open("terms", terms)?,
+            secret: fields.bytes("secret").map(|blob| open("secret", blob)).transpose()?,
+            identity: identity.map(|blob| open("identity", &blob)).transpose()?,
             fields: &fields,
         };
         opened.record(self.login, now).map(Some)
     }
 
     /// The terms of a record of that format, read by themselves.
-    pub(super) fn open_terms(&self, format: &str, sealed: Option<&[u8]>) -> Result<Terms, StoreError> {
-        if format != FORMAT.to_string() {
-            return Err(FOREIGN_FORMAT);
-        }
+    pub(super) fn open_terms(&self, format: u64, sealed: Option<&[u8]>) -> Result<Terms, StoreError> {
+        let format = self.formats.read(format)?;
         let sealed = sealed.ok_or(StoreError::Unreadable("a record without terms"))?;
-        from_json(&self.open_blob("terms", sealed)?)
+        from_json(&self.open_blob(format, "terms", sealed)?)
     }
 
-    fn seal(&self, blob: &'static str, plaintext: &[u8]) -> Result<Vec<u8>, StoreError> {
-        Ok(self.ring.seal(&self.place(blob), plaintext)?)
+    fn seal(&self, format: u8, blob: &'static str, plaintext: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(self.ring.seal(&self.place(format, blob), plaintext)?)
     }
 
-    fn open_blob(&self, blob: &'static str, sealed: &[u8]) -> Result<Plaintext, StoreError> {
-        Ok(self.ring.open(&self.place(blob), sealed)?)
+    fn open_blob(&self, format: u8, blob: &'static str, sealed: &[u8]) -> Result<Plaintext, StoreError> {
+        Ok(self.ring.open(&self.place(format, blob), sealed)?)
     }
 
-    const fn place(&self, blob: &'static str) -> Place<'_> {
-        Place { tenant: self.tenant, login: self.login, blob, format: FORMAT }
+    const fn place(&self, format: u8, blob: &'static str) -> Place<'_> {
+        Place { tenant: self.tenant, login: self.login, blob, format }
     }
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::store::Formats;
+
 /// What [`super::RedisStore::connect`] needs to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -24,6 +26,8 @@ pub struct Settings {
     /// For how long nothing is started after Redis was found empty or rolled back,
     /// so that whoever remembers its logins can put them back.
     pub settle_time: Duration,
+    /// Which record formats this process writes and reads.
+    pub formats: Formats,
     /// What starts and ends wait for besides the master; not in a cluster.
     pub wait: Option<Wait>,
 }
@@ -82,6 +86,7 @@ impl Settings {
             response_timeout: Duration::from_millis(500),
             ping_interval: Duration::from_secs(2),
             settle_time: Duration::from_secs(5),
+            formats: Formats::CURRENT,
             wait: None,
         }
     }

@@ -14,7 +14,7 @@ use super::script::{ADOPT, BEAT, Call, EVENTS, LEAVE, NEW_EPOCH, OWNED};
 use super::sealed::{RawFields, RawIdentity};
 use crate::session::{LoginId, TenantId, Terms};
 use crate::store::events::random_epoch;
-use crate::store::record::{FORMAT, Fields};
+use crate::store::record::Fields;
 use crate::store::{Events, Happened, Incarnation, LoginEvent, OUTCOME_RETENTION, Position, Pulse, Sign, StoreError};
 use crate::timestamp::Timestamp;
 
@@ -34,7 +34,7 @@ pub(super) type RawBatch = (String, Vec<(String, RawFields, RawIdentity)>, usize
 /// What [`EVENTS`] answers: epoch, oldest, newest, entries, and for each of their
 /// logins that has a record its format and sealed terms.
 pub(super) type RawEvents =
-    (String, u64, u64, Vec<(String, HashMap<String, Vec<u8>>)>, Vec<(String, String, Option<Vec<u8>>)>);
+    (String, u64, u64, Vec<(String, HashMap<String, Vec<u8>>)>, Vec<(String, u64, Option<Vec<u8>>)>);
 
 impl Calls {
     pub(super) fn beat(incarnation: &Incarnation) -> Call {
@@ -70,7 +70,8 @@ impl Calls {
             .arg(limit)
             .arg(names.logins())
             .arg(names.identities())
-            .arg(FORMAT)
+            .arg(self.formats().oldest())
+            .arg(self.formats().newest())
             .arg(millis(INDEX_RETENTION + CLEAN_UP_AFTER))
             .arg(names.channel())
             .arg(self.writer())
@@ -171,7 +172,7 @@ impl Calls {
         let mut opened = HashMap::new();
         for (login, format, sealed) in terms {
             let login = LoginId::parse(&login).map_err(|_| MALFORMED)?;
-            let terms = self.sealer(tenant, &login).open_terms(&format, sealed.as_deref()).map(Arc::new);
+            let terms = self.sealer(tenant, &login).open_terms(format, sealed.as_deref()).map(Arc::new);
             opened.insert(login, terms);
         }
         let event = |(id, fields): (String, _)| event(&id, &Fields(fields), &opened);

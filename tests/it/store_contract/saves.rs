@@ -93,8 +93,13 @@ async fn of_two_ends_the_first_wins(store: &dyn SessionStore) {
 }
 
 async fn an_unknown_login_is_gone(store: &dyn SessionStore) {
-    let record =
-        Record { session: reservation(1).session, version: 1, epoch: 1, owner: Incarnation("first-run".to_owned()) };
+    let record = Record {
+        session: reservation(1).session,
+        format: 1,
+        version: 1,
+        epoch: 1,
+        owner: Incarnation("first-run".to_owned()),
+    };
     assert_eq!(store.save(&record, NOW, WINDOW).await.expect("the store answers"), Saved::Gone);
     assert_eq!(load(store, &record, NOW).await, None);
 }

@@ -89,8 +89,13 @@ impl Caller {
 
     /// All logins of the tenant after what `cursor` came with.
     pub(crate) async fn resume(&self, cursor: &str) -> Streaming<WatchLoginsResponse> {
+        self.try_resume(cursor).await.expect("a stream")
+    }
+
+    /// As [`Caller::resume`], unless that is refused.
+    pub(crate) async fn try_resume(&self, cursor: &str) -> Result<Streaming<WatchLoginsResponse>, Status> {
         let position = Some(watch_logins_request::Position::Cursor(cursor.into()));
-        self.try_watch_all(WatchLoginsRequest { position, ..Default::default() }).await.expect("a stream")
+        self.try_watch_all(WatchLoginsRequest { position, ..Default::default() }).await
     }
 
     async fn try_watch_all(&self, request: WatchLoginsRequest) -> Result<Streaming<WatchLoginsResponse>, Status> {
@@ -104,10 +109,13 @@ impl Caller {
         Ok(self.client.clone().wait_login(request).await?.into_inner().login.expect("a login"))
     }
 
-    pub(crate) async fn cancel(&self, login_id: &str) -> Login {
+    pub(crate) async fn try_cancel(&self, login_id: &str) -> Result<Login, Status> {
         let request = self.request(CancelLoginRequest { login_id: login_id.into() });
-        let cancelled = self.client.clone().cancel_login(request).await.expect("the gateway answers");
-        cancelled.into_inner().login.expect("a login")
+        Ok(self.client.clone().cancel_login(request).await?.into_inner().login.expect("a login"))
+    }
+
+    pub(crate) async fn cancel(&self, login_id: &str) -> Login {
+        self.try_cancel(login_id).await.expect("the gateway answers")
     }
 
     pub(crate) async fn erase(&self, login_id: &str) -> Login {

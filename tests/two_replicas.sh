@@ -1,0 +1,162 @@
+#!/usr/bin/env bash
+# Two gateways over one Redis behind a TCP load balancer, without containers: a
+# login through the balancer, then one whose gateway is killed in the middle.
+#
+#   tests/two_replicas.sh           shows both and ends
+#   tests/two_replicas.sh --stay    keeps everything running, for you to play with
+#
+# Needs redis-server and haproxy on the PATH, curl, and the gateway, which it builds.
+# All ports are the system's choice, on the loopback address.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+stay=false
+[ "${1:-}" != "--stay" ] || stay=true
+for tool in redis-server haproxy curl cargo; do
+    command -v "$tool" > /dev/null || { echo "please install $tool" >&2; exit 1; }
+done
+
+cargo build --locked --quiet
+gateway=$PWD/target/debug/ciba-gateway
+home=$(mktemp -d)
+declare -A pids=()
+
+cleanup() {
+    local status=$?
+    trap - EXIT
+    if [ "$status" -ne 0 ]; then
+        tail -n 15 "$home"/*.log >&2
+    fi
+    for name in "${!pids[@]}"; do kill -9 "${pids[$name]}" 2> /dev/null || true; done
+    wait 2> /dev/null || true
+    rm -rf "$home"
+    exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+say() { printf '%s\n' "$*"; }
+
+# start NAME COMMAND...: runs it in the background, its output in NAME.log.
+start() {
+    local name=$1
+    shift
+    "$@" > "$home/$name.log" 2>&1 &
+    pids[$name]=$!
+    disown
+}
+
+# until_true WHAT COMMAND...: looks again until the command succeeds, 30 s at most.
+until_true() {
+    local what=$1 end=$((SECONDS + 30))
+    shift
+    until "$@" > /dev/null 2>&1; do
+        [ "$SECONDS" -lt "$end" ] || { echo "waited in vain: $what" >&2; return 1; }
+        read -r -t 0.1 <> <(:) || true
+    done
+}
+
+# A port that nobody has right now.
+free_port() {
+    local port
+    while :; do
+        port=$((20000 + RANDOM % 12000))
+        if ! (: < "/dev/tcp/127.0.0.1/$port") 2> /dev/null; then
+            echo "$port"
+            return
+        fi
+    done
+}
+
+# logged NAME PATTERN: what the pattern's group matches in NAME.log.
+logged() { sed -n "s/.*$2.*/\1/p" "$home/$1.log" | head -n 1 | grep .; }
+
+redis_port=$(free_port)
+start redis redis-server --bind 127.0.0.1 --port "$redis_port" --dir "$home" --save "" --appendonly yes
+start simulator "$gateway" simulator --listen 127.0.0.1:0 --interval 1
+until_true "the simulator listens" logged simulator '\(http:[^ ]*access\/\)'
+issuer=$(logged simulator '\(http:[^ ]*access\/\)')
+simulator=${issuer%/access-management*}
+
+api_key="cgk_$(head -c 32 /dev/urandom | base64 -w 0 | tr '+/' '-_' | tr -d '=')"
+cat > "$home/gateway.toml" << TOML
+[grpc]
+listen = "127.0.0.1:0"
+[http]
+listen = "127.0.0.1:0"
+[store]
+kind = "redis"
+url = "redis://127.0.0.1:$redis_port"
+[keys]
+hash_key = "$(head -c 32 /dev/urandom | base64 -w 0)"
+active_seal_key = "first"
+seal = { first = "$(head -c 32 /dev/urandom | base64 -w 0)" }
+[[tenants]]
+id = "nordlys"
+default_country = "NO"
+[tenants.provider]
+issuer = "$issuer"
+allow_insecure_hosts = true
+client_id = "demo-client"
+client_secret = "demo-secret"
+[[tenants.clients]]
+id = "desk"
+channels = ["call-centre", "point-of-sale", "tv-box"]
+api_keys = [{ sha256 = "$(printf %s "$api_key" | sha256sum | cut -d ' ' -f 1)" }]
+TOML
+
+for name in gateway-1 gateway-2; do start "$name" "$gateway" serve --config "$home/gateway.toml"; done
+for name in gateway-1 gateway-2; do
+    until_true "$name listens" logged "$name" ' grpc=\([0-9.:]*\)'
+    until_true "$name is ready" curl -sf "http://$(logged "$name" ' http=\([0-9.:]*\)')/readyz"
+done
+
+balancer_port=$(free_port)
+cat > "$home/haproxy.cfg" << CFG
+defaults
+    mode tcp
+    timeout connect 2s
+    timeout client 1h
+    timeout server 1h
+listen gateways
+    bind 127.0.0.1:$balancer_port
+    balance leastconn
+    option httpchk GET /readyz
+    default-server inter 200ms fall 1 rise 1 on-marked-down shutdown-sessions
+$(for name in gateway-1 gateway-2; do
+    echo "    server $name $(logged "$name" ' grpc=\([0-9.:]*\)') check addr 127.0.0.1 port $(logged "$name" ' http=127.0.0.1:\([0-9]*\)')"
+done)
+CFG
+start balancer haproxy -db -f "$home/haproxy.cfg"
+export CIBA_SERVER="http://127.0.0.1:$balancer_port" CIBA_API_KEY="$api_key"
+until_true "the balancer takes connections" bash -c ": < /dev/tcp/127.0.0.1/$balancer_port"
+say "Redis, a simulated provider, two gateways and a load balancer run."
+
+login() { "$gateway" login "$1" --channel point-of-sale; }
+asked() { curl -sf "$simulator/phone/api/requests?phone=$1" | grep -q handle; }
+approve() { curl -sf -X POST "$simulator/control/logins/$1/approve" > /dev/null; }
+
+# A Redis that is used for the first time is left alone for some seconds.
+until_true "the first login is taken" login +4790000002
+say "✓ a login through the balancer: approved"
+
+if $stay; then
+    say "" "Kill one of them and go on: kill -9 ${pids[gateway-1]} or kill -9 ${pids[gateway-2]}" \
+        "  export CIBA_SERVER=$CIBA_SERVER CIBA_API_KEY=$CIBA_API_KEY" \
+        "  $gateway login +4712345678 --channel point-of-sale" "  $gateway watch" \
+        "  the phones: $simulator/phone" "Ctrl-C ends everything."
+    while :; do read -r -t 3600 <> <(:) || true; done
+fi
+
+start login "$gateway" login +4712345678 --channel point-of-sale
+until_true "the phone is asked" asked 4712345678
+owner="gateway-1"
+grep -q 'the phone is asked.*+47…78' "$home/gateway-1.log" || owner="gateway-2"
+kill -9 "${pids[$owner]}"
+say "✓ another login is pending; its gateway was killed with -9"
+until_true "the phone approves" approve 4712345678
+other="gateway-2"
+[ "$owner" = gateway-1 ] || other="gateway-1"
+until_true "the other gateway ends the login" grep -q 'login ended.*outcome="approved"' "$home/$other.log"
+until_true "a new login is taken" login +4790000002
+say "✓ the other gateway took it over: approved; and new logins are taken"
