@@ -94,7 +94,8 @@ impl Gateway {
         let policy = Policy { starts_per_number: Limit { max: 5, window: LIFETIME } };
         let logins = Logins::new(ledger.clone(), poller.clone(), vec![acme], policy);
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
-        tasks.spawn(ledger.follow(vec![tenant()], stop.clone()));
+        // Of no tenant: the looks at a tenant's stream every five seconds are no login's.
+        tasks.spawn(ledger.follow(Vec::new(), stop.clone()));
         assert_eq!(wakes.recv().await, Ok(Wake::Missed), "the store begins to listen");
         Self { store, poller, logins, person, stop, tasks }
     }
