@@ -24,6 +24,7 @@ missing_packages() {
     has redis-server || echo redis-server
     has haproxy || echo haproxy
     has curl || echo curl
+    has ip || echo iproute2
     has docker-compose || echo docker-compose
     has systemd-analyze || echo systemd
     can_make_venv || echo python3 python3-venv

@@ -11,6 +11,7 @@ use crate::support::caller::{refusal, till};
 use crate::support::configuration::Configuration;
 use crate::support::eventually::eventually;
 use crate::support::gateway::Gateway;
+use crate::support::island::Island;
 use crate::support::proxy::{Proxy, Weather};
 use crate::support::redis_server::{PASSWORD, RedisServer, USERNAME};
 use crate::support::simulators::Vipps;
@@ -96,4 +97,32 @@ async fn logins_outlive_a_line_that_swallows_everything() {
 #[tokio::test]
 async fn logins_outlive_a_line_that_is_cut() {
     Story::begin().await.weathers(Weather::Cut).await;
+}
+
+/// A real link between two hosts. Where hosts cannot be made, as without root, the
+/// stories above stand for it.
+#[tokio::test]
+async fn logins_outlive_a_link_that_is_down() {
+    let Some(island) = Island::make().await else {
+        return println!("NOT RUN: network namespaces cannot be made here");
+    };
+    let vipps = Vipps::start().await;
+    let place = format!("url = \"{}\"\nplaintext = \"trusted-network\"", island.url());
+    let gateway = Gateway::ready(&Configuration::new(&vipps.issuer()).with_redis_that(&place)).await;
+    let caller = gateway.caller();
+    let login = caller.at_a_till(NUMBER).await;
+    island.link_goes_down();
+    let start = till(LATER);
+    for _ in 0..2 {
+        let refused = caller.start(start.clone()).await.expect_err("a refusal");
+        assert_eq!(refusal(&refused), (Code::Unavailable, "STORE_UNAVAILABLE".into(), true), "{refused}");
+    }
+    assert_eq!(vipps.rings(LATER), 0, "no other phone rings");
+    vipps.simulator.approve(NUMBER);
+
+    island.link_comes_back();
+    let good = Instant::now();
+    eventually("a login starts", async || caller.start(start.clone()).await.ok()).await;
+    assert!(good.elapsed() < SERVICE_BACK_WITHIN, "it took {:?}", good.elapsed());
+    assert_eq!(caller.end_of(&login.login_id).await.outcome(), Outcome::Approved);
 }

@@ -11,6 +11,7 @@ pub(crate) mod flaky_store;
 pub(crate) mod gateway;
 pub(crate) mod http;
 pub(crate) mod idle_proxy;
+pub(crate) mod island;
 pub(crate) mod lying_provider;
 pub(crate) mod processes;
 pub(crate) mod provider_line;
