@@ -15,6 +15,8 @@ use std::env;
 use plan::Plan;
 use play::Played;
 
+use crate::support::tools::is_soak;
+
 /// As many as fit into a test run.
 const SEEDS: u64 = 1_000;
 const SOAK_SEEDS: u64 = 50_000;
@@ -23,7 +25,7 @@ const SOAK_SEEDS: u64 = 50_000;
 fn whatever_happens_each_login_ends_once_and_no_rule_is_broken() {
     let (seeds, is_one) = match env::var("CIBA_TEST_SEED") {
         Ok(seed) => (vec![seed.parse().expect("CIBA_TEST_SEED is a number")], true),
-        Err(_) if env::var_os("CIBA_TEST_SOAK").is_some() => ((0..SOAK_SEEDS).collect(), false),
+        Err(_) if is_soak() => ((0..SOAK_SEEDS).collect(), false),
         Err(_) => ((0..SEEDS).collect::<Vec<u64>>(), false),
     };
     if is_one {

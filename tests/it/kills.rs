@@ -5,19 +5,16 @@
 
 mod town;
 
-use std::env;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use town::Town;
 
+use crate::support::tools::is_soak;
+
 /// Longer than a lease and than it takes to call somebody dead.
 const LONG: Duration = Duration::from_secs(7);
-
-fn is_soak() -> bool {
-    env::var_os("CIBA_TEST_SOAK").is_some()
-}
 
 /// Each in a town of its own, all at once: what takes time is waiting.
 #[tokio::test]
@@ -52,7 +49,7 @@ async fn it_stands_still_and_goes_on() {
     let mark = town.mark().await;
     town.all_are_polled(&logins, mark).await;
     town.serves[0].process.signal("CONT");
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    town.serves[0].process.logs("goes on under a new name").await;
     town.all_are_approved(&logins).await;
     town.rules_were_kept(&logins).await;
 }
