@@ -26,7 +26,7 @@ pub(crate) use parts::{redis_store, vipps};
 
 use crate::clock::Clock;
 use crate::config::{self, Config, Drain, Grpc};
-use crate::grpc::{Front, LoginApi, TlsError, TlsIdentity, plain, tls, v1};
+use crate::grpc::{Front, LoginApi, TlsError, v1};
 use crate::http::{self, Readiness};
 use crate::replicas::Replica;
 
@@ -87,16 +87,18 @@ pub async fn run(
     survey_store(&parts, &config, &tasks, &stop);
     let peers = Peers::meet(&parts, &readiness);
     let tenants = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
-    tasks.spawn(parts.ledger.clone().follow(tenants, stop.clone()));
 
     let routes = routes(&parts, &config.grpc, &readiness, &tasks, &stop).await?;
-    let grpc = grpc_front(listeners.grpc, &config.grpc, routes, &tasks, &stop)?;
+    let dismissed = CancellationToken::new();
+    // Until the last watcher is gone: what ends during a drain is told.
+    tasks.spawn(parts.ledger.clone().follow(tenants, dismissed.clone()));
+    let metrics = Arc::clone(&parts.metrics);
+    let grpc = Front::new(routes, &config.grpc, metrics, &tasks, stop.clone(), dismissed.clone())?;
     let router = http::router(readiness.clone(), Arc::clone(&parts.metrics));
-    // Health and metrics are served until the very end of a drain.
-    let http_stop = CancellationToken::new();
-    let http = axum::serve(listeners.http, router).with_graceful_shutdown(http_stop.clone().cancelled_owned());
+    // Health and metrics are served while logins are handed over.
+    let http = axum::serve(listeners.http, router).with_graceful_shutdown(dismissed.clone().cancelled_owned());
     let http = tasks.spawn(async move { http.await });
-    let grpc = tasks.spawn(grpc);
+    let grpc = tasks.spawn(grpc.serve(listeners.grpc));
     info!(tenants = config.tenants.len(), store = parts.ledger.store_kind(), "the gateway serves");
 
     tokio::pin!(grpc, http, shutdown);
@@ -105,7 +107,7 @@ pub async fn run(
         _ = &mut grpc => return Err(RunError::Stopped("gRPC")),
         _ = &mut http => return Err(RunError::Stopped("HTTP")),
     }
-    drain(&parts, peers, &readiness, &config.drain, &stop, &tasks, &http_stop).await;
+    drain(&parts, peers, &readiness, &config.drain, &stop, &dismissed, &tasks).await;
     Ok(())
 }
 
@@ -159,8 +161,8 @@ async fn drain(
     readiness: &Readiness,
     bounds: &Drain,
     stop: &CancellationToken,
+    dismissed: &CancellationToken,
     tasks: &TaskTracker,
-    http_stop: &CancellationToken,
 ) {
     info!(notice_ms = millis(bounds.notice), limit_ms = millis(bounds.limit), "draining");
     let end = Instant::now() + bounds.limit;
@@ -173,7 +175,7 @@ async fn drain(
         warn!("not everything was finished in time; others take the logins over a little later");
     }
     parts.logins.dismiss();
-    http_stop.cancel();
+    dismissed.cancel();
     tasks.close();
     match tokio::time::timeout_at(end, tasks.wait()).await {
         Ok(()) => info!("drained"),
@@ -270,22 +272,4 @@ async fn report_health(reporter: HealthReporter, readiness: Readiness) {
             return;
         }
     }
-}
-
-fn grpc_front(
-    listener: TcpListener,
-    settings: &Grpc,
-    routes: Routes,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-) -> Result<impl Future<Output = ()> + Send + use<>, RunError> {
-    let front = Front::new(routes, settings, tasks);
-    let identity = settings.tls.as_ref().map(TlsIdentity::from_config).transpose()?;
-    let (tasks, stop) = (tasks.clone(), stop.clone());
-    Ok(async move {
-        match identity {
-            Some(identity) => front.serve(tls(listener, identity, &tasks, stop.clone()), stop).await,
-            None => front.serve(plain(listener, &tasks, stop.clone()), stop).await,
-        }
-    })
 }

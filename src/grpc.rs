@@ -14,7 +14,7 @@ mod service;
 mod status;
 
 pub use caller::Callers;
-pub use listener::{TlsError, TlsIdentity, plain, tls};
+pub use listener::{TlsError, TlsIdentity};
 pub use server::Front;
 pub use service::LoginApi;
 

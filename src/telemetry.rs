@@ -14,7 +14,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry, fmt};
 
-pub use metrics::{Metrics, OpenWatch, ProviderOperation, StoreOperation};
+pub use metrics::{Metrics, Open, ProviderOperation, StoreOperation};
 
 use crate::config::LogFormat;
 

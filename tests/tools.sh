@@ -7,7 +7,8 @@
 # everything else on PATH.
 
 tools=$PWD/target/test-tools
-export PATH="$tools/bin:$PATH"
+# Debian keeps haproxy and ip where only root looks.
+export PATH="$tools/bin:$PATH:/usr/sbin:/sbin"
 
 fail() {
     printf '%s\n' "$*" >&2

@@ -81,6 +81,14 @@ impl Connection {
     }
 }
 
+/// Whether to watch again: the gateway sends its watchers away, or the line is lost.
+pub(super) fn is_passing(status: &Status) -> bool {
+    std::error::Error::source(status).is_some() || matches!(status.code(), Code::Unavailable | Code::Aborted)
+}
+
+/// From the end of a stream to the next one, at least.
+pub(super) const WATCH_AGAIN: Duration = Duration::from_secs(1);
+
 /// Why a client command cannot go on.
 pub(super) struct Problem {
     code: u8,

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tonic::{Code, Status};
+use tonic::Status;
 
-use super::client::{Client, Connection, Problem};
+use super::client::{Client, Connection, Problem, WATCH_AGAIN, is_passing};
 use super::outcome;
 use super::terminal::{Style, Terminal};
 use crate::grpc::v1::watch_login_response::Event;
@@ -205,11 +205,11 @@ async fn watch(mut client: Client, login_id: &str, printer: Printer) -> Result<L
             }
             Err(status) => status,
         };
-        if broken.code() != Code::Unavailable && broken.code() != Code::Aborted && broken.code() != Code::Unknown {
+        if !is_passing(&broken) {
             return Err(broken.into());
         }
         printer.note("connection lost; watching again");
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        tokio::time::sleep(WATCH_AGAIN).await;
     }
 }
 

@@ -3,14 +3,15 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use tonic::{Status, Streaming};
 
-use super::client::{Connection, Problem};
+use super::client::{Connection, Problem, WATCH_AGAIN, is_passing};
 use super::login::ChannelName;
 use super::outcome;
 use super::terminal::{Style, Terminal};
 use crate::grpc::v1::{
-    Channel, Login, LoginState, WatchFrom, WatchLoginRequest, WatchLoginsRequest, watch_login_response,
-    watch_logins_request, watch_logins_response,
+    Channel, Login, LoginState, WatchFrom, WatchLoginRequest, WatchLoginResponse, WatchLoginsRequest,
+    WatchLoginsResponse, watch_login_response, watch_logins_request, watch_logins_response,
 };
 
 #[derive(Args)]
@@ -43,40 +44,96 @@ pub(super) async fn run(options: Options) -> ExitCode {
     watched.unwrap_or_else(|problem| problem.exit())
 }
 
+/// Until the login has ended. A stream that breaks after it has begun is opened
+/// again, as its contract says.
 async fn one(options: &Options, login_id: &str) -> Result<Login, Problem> {
-    let request = WatchLoginRequest { login_id: login_id.to_owned(), heartbeat_interval: None };
-    let mut stream = options.connection.open()?.watch_login(request).await?.into_inner();
-    while let Some(message) = stream.message().await? {
-        if let Some(watch_login_response::Event::Login(login)) = message.event {
-            print(options, &login);
-            if login.state() == LoginState::Ended {
-                return Ok(login);
-            }
-        }
+    let (mut client, mut shown) = (options.connection.open()?, None);
+    loop {
+        let request = WatchLoginRequest { login_id: login_id.to_owned(), heartbeat_interval: None };
+        let broken = match client.watch_login(request).await {
+            Ok(stream) => match follow_one(stream.into_inner(), options, &mut shown).await {
+                Ok(login) => return Ok(login),
+                Err(broken) => broken,
+            },
+            Err(status) => status,
+        };
+        watch_again(broken, shown.is_some()).await?;
     }
-    Err(tonic::Status::unavailable("the stream ended early; watch again").into())
 }
 
+async fn follow_one(
+    mut stream: Streaming<WatchLoginResponse>,
+    options: &Options,
+    shown: &mut Option<LoginState>,
+) -> Result<Login, Status> {
+    while let Some(message) = stream.message().await? {
+        let Some(watch_login_response::Event::Login(login)) = message.event else { continue };
+        if *shown != Some(login.state()) {
+            print(options, &login);
+            *shown = Some(login.state());
+        }
+        if login.state() == LoginState::Ended {
+            return Ok(login);
+        }
+    }
+    Err(Status::unavailable("the stream ended early"))
+}
+
+/// Until Ctrl-C. A stream that breaks after it has begun is opened again where it
+/// broke.
 async fn all(options: &Options) -> Result<(), Problem> {
-    let request = WatchLoginsRequest {
+    let (mut client, mut cursor) = (options.connection.open()?, String::new());
+    let watching = async {
+        loop {
+            let broken = match client.watch_logins(request(options, &cursor)).await {
+                Ok(stream) => follow_all(stream.into_inner(), options, &mut cursor).await,
+                Err(status) => status,
+            };
+            watch_again(broken, !cursor.is_empty()).await?;
+        }
+    };
+    tokio::select! {
+        ended = watching => ended,
+        _ = tokio::signal::ctrl_c() => Ok(()),
+    }
+}
+
+fn request(options: &Options, cursor: &str) -> WatchLoginsRequest {
+    use watch_logins_request::Position;
+    let position =
+        if cursor.is_empty() { Position::From(WatchFrom::Snapshot.into()) } else { Position::Cursor(cursor.into()) };
+    WatchLoginsRequest {
         channel: options.channel.map_or(Channel::Unspecified, ChannelName::wire).into(),
         terminal_id: options.terminal.clone(),
         agent_id: options.of_agent.clone(),
         heartbeat_interval: None,
-        position: Some(watch_logins_request::Position::From(WatchFrom::Snapshot.into())),
-    };
-    let mut stream = options.connection.open()?.watch_logins(request).await?.into_inner();
+        position: Some(position),
+    }
+}
+
+async fn follow_all(mut stream: Streaming<WatchLoginsResponse>, options: &Options, cursor: &mut String) -> Status {
     loop {
-        let message = tokio::select! {
-            message = stream.message() => message?,
-            _ = tokio::signal::ctrl_c() => return Ok(()),
-        };
-        match message.map(|message| message.event) {
-            Some(Some(watch_logins_response::Event::Login(login))) => print(options, &login),
-            Some(_) => {}
-            None => return Err(tonic::Status::unavailable("the stream ended; watch again").into()),
+        match stream.message().await {
+            Ok(Some(message)) => {
+                *cursor = message.cursor;
+                if let Some(watch_logins_response::Event::Login(login)) = message.event {
+                    print(options, &login);
+                }
+            }
+            Ok(None) => return Status::unavailable("the stream ended"),
+            Err(status) => return status,
         }
     }
+}
+
+/// Waits a moment, or says why it makes no sense to go on.
+async fn watch_again(broken: Status, has_begun: bool) -> Result<(), Problem> {
+    if !has_begun || !is_passing(&broken) {
+        return Err(broken.into());
+    }
+    eprintln!("the stream broke off; watching again");
+    tokio::time::sleep(WATCH_AGAIN).await;
+    Ok(())
 }
 
 fn print(options: &Options, login: &Login) {

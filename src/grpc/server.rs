@@ -5,39 +5,46 @@
 //! end. Here each connection has an age of its own, around the one that is
 //! wanted; at that age, and when the process stops, the peer is told to go
 //! elsewhere (GOAWAY), whoever serves a stream on it is told too, and only what
-//! goes on all the same is cut. What is served is not known here; connections
-//! come from [`super::listener`].
+//! goes on all the same is cut. What is served is not known here. Called by
+//! `gateway`.
 
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt};
 use http::Request;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
+use super::listener::{TlsError, TlsIdentity, accept};
 use crate::config::Grpc;
+use crate::telemetry::Metrics;
 
-/// For the first byte of a connection.
+/// Until a connection has said that it speaks HTTP.
 const SILENCE_LIMIT: Duration = Duration::from_secs(10);
+/// What an HTTP/2 connection begins with.
+const PREFACE_BYTES: usize = 24;
 /// How far the ages of connections lie apart, as a part of the wanted age, in
 /// each direction.
 const JITTER: f64 = 0.1;
 /// Metadata of one call, altogether.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
+/// How often the log says that connections are turned away.
+const REFUSALS_SAID: Duration = Duration::from_secs(60);
 
 /// Told when the connection that a request came on is about to end; in the
 /// request's extensions.
@@ -52,14 +59,31 @@ struct Shared {
     routes: Routes,
     builder: Builder<Tracked>,
     settings: Grpc,
+    tls: Option<TlsIdentity>,
     places: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
     tasks: TaskTracker,
+    /// No further connections and no further calls.
+    stop: CancellationToken,
+    /// Whoever serves a stream has been told to end it.
+    dismissed: CancellationToken,
 }
 
 impl Front {
-    /// A front that serves `routes`; its tasks are among `tasks`.
-    #[must_use]
-    pub fn new(routes: Routes, settings: &Grpc, tasks: &TaskTracker) -> Self {
+    /// A front that serves `routes`; its tasks are among `tasks`. After `stop` it
+    /// takes nothing new; after `dismissed` it cuts what goes on for longer than
+    /// the grace.
+    ///
+    /// # Errors
+    /// When the certificate cannot be used.
+    pub fn new(
+        routes: Routes,
+        settings: &Grpc,
+        metrics: Arc<Metrics>,
+        tasks: &TaskTracker,
+        stop: CancellationToken,
+        dismissed: CancellationToken,
+    ) -> Result<Self, TlsError> {
         let mut builder = Builder::new(Tracked(tasks.clone()));
         builder
             .http2()
@@ -70,43 +94,53 @@ impl Front {
             .max_header_list_size(MAX_HEADER_BYTES);
         builder.http1().timer(TokioTimer::new()).header_read_timeout(SILENCE_LIMIT);
         let places = usize::try_from(settings.max_connections).unwrap_or(Semaphore::MAX_PERMITS);
-        Self(Arc::new(Shared {
+        Ok(Self(Arc::new(Shared {
             routes,
             builder,
             settings: settings.clone(),
+            tls: settings.tls.as_ref().map(TlsIdentity::from_config).transpose()?,
             places: Arc::new(Semaphore::new(places)),
+            metrics,
             tasks: tasks.clone(),
-        }))
+            stop,
+            dismissed,
+        })))
     }
 
-    /// Serves `connections` until there are no more; those that there are go on
-    /// until they end, after `stop` without further calls.
-    pub async fn serve<C>(self, connections: impl Stream<Item = io::Result<C>>, stop: CancellationToken)
-    where
-        C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let mut connections = pin!(connections);
-        let mut is_full = false;
-        while let Some(connection) = connections.next().await {
-            let Ok(connection) = connection else { continue };
-            let Ok(place) = Arc::clone(&self.0.places).try_acquire_owned() else {
-                if !std::mem::replace(&mut is_full, true) {
-                    warn!(max_connections = self.0.settings.max_connections, "no more connections are taken");
-                }
+    /// Serves whoever connects, until told to stop. Connections that there are then
+    /// have tasks of their own.
+    pub async fn serve(self, listener: TcpListener) {
+        let mut said: Option<Instant> = None;
+        while let Some(stream) = self.0.stop.run_until_cancelled(accept(&listener)).await {
+            if let Ok(place) = Arc::clone(&self.0.places).try_acquire_owned() {
+                self.0.tasks.spawn(self.clone().welcome(stream, place));
                 continue;
-            };
-            is_full = false;
-            let (front, stop) = (self.clone(), stop.clone());
-            self.0.tasks.spawn(async move {
-                front.attend(connection, stop).await;
-                drop(place);
-            });
+            }
+            self.0.metrics.connection_refused();
+            if said.is_none_or(|at| at.elapsed() >= REFUSALS_SAID) {
+                warn!(max_connections = self.0.settings.max_connections, "no more connections are taken");
+                said = Some(Instant::now());
+            }
         }
     }
 
-    async fn attend(&self, connection: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, stop: CancellationToken) {
-        let Shared { routes, builder, settings, .. } = &*self.0;
-        let (leaving, heard) = (Leaving::default(), Arc::new(AtomicBool::new(false)));
+    /// A slow handshake holds nobody else up, but takes a place.
+    async fn welcome(self, stream: TcpStream, place: OwnedSemaphorePermit) {
+        let _open = self.0.metrics.connection_opened();
+        match &self.0.tls {
+            None => self.attend(stream).await,
+            Some(identity) => {
+                if let Some(Some(stream)) = self.0.stop.run_until_cancelled(identity.handshake(stream)).await {
+                    self.attend(stream).await;
+                }
+            }
+        }
+        drop(place);
+    }
+
+    async fn attend(&self, connection: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let Shared { routes, builder, settings, stop, dismissed, .. } = &*self.0;
+        let (leaving, heard) = (Leaving::default(), Arc::new(AtomicUsize::new(0)));
         let told = leaving.clone();
         let service = routes.clone().map_request(move |mut request: Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(told.clone());
@@ -114,28 +148,34 @@ impl Front {
         });
         let connection = TokioIo::new(Heard { connection, heard: Arc::clone(&heard) });
         let mut serving = pin!(builder.serve_connection(connection, TowerToHyperService::new(service)));
-        let silence = async {
-            tokio::time::sleep(SILENCE_LIMIT).await;
-            if heard.load(Ordering::Relaxed) {
-                std::future::pending::<()>().await;
-            }
-        };
         tokio::select! {
             biased;
             ended = &mut serving => return note(ended),
             () = stop.cancelled() => {}
-            () = silence => return debug!("a connection stayed silent"),
-            () = age(settings.max_connection_age) => leaving.0.cancel(),
+            () = silence(&heard) => return debug!("a connection stayed silent"),
+            () = age(settings.max_connection_age) => {}
         }
         serving.as_mut().graceful_shutdown();
-        if !leaving.0.is_cancelled() {
-            // The process stops: others see to the streams, and to the bound.
-            return note(serving.await);
+        let told = async {
+            if stop.is_cancelled() {
+                dismissed.cancelled().await;
+            } else {
+                leaving.0.cancel();
+            }
+            tokio::time::sleep(settings.max_connection_age_grace).await;
+        };
+        tokio::select! {
+            ended = &mut serving => note(ended),
+            () = told => debug!("a connection was cut after its grace"),
         }
-        match tokio::time::timeout(settings.max_connection_age_grace, &mut serving).await {
-            Ok(ended) => note(ended),
-            Err(_) => debug!("a connection was cut after its age and its grace"),
-        }
+    }
+}
+
+/// Waits until a peer has said too little for too long; for ever when it speaks.
+async fn silence(heard: &AtomicUsize) {
+    tokio::time::sleep(SILENCE_LIMIT).await;
+    if heard.load(Ordering::Relaxed) >= PREFACE_BYTES {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -170,19 +210,17 @@ where
     }
 }
 
-/// A connection that notes when its peer has said something.
+/// A connection that counts what its peer has said.
 struct Heard<C> {
     connection: C,
-    heard: Arc<AtomicBool>,
+    heard: Arc<AtomicUsize>,
 }
 
 impl<C: AsyncRead + Unpin> AsyncRead for Heard<C> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.connection).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.heard.store(true, Ordering::Relaxed);
-        }
+        self.heard.fetch_add(buf.filled().len() - before, Ordering::Relaxed);
         read
     }
 }
@@ -212,3 +250,6 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Heard<C> {
         self.connection.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests;

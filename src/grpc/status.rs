@@ -16,6 +16,9 @@ use crate::store::StoreError;
 const DOMAIN: &str = "ciba-gateway";
 /// When to come back after an outage whose end nobody knows.
 const OUTAGE_RETRY: Duration = Duration::from_secs(2);
+/// When to come back after a connection that has reached its age. By then every
+/// client knows that it is closed, and makes a new one without being told.
+const MOVE_RETRY: Duration = Duration::from_millis(200);
 
 /// Why a call got a status other than OK.
 #[derive(Debug)]
@@ -113,7 +116,7 @@ impl CallError {
                     "the store has lost events and cursors from before are void; watch again from a snapshot".into()
                 }
                 E::Draining => "this gateway is about to stop; connect again".into(),
-                E::ConnectionAge => "this connection has reached its age; connect again and watch again".into(),
+                E::ConnectionAge => "this connection has reached its age; watch again, on another one".into(),
                 E::SlowReader => "the stream was read too slowly; watch again from its cursor".into(),
                 E::NotFound | E::NotYours | E::StartWithdrawn | E::CodeNotAsked | E::LoginEnded => error.to_string(),
             },
@@ -134,7 +137,7 @@ impl CallError {
                 | E::Draining
                 | E::Store(StoreError::Unavailable(_) | StoreError::Foreign(_) | StoreError::Full(_)),
             ) => Some(OUTAGE_RETRY),
-            Self::Logins(E::ConnectionAge) => Some(Duration::ZERO),
+            Self::Logins(E::ConnectionAge) => Some(MOVE_RETRY),
             Self::CredentialMissing
             | Self::CredentialInvalid
             | Self::Fields(_)

@@ -99,6 +99,8 @@ impl Logins {
         if !caller.channels.contains(&request.channel) {
             return Err(Error::ChannelNotAllowed);
         }
+        // Before the look: whoever drains waits for a start that has got past it.
+        let _under_way = self.0.tasks.token();
         if self.0.closing.is_cancelled() {
             return Err(Error::Draining);
         }

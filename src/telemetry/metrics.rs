@@ -30,6 +30,8 @@ pub struct Metrics {
     store_errors: Family<Stored, Counter>,
     grpc_calls: Family<Called, Counter>,
     open_watches: Gauge,
+    open_connections: Gauge,
+    refused_connections: Counter,
 }
 
 /// What the provider is asked for.
@@ -101,6 +103,8 @@ impl Metrics {
             store_errors: Family::default(),
             grpc_calls: Family::default(),
             open_watches: Gauge::default(),
+            open_connections: Gauge::default(),
+            refused_connections: Counter::default(),
         };
         metrics.register();
         metrics
@@ -121,6 +125,9 @@ impl Metrics {
         registry.register("store_errors", "Calls to the store that failed", self.store_errors.clone());
         registry.register("grpc_calls", "Finished calls, by method and status code", self.grpc_calls.clone());
         registry.register("open_watches", "Open watch streams", self.open_watches.clone());
+        registry.register("open_connections", "Open connections of callers", self.open_connections.clone());
+        let refused = "Connections closed at once because there were too many";
+        registry.register("refused_connections", refused, self.refused_connections.clone());
     }
 
     /// The provider was asked for a login.
@@ -167,9 +174,21 @@ impl Metrics {
 
     /// A watch stream was opened; it counts until the value is dropped.
     #[must_use]
-    pub fn watch_opened(&self) -> OpenWatch {
+    pub fn watch_opened(&self) -> Open {
         self.open_watches.inc();
-        OpenWatch(self.open_watches.clone())
+        Open(self.open_watches.clone())
+    }
+
+    /// A caller has connected; it counts until the value is dropped.
+    #[must_use]
+    pub fn connection_opened(&self) -> Open {
+        self.open_connections.inc();
+        Open(self.open_connections.clone())
+    }
+
+    /// A caller was turned away because there are too many.
+    pub fn connection_refused(&self) {
+        self.refused_connections.inc();
     }
 
     /// Everything in the text form of OpenMetrics 1.0.
@@ -189,11 +208,11 @@ impl Default for Metrics {
     }
 }
 
-/// An open watch stream.
+/// An open stream or connection.
 #[derive(Debug)]
-pub struct OpenWatch(Gauge);
+pub struct Open(Gauge);
 
-impl Drop for OpenWatch {
+impl Drop for Open {
     fn drop(&mut self) {
         self.0.dec();
     }

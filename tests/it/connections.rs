@@ -9,12 +9,14 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tonic::{Code, Status};
+use tonic::Code;
+use tonic_types::StatusExt;
 
-use crate::support::caller::{Caller, refusal, till};
+use crate::support::caller::{Caller, refusal, till, until_answered};
 use crate::support::configuration::{Configuration, api_key};
 use crate::support::gateway::Gateway;
 use crate::support::idle_proxy::IdleProxy;
+use crate::support::processes::Process;
 use crate::support::simulators::Vipps;
 use crate::support::tools::is_soak;
 
@@ -30,17 +32,20 @@ async fn gateway(vipps: &Vipps, grpc: &str) -> Gateway {
     Gateway::ready(&Configuration { grpc, ..Configuration::new(&vipps.issuer()) }).await
 }
 
-/// Follows the contract from `cursor` until `count` logins have ended; gives back
-/// which, and how the streams ended.
+/// Follows the contract from `cursor` until `count` logins have ended, and comes
+/// back when it is told to; gives back which, and how the streams ended.
 async fn follow(caller: Caller, mut cursor: String, count: watch::Receiver<usize>) -> (Vec<String>, Vec<Ending>) {
     let (mut ended, mut endings) = (Vec::new(), Vec::new());
     while ended.len() < *count.borrow() {
-        let mut stream = repeated(async || caller.try_resume(&cursor).await).await;
+        let resumed = until_answered(async || caller.try_resume(&cursor).await).await;
+        let mut stream = resumed.expect("a stream");
         while ended.len() < *count.borrow() {
             let message = match stream.message().await {
                 Ok(message) => message.expect("no stream ends without a word"),
                 Err(status) => {
-                    endings.extend(Some(refusal(&status)).filter(|(_, reason, _)| !reason.is_empty()));
+                    let again = status.get_error_details().retry_info().and_then(|info| info.retry_delay);
+                    endings.push(refusal(&status));
+                    tokio::time::sleep(again.unwrap_or_default()).await;
                     break;
                 }
             };
@@ -53,17 +58,6 @@ async fn follow(caller: Caller, mut cursor: String, count: watch::Receiver<usize
         }
     }
     (ended, endings)
-}
-
-/// Repeats a call that the client's own library gave up because its connection
-/// was just ending; every word of the gateway's must be OK.
-async fn repeated<T>(mut call: impl AsyncFnMut() -> Result<T, Status>) -> T {
-    loop {
-        match call().await {
-            Ok(answer) => return answer,
-            Err(status) => assert!(refusal(&status).1.is_empty(), "{status}"),
-        }
-    }
 }
 
 /// The last message before a stream ends by our doing tells how to go on, and
@@ -81,8 +75,9 @@ async fn a_client_that_follows_the_contract_notices_no_age() {
         while began.elapsed() < AGES {
             let number = format!("+47{:08}", 41_050_000 + ended.len());
             let start = till(&number);
-            let login = repeated(async || caller.start(start.clone()).await).await;
-            repeated(async || caller.try_cancel(&login.login_id).await).await;
+            let login = until_answered(async || caller.start(start.clone()).await).await.expect("no age is noticed");
+            let cancelled = until_answered(async || caller.try_cancel(&login.login_id).await).await;
+            assert_eq!(cancelled.expect("no age is noticed").state(), LoginState::Ended);
             ended.push(login.login_id);
         }
         done.send_replace(ended.len());
@@ -93,6 +88,25 @@ async fn a_client_that_follows_the_contract_notices_no_age() {
     assert!(endings.len() >= 3, "{endings:?}");
     let expected = (Code::Unavailable, "CONNECTION_AGE".to_owned(), true);
     assert!(endings.iter().all(|ending| *ending == expected), "{endings:?}");
+}
+
+/// Our own clients follow the contract.
+#[tokio::test]
+async fn the_watch_command_goes_on_after_an_age() {
+    let vipps = Vipps::start().await;
+    let gateway = gateway(&vipps, "max_connection_age = \"1s\"").await;
+    let (caller, url, key) = (gateway.caller(), gateway.url(), api_key());
+    let first = caller.at_a_till(NUMBER).await;
+    let watch = |of: &[&str]| Process::gateway(&[&["watch", "--server", &url, "--api-key", key.expose()], of].concat());
+    let (all, mut one) = (watch(&[]), watch(&[&first.login_id]));
+    for watch in [&all, &one] {
+        watch.prints(&first.login_id).await;
+        watch.logs("watching again").await;
+    }
+    let second = until_answered(async || caller.start(till("+4712345679")).await).await.expect("a login");
+    all.prints(&second.login_id).await;
+    until_answered(async || caller.try_cancel(&first.login_id).await).await.expect("an end");
+    assert_eq!(one.ended().await.code, Some(12));
 }
 
 #[tokio::test]
@@ -114,7 +128,7 @@ async fn heartbeats_keep_an_idle_stream_alive() {
     let caller = Caller::new(&format!("http://{}", proxy.address), api_key().expose());
     let login = gateway.caller().at_a_till(NUMBER).await;
     let mut stream = caller.watch_every(&login.login_id, 1).await;
-    let beats = if is_soak() { 30 } else { 8 };
+    let beats = if is_soak() { 30 } else { 10 };
     let (began, mut heard) = (Instant::now(), 0);
     while heard < beats {
         let message = stream.message().await.expect("alive").expect("the login lives");

@@ -9,7 +9,10 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tonic::transport::Endpoint;
 use tonic::{Code, Status, Streaming};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::support::caller::{refusal, till};
 use crate::support::configuration::Configuration;
@@ -110,6 +113,27 @@ async fn a_second_signal_ends_at_once() {
     let ended = serve.process.ended().await;
     assert_eq!(ended.code, Some(70), "{ended:?}");
     assert!(ended.stderr.contains("a second time"), "{ended:?}");
+}
+
+/// Whoever watches the gateway's health has no reason to go, and is told to.
+#[tokio::test]
+async fn a_watcher_of_the_health_is_cut_after_the_grace() {
+    let vipps = Vipps::start().await;
+    let configuration = Configuration::new(&vipps.issuer());
+    let grpc = configuration.grpc.clone() + "\nmax_connection_age_grace = \"1s\"";
+    let drain = "notice = \"0s\"\nlimit = \"50s\"".to_owned();
+    let mut serve = Serve::ready(&Configuration { grpc, drain, ..configuration }).await;
+    let channel = Endpoint::from_shared(serve.url()).expect("an address").connect_lazy();
+    let request = HealthCheckRequest { service: String::new() };
+    let mut health = HealthClient::new(channel).watch(request).await.expect("a stream").into_inner();
+    assert!(health.message().await.expect("a message").is_some());
+
+    let began = Instant::now();
+    serve.process.signal("TERM");
+    assert!(end_of(&mut health).await.is_some());
+    assert_eq!(serve.process.ended().await.code, Some(0));
+    assert!(began.elapsed() < Duration::from_secs(20), "it took {:?}", began.elapsed());
+    assert!(serve.process.stderr().contains("drained"), "{}", serve.process.stderr());
 }
 
 /// A client that stands still takes nothing in and acknowledges nothing.

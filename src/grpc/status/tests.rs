@@ -9,7 +9,7 @@ use crate::session::TenantId;
 
 const PROTO: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/proto/ciba_gateway/v1/login_service.proto"));
 
-type Row = (CallError, Code, &'static str, Option<u64>);
+type Row = (CallError, Code, &'static str, Option<Duration>);
 
 fn table() -> Vec<Row> {
     let secs = Duration::from_secs;
@@ -25,22 +25,22 @@ fn table() -> Vec<Row> {
         (of(E::NotYours), Code::PermissionDenied, "NOT_YOURS", None),
         (of(E::RequestIdReused), Code::AlreadyExists, "REQUEST_ID_REUSED", None),
         (of(E::NumberBusy), Code::FailedPrecondition, "NUMBER_BUSY", None),
-        (of(E::TooManyStarts { retry_after: secs(77) }), Code::ResourceExhausted, "TOO_MANY_STARTS", Some(77)),
-        (of(E::ProviderBusy { retry_after: secs(78) }), Code::ResourceExhausted, "PROVIDER_BUSY", Some(78)),
+        (of(E::TooManyStarts { retry_after: secs(77) }), Code::ResourceExhausted, "TOO_MANY_STARTS", Some(secs(77))),
+        (of(E::ProviderBusy { retry_after: secs(78) }), Code::ResourceExhausted, "PROVIDER_BUSY", Some(secs(78))),
         (of(E::ProviderCredentialsRefused), Code::FailedPrecondition, "PROVIDER_CREDENTIALS_REFUSED", None),
-        (of(E::ProviderUnavailable), Code::Unavailable, "PROVIDER_UNAVAILABLE", Some(2)),
-        (of(E::StartWithdrawn), Code::Unavailable, "START_WITHDRAWN", Some(2)),
+        (of(E::ProviderUnavailable), Code::Unavailable, "PROVIDER_UNAVAILABLE", Some(secs(2))),
+        (of(E::StartWithdrawn), Code::Unavailable, "START_WITHDRAWN", Some(secs(2))),
         (of(E::CodeNotAsked), Code::FailedPrecondition, "CODE_NOT_ASKED", None),
         (of(E::LoginEnded), Code::FailedPrecondition, "LOGIN_ENDED", None),
-        (of(E::Draining), Code::Unavailable, "DRAINING", Some(2)),
-        (of(E::ConnectionAge), Code::Unavailable, "CONNECTION_AGE", Some(0)),
+        (of(E::Draining), Code::Unavailable, "DRAINING", Some(secs(2))),
+        (of(E::ConnectionAge), Code::Unavailable, "CONNECTION_AGE", Some(Duration::from_millis(200))),
         (of(E::SlowReader), Code::Aborted, "SLOW_READER", None),
-        (store(StoreError::Unavailable("the-secret".into())), Code::Unavailable, "STORE_UNAVAILABLE", Some(2)),
+        (store(StoreError::Unavailable("the-secret".into())), Code::Unavailable, "STORE_UNAVAILABLE", Some(secs(2))),
         (of(E::CursorTooOld { oldest: cursor() }), Code::OutOfRange, "CURSOR_TOO_OLD", None),
         (of(E::EpochChanged { oldest: cursor() }), Code::OutOfRange, "EPOCH_CHANGED", None),
-        (store(StoreError::Recovering { retry_after: secs(5) }), Code::Unavailable, "STORE_RECOVERING", Some(5)),
-        (store(StoreError::Foreign("the-secret")), Code::Unavailable, "RECORD_FOREIGN", Some(2)),
-        (store(StoreError::Full("the-secret".into())), Code::ResourceExhausted, "STORE_FULL", Some(2)),
+        (store(StoreError::Recovering { retry_after: secs(5) }), Code::Unavailable, "STORE_RECOVERING", Some(secs(5))),
+        (store(StoreError::Foreign("the-secret")), Code::Unavailable, "RECORD_FOREIGN", Some(secs(2))),
+        (store(StoreError::Full("the-secret".into())), Code::ResourceExhausted, "STORE_FULL", Some(secs(2))),
         (store(StoreError::Unreadable("the-secret")), Code::Internal, "INTERNAL", None),
         (of(E::Internal("the-secret")), Code::Internal, "INTERNAL", None),
     ]
@@ -72,7 +72,7 @@ fn every_error_has_its_code_reason_and_retry() {
         let info = details.error_info().unwrap();
         assert_eq!((status.code(), info.reason.as_str(), info.domain.as_str()), (code, reason, DOMAIN));
         let told = details.retry_info().and_then(|info| info.retry_delay);
-        assert_eq!(told, retry.map(Duration::from_secs), "{reason}");
+        assert_eq!(told, retry, "{reason}");
         assert!(!status.message().is_empty() && !status.message().contains(['\r', '\n', '\t']), "{reason}");
         assert!(!status.message().contains("the-secret"), "{reason}");
     }

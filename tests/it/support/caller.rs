@@ -109,13 +109,13 @@ impl Caller {
         Ok(self.client.clone().wait_login(request).await?.into_inner().login.expect("a login"))
     }
 
+    pub(crate) async fn cancel(&self, login_id: &str) -> Login {
+        self.try_cancel(login_id).await.expect("a cancelled login")
+    }
+
     pub(crate) async fn try_cancel(&self, login_id: &str) -> Result<Login, Status> {
         let request = self.request(CancelLoginRequest { login_id: login_id.into() });
         Ok(self.client.clone().cancel_login(request).await?.into_inner().login.expect("a login"))
-    }
-
-    pub(crate) async fn cancel(&self, login_id: &str) -> Login {
-        self.try_cancel(login_id).await.expect("the gateway answers")
     }
 
     pub(crate) async fn erase(&self, login_id: &str) -> Login {
@@ -156,6 +156,18 @@ pub(crate) fn call(number: &str) -> StartLoginRequest {
 fn unique(what: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("request-of-a-{what}-{}", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Calls again when the line is lost, as everybody may. What the gateway says is
+/// taken. A client of this library learns late that a connection is closing and
+/// then gives up calls that it has not sent.
+pub(crate) async fn until_answered<T>(call: impl AsyncFn() -> Result<T, Status>) -> Result<T, Status> {
+    loop {
+        match call().await {
+            Err(status) if std::error::Error::source(&status).is_some() => {}
+            answer => return answer,
+        }
+    }
 }
 
 /// Code, reason and whether it says when to come back.
