@@ -19,6 +19,7 @@ use crate::grpc::v1::{
     Without one it runs until Ctrl-C.")]
 pub(super) struct Options {
     /// The login; every login of the tenant when left out.
+    #[arg(allow_hyphen_values = true)]
     login_id: Option<String>,
     /// Only this channel.
     #[arg(long, value_enum)]
