@@ -140,6 +140,17 @@ pub enum Saved {
     Gone,
 }
 
+/// What became of a login that was to be put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutBack {
+    /// The store has it again.
+    Written,
+    /// The store has this version, a newer one or an end: nothing was written.
+    Kept,
+    /// Whoever reserved it has taken it back: it is to be forgotten.
+    Withdrawn,
+}
+
 /// Which part of a tenant's logins is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
@@ -223,8 +234,10 @@ pub trait SessionStore: Send + Sync {
 
     /// Takes a reservation back: the record, its number, its code and its
     /// `request_id` are free again. The charges are given back only with
-    /// `refund`. Does nothing when the login is not `Starting` any more. When it is
-    /// not there its reservation may still be on the way: that is kept out then.
+    /// `refund`. Does nothing when the login has gone on. One that was adopted and
+    /// ended as [`FailureReason::StartUnknown`](crate::session::FailureReason) keeps
+    /// its end and gives up the rest: whoever takes it back knows more. What comes
+    /// later, the reservation itself or a [`SessionStore::put_back`], is kept out.
     async fn release(&self, record: &Record, refund: bool) -> Result<(), StoreError>;
 
     /// The newest record of a login; without its identity once `identity_until`
@@ -313,9 +326,9 @@ pub trait SessionStore: Send + Sync {
     async fn still_has(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Puts a login back that the store has lost: the record, what it claims, its
-    /// `request_id` and its charge. Does nothing when the store has this version,
-    /// a newer one or an end. Returns whether it wrote.
-    async fn put_back(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<bool, StoreError>;
+    /// `request_id` and its charge.
+    async fn put_back(&self, record: &Record, now: Timestamp, identity_window: Duration)
+    -> Result<PutBack, StoreError>;
 
     /// Whatever this process remembers of the tenant has been put back: from now
     /// on the store is believed again.

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use super::{Ledger, REREAD};
 use crate::session::{LoginId, TenantId};
-use crate::store::{Record, StoreError};
+use crate::store::{PutBack, Record, StoreError};
 
 /// After a look that failed.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -86,11 +86,13 @@ impl Ledger {
     }
 
     async fn put_back(&self, record: &Record) -> Result<bool, StoreError> {
-        let wrote = self.store.put_back(record, self.clock.now(), self.identity_window).await?;
-        if wrote {
-            info!(login.id = %record.session.id, "the store had lost this login; it was put back");
+        let put_back = self.store.put_back(record, self.clock.now(), self.identity_window).await?;
+        match put_back {
+            PutBack::Written => info!(login.id = %record.session.id, "the store had lost this login; it was put back"),
+            PutBack::Withdrawn => self.memory.forget(record),
+            PutBack::Kept => {}
         }
-        Ok(wrote)
+        Ok(put_back == PutBack::Written)
     }
 
     /// What is remembered of a login of which the store has less, put back.

@@ -18,8 +18,8 @@ use tokio::sync::broadcast;
 use self::tenant::Tenant;
 use super::events::random_epoch;
 use super::{
-    Batch, Events, Incarnation, Listed, Page, Position, Pulse, Record, Reservation, Reserved, Saved, SessionStore,
-    Sign, StoreError, Wake,
+    Batch, Events, Incarnation, Listed, Page, Position, Pulse, PutBack, Record, Reservation, Reserved, Saved,
+    SessionStore, Sign, StoreError, Wake,
 };
 use crate::session::{LoginId, TenantId};
 use crate::timestamp::Timestamp;
@@ -203,13 +203,26 @@ impl SessionStore for MemoryStore {
         Ok(true)
     }
 
-    async fn put_back(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<bool, StoreError> {
-        let tenant = &record.session.terms.tenant;
-        let written = self.with(tenant, |tenant| tenant.put_back(record, now, identity_window))?;
-        if let Some(written) = &written {
-            self.tell_others(written);
+    async fn put_back(
+        &self,
+        record: &Record,
+        now: Timestamp,
+        identity_window: Duration,
+    ) -> Result<PutBack, StoreError> {
+        let (tenant, login) = (&record.session.terms.tenant, &record.session.id);
+        let written = self.with(tenant, |tenant| {
+            if tenant.is_withdrawn(login) {
+                return Err(PutBack::Withdrawn);
+            }
+            tenant.put_back(record, now, identity_window).ok_or(PutBack::Kept)
+        })?;
+        match written {
+            Ok(written) => {
+                self.tell_others(&written);
+                Ok(PutBack::Written)
+            }
+            Err(why) => Ok(why),
         }
-        Ok(written.is_some())
     }
 
     fn is_put_right(&self, _: &TenantId) {}

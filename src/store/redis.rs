@@ -6,7 +6,7 @@
 //! cg1:{tenant}:number:<hash>         the live login of a phone number, and until when
 //! cg1:{tenant}:code:<hash>           the live login of a code, and until when
 //! cg1:{tenant}:request:<hash>        the login of a request id, and the digest of its content
-//! cg1:{tenant}:withdrawn:<login id>  a reservation that was taken back before it was there
+//! cg1:{tenant}:withdrawn:<login id>  a reservation that was taken back
 //! cg1:{tenant}:log:<hash>            starts for a phone number, by time
 //! cg1:{tenant}:logins                logins by time
 //! cg1:{tenant}:owned:<incarnation>   the live logins of one process run
@@ -56,7 +56,7 @@ use self::wakes::Listener;
 use super::hash::HashKeys;
 use super::seal::KeyRing;
 use super::{
-    Batch, Events, Incarnation, Listed, Page, Position, Pulse, Rank, Record, Reservation, Reserved, Saved,
+    Batch, Events, Incarnation, Listed, Page, Position, Pulse, PutBack, Rank, Record, Reservation, Reserved, Saved,
     SessionStore, StoreError, Wake,
 };
 use crate::session::{LoginId, State, TenantId};
@@ -354,9 +354,19 @@ impl SessionStore for RedisStore {
         Ok(lost.is_none())
     }
 
-    async fn put_back(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<bool, StoreError> {
-        let version: u64 = self.link.call(&self.calls.put_back(record, now, identity_window)?).await?;
-        Ok(version > 0)
+    async fn put_back(
+        &self,
+        record: &Record,
+        now: Timestamp,
+        identity_window: Duration,
+    ) -> Result<PutBack, StoreError> {
+        let answer: String = self.link.call(&self.calls.put_back(record, now, identity_window)?).await?;
+        match answer.as_str() {
+            "written" => Ok(PutBack::Written),
+            "kept" => Ok(PutBack::Kept),
+            "withdrawn" => Ok(PutBack::Withdrawn),
+            _ => Err(UNKNOWN_ANSWER),
+        }
     }
 
     fn is_put_right(&self, tenant: &TenantId) {

@@ -8,7 +8,7 @@ use ciba_gateway::grpc::v1::{LoginState, Outcome};
 use ciba_gateway::session::Event;
 use ciba_gateway::simulator::Endpoint;
 use ciba_gateway::store::redis::RedisStore;
-use ciba_gateway::store::{SessionStore, StoreError};
+use ciba_gateway::store::{PutBack, SessionStore, StoreError};
 use tonic::Code;
 
 use crate::support::caller::{Caller, refusal, till};
@@ -46,7 +46,8 @@ async fn what_was_lost_is_not_said_to_be_absent() {
     wait(store.reserve(&reservation(2)).await);
     assert!(!store.still_has(&tenant("acme"), NOW).await.expect("the store answers"));
     wait(store.load(&tenant("acme"), &pending.session.id, NOW).await);
-    assert!(store.put_back(&pending, NOW, WINDOW).await.expect("the store answers"));
+    let put_back = store.put_back(&pending, NOW, WINDOW).await;
+    assert_eq!(put_back.expect("the store answers"), PutBack::Written);
     store.is_put_right(&tenant("acme"));
     assert_eq!(load(&store, &pending, NOW).await, Some(pending));
     assert_eq!(store.load(&tenant("acme"), &login_id(9), NOW).await.expect("the store answers"), None);
@@ -84,7 +85,8 @@ async fn a_redis_that_was_rolled_back_is_found_out() {
 
     wait(store.reserve(&reservation(2)).await);
     assert!(!store.still_has(&tenant("acme"), NOW).await.expect("the store answers"));
-    assert!(store.put_back(&denied, NOW, WINDOW).await.expect("the store answers"));
+    let put_back = store.put_back(&denied, NOW, WINDOW).await;
+    assert_eq!(put_back.expect("the store answers"), PutBack::Written);
     store.is_put_right(&tenant("acme"));
     assert_eq!(load(&store, &denied, NOW).await.map(|found| found.session), Some(denied.session));
 }

@@ -1,7 +1,7 @@
 //! What several gateways do to one Redis, and what it costs.
 
 use ciba_gateway::session::Event;
-use ciba_gateway::store::{Position, Reserved, Saved, SessionStore, StoreError, Wake};
+use ciba_gateway::store::{Position, PutBack, Reserved, Saved, SessionStore, StoreError, Wake};
 use futures_util::future::join_all;
 
 use crate::support::eventually::eventually;
@@ -33,7 +33,8 @@ async fn every_method_once(store: &dyn SessionStore, seed: u8) {
 
     let epoch = events(store, NOW).await.epoch;
     assert!(store.still_has(&tenant("acme"), NOW).await.expect("the store answers"));
-    assert!(!store.put_back(&kept, NOW, WINDOW).await.expect("the store answers"));
+    let put_back = store.put_back(&kept, NOW, WINDOW).await;
+    assert_eq!(put_back.expect("the store answers"), PutBack::Kept);
     store.new_epoch(&tenant("nobody"), &Position { epoch, number: 99 }, NOW).await.expect("the store answers");
     assert!(!owned(store, "first-run").await.is_empty());
     assert!(!adopt(store, "first-run", "second-run").await.is_empty());

@@ -1,14 +1,14 @@
 //! One tenant's logins, claims and logs; each method is one step under the lock.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, VecDeque};
 use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::stream::Stream;
 use crate::phone::PhoneNumber;
-use crate::session::{ClientId, CodeCheck, Ended, LoginId, Outcome, RequestId, Session, State};
+use crate::session::{ClientId, CodeCheck, Ended, FailureReason, LoginId, Outcome, RequestId, Session, State};
 use crate::store::retention::{identity_until, kept_until};
 use crate::store::{
     Batch, Charge, Events, Incarnation, Listed, Page, REQUEST_ID_RETENTION, Rank, Record, Reservation, Reserved, Saved,
@@ -20,6 +20,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// Starts are remembered at least this long.
 const LOG_RETENTION: Duration = Duration::from_secs(24 * 3600);
 
+/// Reservations of which it is known that they were taken back.
+const WITHDRAWN_KEPT: usize = 1000;
+
 /// A client's name for a start.
 type Request = (ClientId, RequestId);
 
@@ -27,8 +30,8 @@ pub(super) struct Tenant {
     /// Written in the same steps as the logins.
     pub(super) stream: Stream,
     logins: HashMap<LoginId, Kept>,
-    /// Reservations that were taken back before they were there.
-    withdrawn: HashSet<LoginId>,
+    /// Reservations that were taken back, the newest last.
+    withdrawn: VecDeque<LoginId>,
     requests: HashMap<Request, Spent>,
     numbers: HashMap<PhoneNumber, Claim>,
     /// By the code's text.
@@ -69,7 +72,7 @@ impl Tenant {
         Self {
             stream: Stream::new(epoch),
             logins: HashMap::new(),
-            withdrawn: HashSet::new(),
+            withdrawn: VecDeque::new(),
             requests: HashMap::new(),
             numbers: HashMap::new(),
             codes: HashMap::new(),
@@ -113,19 +116,25 @@ impl Tenant {
     /// The record that is gone, if it was still `Starting`.
     pub(super) fn release(&mut self, record: &Record, refund: bool) -> Option<Record> {
         let Session { id, terms, .. } = &record.session;
-        let Some(kept) = self.logins.get(id) else {
-            self.withdrawn.insert(id.clone());
-            return None;
-        };
-        if !matches!(kept.record.session.state, State::Starting(_)) {
+        let kept = self.logins.get(id).map(|kept| &kept.record.session.state);
+        let given_up = Outcome::Failed(FailureReason::StartUnknown);
+        let is_given_up = matches!(kept, Some(State::Ended(ended)) if ended.outcome == given_up);
+        if !is_given_up && !matches!(kept, None | Some(State::Starting(_))) {
             return None;
         }
+        self.withdrawn.push_back(id.clone());
+        let surplus = self.withdrawn.len().saturating_sub(WITHDRAWN_KEPT);
+        self.withdrawn.drain(..surplus);
+        kept?;
         let request = (terms.client.clone(), terms.request_id.clone());
         if self.requests.get(&request).is_some_and(|spent| spent.login == *id) {
             self.requests.remove(&request);
         }
         if refund && let Some(log) = self.logs.get_mut(&terms.phone) {
             log.starts.retain(|(_, counted)| *counted != request);
+        }
+        if is_given_up {
+            return None;
         }
         self.free(&record.session);
         let released = self.logins.remove(id)?.record;

@@ -195,6 +195,7 @@ impl Calls {
             .arg(names.channel())
             .arg(self.writer());
         let call = Self::with_stream(call, &names)?
+            .key(names.withdrawn(&session.id))
             .arg(names.hash().digest("content", &[&terms.content]))
             .arg(&request)
             .arg(terms.created_at.as_millis())

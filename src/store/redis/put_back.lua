@@ -1,12 +1,13 @@
 #!lua flags=allow-oom
--- Puts a login back that was lost, unless it is there as new or has ended.
+-- Puts a login back that was lost, unless it is there as new or has ended, or
+-- was taken back by whoever reserved it.
 --
 -- Allowed under memory pressure: it was there before. A number or a code that
 -- another live login has by now stays with that one.
 --
 -- KEYS  1 record, 2 identity, 3 live number, 4 live code, 5 request id,
 --       6 index of logins, 7 logins of its owner, 8 log of starts,
---       9 stream's head, 10 stream's entries
+--       9 stream's head, 10 stream's entries, 11 mark of what was taken back
 -- ARGV  1 now, 2 login id, 3 version, 4 '1' when it has ended, 5 record's TTL,
 --       6 number and code are held until, 7 their TTL,
 --       8 sealed identity ('' for none), 9 its TTL, 10 wake channel, 11 writer,
@@ -15,8 +16,7 @@
 --       19 request id is remembered until, 20 its TTL, 21 index's TTL,
 --       22 log's TTL, 23 key of an owner's logins without the owner,
 --       then the record's fields: name, value
--- Times and TTLs are in milliseconds. Answers the version that was written, '0'
--- when nothing was.
+-- Times and TTLs are in milliseconds. Answers 'written', 'kept' or 'withdrawn'.
 
 local login, ended = ARGV[2], ARGV[4] == '1'
 local FIRST_FIELD = 24
@@ -25,10 +25,12 @@ local stream = {
   entries_ttl = ARGV[14], head_ttl = ARGV[15],
 }
 
+if redis.call('GET', KEYS[11]) then return 'withdrawn' end
+
 local found = redis.call('HMGET', KEYS[1], 'version', 'state', 'owner')
 local version = ARGV[3]
 if found[1] then
-  if found[2] == 'ended' or (not ended and tonumber(found[1]) >= tonumber(version)) then return '0' end
+  if found[2] == 'ended' or (not ended and tonumber(found[1]) >= tonumber(version)) then return 'kept' end
   version = string.format('%.0f', math.max(tonumber(found[1]) + 1, tonumber(version)))
   redis.call('ZREM', ARGV[23] .. found[3], login)
 end
@@ -62,4 +64,4 @@ redis.call('ZADD', KEYS[8], 'NX', ARGV[18], ARGV[17])
 redis.call('PEXPIRE', KEYS[8], ARGV[22])
 append_event(stream, login, version, standing(KEYS[1]))
 wake(ARGV[10], ARGV[11], login, version)
-return version
+return 'written'

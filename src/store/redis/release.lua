@@ -1,6 +1,11 @@
 #!lua flags=allow-oom
 -- Takes a reservation back, unless the login has gone on. One that is not there
--- may still be on its way, on a connection that has stalled: it is kept out.
+-- may still be on its way, on a connection that has stalled, and whoever has
+-- adopted it may put it back: the mark keeps both out.
+--
+-- Another replica may have adopted the login and ended it, not knowing whether
+-- the phone was asked. Whoever takes it back knows that it was not: the end
+-- stays, and the request id may be tried again.
 --
 -- KEYS  1 record, 2 request id, 3 live number, 4 live code, 5 index of logins,
 --       6 log of starts, 7 mark of what was taken back, 8 stream's head,
@@ -18,18 +23,19 @@ local stream = {
   entries_ttl = ARGV[8], head_ttl = ARGV[9],
 }
 
-local found = redis.call('HMGET', KEYS[1], 'state', 'version', 'owner')
-if not found[1] then
-  redis.call('SET', KEYS[7], '1', 'PX', ARGV[11])
-  return 'kept out'
-end
-if found[1] ~= 'starting' then return 'kept' end
+local found = redis.call('HMGET', KEYS[1], 'state', 'version', 'owner', 'reason')
+local is_given_up = found[1] == 'ended' and found[4] == 'start_unknown'
+if found[1] and found[1] ~= 'starting' and not is_given_up then return 'kept' end
+redis.call('SET', KEYS[7], '1', 'PX', ARGV[11])
+if not found[1] then return 'kept out' end
 
 for _, key in ipairs({KEYS[2], KEYS[3], KEYS[4]}) do
   if redis.call('HGET', key, 'login') == login then redis.call('DEL', key) end
 end
-redis.call('ZREM', KEYS[5], login)
 if ARGV[3] == '1' then redis.call('ZREM', KEYS[6], ARGV[2]) end
+if is_given_up then return 'ended' end
+
+redis.call('ZREM', KEYS[5], login)
 redis.call('DEL', KEYS[1])
 redis.call('ZREM', ARGV[10] .. found[3], login)
 local version = string.format('%.0f', found[2] + 1)

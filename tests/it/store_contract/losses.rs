@@ -2,22 +2,28 @@
 
 use std::sync::Arc;
 
-use ciba_gateway::session::Event;
-use ciba_gateway::store::{Record, Reservation, Reserved, SessionStore};
+use ciba_gateway::session::{Event, FailureReason};
+use ciba_gateway::store::{PutBack, Record, Reservation, Reserved, SessionStore};
 
 use crate::support::reservations::{
     NOW, accepted, charged, identity, incarnation, limit, number, redeemed, reservation, secs,
 };
-use crate::support::stores::{Stage, WINDOW, advance, load, owned, refusal, reserve};
+use crate::support::stores::{Stage, WINDOW, adopt, advance, load, owned, refusal, reserve};
 
 for_several_replicas!(
     a_lost_login_is_put_back_with_all_it_claims,
     what_the_store_has_is_kept,
     an_end_that_was_lost_wins_over_what_goes_on,
     a_lost_identity_comes_back_for_its_window,
+    a_login_that_was_taken_back_stays_away,
+    a_start_that_was_given_up_elsewhere_may_be_tried_again,
 );
 
 async fn put_back(store: &dyn SessionStore, record: &Record) -> bool {
+    put_back_or_why_not(store, record).await == PutBack::Written
+}
+
+async fn put_back_or_why_not(store: &dyn SessionStore, record: &Record) -> PutBack {
     store.put_back(record, NOW, WINDOW).await.expect("the store answers")
 }
 
@@ -96,4 +102,29 @@ async fn a_lost_identity_comes_back_for_its_window(stage: &Stage) {
     assert_eq!(load(&*stage.store, &approved, last_moment).await, Some(approved.clone()));
     let after = load(&*stage.store, &approved, NOW.plus(WINDOW)).await.expect("an outcome");
     assert_ne!(after, approved, "without the identity");
+}
+
+/// Another replica has adopted it before it was taken back, and remembers it.
+async fn a_login_that_was_taken_back_stays_away(stage: &Stage) {
+    let (store, other) = (&*stage.store, stage.replica());
+    let starting = reserve(store, &reservation(1)).await;
+    let adopted = adopt(&*other, "first-run", "second-run").await.remove(0);
+    store.release(&starting, true).await.expect("the store answers");
+    assert_eq!(put_back_or_why_not(&*other, &adopted).await, PutBack::Withdrawn);
+    assert_eq!(load(store, &starting, NOW).await, None);
+}
+
+/// Another replica has ended it, not knowing that the phone was never asked.
+async fn a_start_that_was_given_up_elsewhere_may_be_tried_again(stage: &Stage) {
+    let (store, other) = (&*stage.store, stage.replica());
+    let first = charged(reservation(1), limit(1, 600));
+    let starting = reserve(store, &first).await;
+    let adopted = adopt(&*other, "first-run", "second-run").await.remove(0);
+    let given_up = advance(&*other, &adopted, Event::Failed(FailureReason::StartUnknown), NOW).await;
+    store.release(&starting, true).await.expect("the store answers");
+    assert_eq!(load(store, &starting, NOW).await, Some(given_up), "what was shown stays");
+
+    let mut again = charged(reservation(2), limit(1, 600));
+    again.session.terms = first.session.terms.clone();
+    reserve(store, &again).await;
 }

@@ -8,8 +8,8 @@ use ciba_gateway::clock::Clock;
 use ciba_gateway::session::{LoginId, TenantId};
 use ciba_gateway::store::memory::MemoryStore;
 use ciba_gateway::store::{
-    Batch, Events, Incarnation, Listed, Page, Position, Pulse, Record, Reservation, Reserved, Saved, SessionStore,
-    StoreError, Wake,
+    Batch, Events, Incarnation, Listed, Page, Position, Pulse, PutBack, Record, Reservation, Reserved, Saved,
+    SessionStore, StoreError, Wake,
 };
 use ciba_gateway::timestamp::Timestamp;
 use tokio::sync::broadcast;
@@ -120,7 +120,12 @@ impl SessionStore for FlakyStore {
         self.uncounted("still_has", self.store.still_has(tenant, now)).await
     }
 
-    async fn put_back(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<bool, StoreError> {
+    async fn put_back(
+        &self,
+        record: &Record,
+        now: Timestamp,
+        identity_window: Duration,
+    ) -> Result<PutBack, StoreError> {
         self.uncounted("put_back", self.store.put_back(record, now, identity_window)).await
     }
 
