@@ -11,6 +11,7 @@
 
 mod api_key;
 mod environment;
+mod guard;
 mod mistakes;
 mod secrets;
 mod section;
@@ -33,6 +34,7 @@ use serde::Deserialize;
 
 pub use api_key::{ApiKey, ApiKeyHash};
 pub use environment::{FILE_VARIABLE, variables};
+pub use guard::{CommonGuard, Guard, OwnGuard};
 pub use mistakes::{Mistake, Mistakes, Place};
 pub use secrets::{Certificates, SecretKey};
 
@@ -57,8 +59,8 @@ pub struct Config {
     pub drain: Drain,
     /// What is logged and how.
     pub log: Log,
-    /// How often one phone may ring.
-    pub guard: Guard,
+    /// How much may be started.
+    pub guard: CommonGuard,
     /// Who uses the gateway; at least one, ids differ.
     pub tenants: Vec<Tenant>,
 }
@@ -201,16 +203,6 @@ pub enum LogFormat {
     Json,
 }
 
-/// `[guard]`: at most `starts_per_number` starts within `per` for one number of
-/// one tenant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Guard {
-    /// 1 to 5.
-    pub starts_per_number: u32,
-    /// 1 minute to 24 hours; looked back from the present.
-    pub per: Duration,
-}
-
 /// `[[tenants]]`: a company that uses the gateway.
 #[derive(Clone, Debug)]
 pub struct Tenant {
@@ -225,6 +217,8 @@ pub struct Tenant {
     /// What is asked about the person when the caller does not say; never the
     /// national identity number.
     pub default_claims: BTreeSet<Claim>,
+    /// How much may be started in it, where that is not as for all.
+    pub guard: OwnGuard,
     /// Its credential at the provider.
     pub provider: Provider,
     /// Its systems; ids differ.

@@ -23,8 +23,11 @@ use memory::Memory;
 use recovery::Suspicion;
 
 use crate::clock::Clock;
-use crate::session::{Event, LoginId, Outcome, Session, State, TenantId};
-use crate::store::{Events, Page, Position, Rank, Record, Reservation, Reserved, Saved, SessionStore, StoreError};
+use crate::phone::PhoneNumber;
+use crate::session::{Event, LoginId, Outcome, Session, State, TenantId, Terms};
+use crate::store::{
+    Admitted, Events, Limit, Page, Position, Rank, Record, Reservation, Reserved, Saved, SessionStore, StoreError,
+};
 use crate::telemetry::{Metrics, StoreOperation};
 
 /// Conflicts in a row after which something is wrong with the store.
@@ -92,6 +95,31 @@ impl Ledger {
     /// When the store cannot be asked; whether the claim was made is then unknown.
     pub async fn reserve(&self, reservation: &Reservation) -> Result<Reserved, StoreError> {
         self.counted(StoreOperation::Reserve, self.store.reserve(reservation).await)
+    }
+
+    /// Counts a start for its number over all tenants: see [`SessionStore::admit`].
+    ///
+    /// # Errors
+    /// When the store cannot be asked; whether it was counted is then unknown.
+    pub async fn admit(&self, terms: &Terms, limit: Limit) -> Result<Admitted, StoreError> {
+        self.counted(StoreOperation::Admit, self.store.admit(terms, limit, self.clock.now()).await)
+    }
+
+    /// Takes [`Ledger::admit`] back.
+    ///
+    /// # Errors
+    /// When the store cannot be asked; it then stays counted.
+    pub async fn give_back(&self, terms: &Terms) -> Result<(), StoreError> {
+        self.counted(StoreOperation::Release, self.store.give_back(terms).await)
+    }
+
+    /// Keeps everybody from starting a login for the number for that long.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn back_off(&self, number: &PhoneNumber, pause: Duration) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.counted(StoreOperation::Admit, self.store.back_off(number, now.plus(pause), now).await)
     }
 
     /// Takes a reservation back, because nothing was started.

@@ -31,7 +31,7 @@ use crate::session::{
     AgentId, Channel, ClientId, CodeCheck, CodeMode, Event, LoginId, Moment, Outcome, State, TenantId, TerminalId,
     Terms,
 };
-use crate::store::{Limit, Page, Rank, Record, StoreError};
+use crate::store::{Charge, CoolDown, Counter, Limit, Page, Rank, Record, StoreError};
 
 /// Logins that one `ListLogins` looks through at most.
 const LIST_DEPTH: usize = 1000;
@@ -59,6 +59,8 @@ pub struct Tenant {
     pub default_lifetime: Duration,
     /// Claims of logins whose caller names none.
     pub default_claims: BTreeSet<Claim>,
+    /// How much may be started.
+    pub guards: Guards,
     /// Its credential at the provider.
     pub credential: Arc<Credential>,
 }
@@ -83,8 +85,11 @@ pub enum Error {
     #[error("this number has a live login")]
     NumberBusy,
     /// A guard refused.
-    #[error("too many starts for this number")]
+    #[error("too many starts, counted by {}", .counter.name())]
     TooManyStarts {
+        /// What there is too much of. [`Counter::Number`] also for a number that has
+        /// said no, or that others start logins for: who and why is nobody's business.
+        counter: Counter,
         /// When to come back.
         retry_after: Duration,
     },
@@ -171,10 +176,19 @@ pub struct CodeVerdict {
     pub login: LoginView,
 }
 
-/// What holds for all tenants.
+/// How much may be started in a tenant.
+#[derive(Clone, Debug)]
+pub struct Guards {
+    /// What starts are counted by, and how many there may be.
+    pub charges: Vec<Charge>,
+    /// How long those are left alone who have said no.
+    pub cool_down: CoolDown,
+}
+
+/// What holds over all tenants.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    /// Starts for one number.
+    /// Starts for one number, by whomever.
     pub starts_per_number: Limit,
 }
 

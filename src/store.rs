@@ -18,9 +18,10 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use crate::phone::PhoneNumber;
-use crate::session::{LoginId, Session, TenantId};
+use crate::session::{LoginId, Session, TenantId, Terms};
 use crate::timestamp::Timestamp;
 
+mod charge;
 pub mod events;
 pub mod hash;
 pub mod memory;
@@ -30,6 +31,7 @@ mod replicas;
 mod retention;
 pub mod seal;
 
+pub use charge::{Admitted, Charge, CoolDown, Counter, DENIAL_RETENTION, Limit};
 pub use events::{Events, Happened, LoginEvent, Position};
 pub use record::Formats;
 pub use replicas::{Batch, Pulse, Sign};
@@ -68,24 +70,6 @@ impl Record {
     }
 }
 
-/// A limit on how often something may happen in a sliding window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit {
-    /// This many within `window`, at most.
-    pub max: u32,
-    /// Looked back from the present.
-    pub window: Duration,
-}
-
-/// What a start counts against.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Charge {
-    /// The number whose phone would ring, within the tenant: the login's own.
-    pub number: PhoneNumber,
-    /// How often that may be.
-    pub limit: Limit,
-}
-
 /// Everything one start claims, in one atomic step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reservation {
@@ -96,6 +80,8 @@ pub struct Reservation {
     pub owner: Incarnation,
     /// The guards; counted once per `request_id`.
     pub charges: Vec<Charge>,
+    /// How long those are left alone who have said no.
+    pub cool_down: CoolDown,
     /// The present.
     pub now: Timestamp,
 }
@@ -120,8 +106,15 @@ pub enum Reserved {
     RequestIdReused,
     /// The number has a live login.
     NumberBusy,
+    /// The person has said no of late.
+    CoolingDown {
+        /// When they may be asked again.
+        retry_after: Duration,
+    },
     /// A guard refused.
     LimitReached {
+        /// Which; of several the one that takes longest.
+        counter: Counter,
         /// When the oldest counted start leaves the window.
         retry_after: Duration,
     },
@@ -231,6 +224,19 @@ pub trait SessionStore: Send + Sync {
     /// order of [`Reserved`]. Repeated for the same login, after an answer that
     /// was lost, it is [`Reserved::New`] again.
     async fn reserve(&self, reservation: &Reservation) -> Result<Reserved, StoreError>;
+
+    /// Counts a start for its number over all tenants, once for each `request_id`,
+    /// unless there are `limit.max` already or the provider wants to hear nothing
+    /// for this number. Not part of [`SessionStore::reserve`], because tenants may
+    /// be kept in different places; asked first.
+    async fn admit(&self, terms: &Terms, limit: Limit, now: Timestamp) -> Result<Admitted, StoreError>;
+
+    /// Takes [`SessionStore::admit`] back, because no phone rang.
+    async fn give_back(&self, terms: &Terms) -> Result<(), StoreError>;
+
+    /// The provider wants to hear nothing for this number until `until`, from
+    /// whatever tenant.
+    async fn back_off(&self, number: &PhoneNumber, until: Timestamp, now: Timestamp) -> Result<(), StoreError>;
 
     /// Takes a reservation back: the record, its number, its code and its
     /// `request_id` are free again. The charges are given back only with

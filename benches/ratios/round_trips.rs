@@ -16,7 +16,7 @@ use ciba_gateway::ciba::{Accepted, AuthReqId, PollAnswer, StartAnswer, Tokens};
 use ciba_gateway::clock::Clock;
 use ciba_gateway::identity::{Claim, Identity};
 use ciba_gateway::ledger::Ledger;
-use ciba_gateway::logins::{Caller, CodeChoice, Logins, Policy, StartLogin, Tenant, WatchEvent};
+use ciba_gateway::logins::{Caller, CodeChoice, Guards, Logins, Policy, StartLogin, Tenant, WatchEvent};
 use ciba_gateway::phone::{Country, PhoneNumber};
 use ciba_gateway::poller::{Credential, Poller};
 use ciba_gateway::provider::{IdentifyError, Provider, ProviderProblem};
@@ -26,7 +26,7 @@ use ciba_gateway::store::hash::HashKeys;
 use ciba_gateway::store::memory::MemoryStore;
 use ciba_gateway::store::redis::{RedisStore, Settings};
 use ciba_gateway::store::seal::{KeyId, KeyRing};
-use ciba_gateway::store::{Limit, SessionStore, Wake};
+use ciba_gateway::store::{Charge, CoolDown, Counter, Limit, SessionStore, Wake};
 use ciba_gateway::telemetry::Metrics;
 use futures_util::StreamExt;
 use tokio::task::JoinSet;
@@ -89,6 +89,10 @@ impl Gateway {
             default_country: Country::Norway,
             default_lifetime: LIFETIME,
             default_claims: BTreeSet::from([Claim::Name]),
+            guards: Guards {
+                charges: vec![Charge { counter: Counter::Number, limits: vec![Limit { max: 5, window: LIFETIME }] }],
+                cool_down: CoolDown { first: LIFETIME, longest: LIFETIME },
+            },
             credential,
         };
         let policy = Policy { starts_per_number: Limit { max: 5, window: LIFETIME } };

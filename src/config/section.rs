@@ -159,11 +159,22 @@ impl<'r> Section<'r> {
     /// A setting with a default and bounds.
     pub(super) fn within<T: Bounded>(&mut self, key: &str, default: T, bounds: RangeInclusive<T>) -> T {
         let value = self.or(key, default);
-        if !bounds.contains(&value) {
+        self.check_bounds(key, &value, &bounds);
+        value
+    }
+
+    fn check_bounds<T: Bounded>(&self, key: &str, value: &T, bounds: &RangeInclusive<T>) {
+        if !bounds.contains(value) {
             let (least, most) = (bounds.start().written(), bounds.end().written());
             self.wrong(key, format_args!("must be between {least} and {most}"));
         }
-        value
+    }
+
+    /// A setting with bounds that may be left out.
+    pub(super) fn within_if_given<T: Bounded>(&mut self, key: &str, bounds: RangeInclusive<T>) -> Option<T> {
+        let value: T = self.optional(key)?;
+        self.check_bounds(key, &value, &bounds);
+        Some(value)
     }
 
     /// A list of plain values; `None` when it is left out.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::section::{Section, Table};
-use super::{Drain, Grpc, Guard, Http, IdentityWindow, Keys, Log, LogFormat, SecretKey, Tls};
+use super::{Drain, Grpc, Http, IdentityWindow, Keys, Log, LogFormat, SecretKey, Tls};
 
 const fn local(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
@@ -138,15 +138,5 @@ impl Table for Log {
             section.wrong("filter", "must be a level, or levels by module, such as \"info,ciba_gateway=debug\"");
         }
         Some(Self { format, filter })
-    }
-}
-
-impl Table for Guard {
-    fn read(section: &mut Section<'_>) -> Option<Self> {
-        // Whatever is set, no number rings more than five times a minute.
-        Some(Self {
-            starts_per_number: section.within("starts_per_number", 3, 1..=5),
-            per: section.within("per", seconds(600), seconds(60)..=seconds(86_400)),
-        })
     }
 }

@@ -32,6 +32,7 @@ impl Table for Tenant {
         let default_country = section.required("default_country");
         let default_lifetime = section.within("default_lifetime", seconds(300), seconds(60)..=seconds(600));
         let default_claims = section.list("default_claims").unwrap_or_else(|| vec![Claim::Name, Claim::PhoneNumber]);
+        let guard = section.table_or_defaults("guard");
         let provider = section.required_table("provider", "it holds the credential at Vipps MobilePay Login");
         let clients = section.tables("clients", "without one nobody can ask for a login");
         let id = id?;
@@ -41,6 +42,7 @@ impl Table for Tenant {
             default_country: default_country?,
             default_lifetime,
             default_claims: default_claims.into_iter().collect(),
+            guard: guard?,
             provider: provider?,
             clients,
         })

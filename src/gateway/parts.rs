@@ -1,6 +1,7 @@
 //! From configuration to the parts of a running gateway.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -8,7 +9,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::grpc::Callers;
 use crate::ledger::Ledger;
-use crate::logins::{Caller, Logins, Policy, Tenant};
+use crate::logins::{Caller, Guards, Logins, Policy, Tenant};
 use crate::poller::{Credential, Poller};
 use crate::provider::vipps::{self, ClientAuthentication, InvalidSettings, SigningAlgorithm, SystemHeaders, Vipps};
 use crate::replicas::{NoRandomness, Replica};
@@ -17,7 +18,7 @@ use crate::store::hash::HashKeys;
 use crate::store::memory::MemoryStore;
 use crate::store::redis::{self, Access, Place, RedisStore, SetupError, Wait};
 use crate::store::seal::{InvalidKeyRing, KeyId, KeyRing};
-use crate::store::{Limit, SessionStore};
+use crate::store::{Charge, CoolDown, Counter, Limit, SessionStore};
 use crate::telemetry::Metrics;
 
 /// Why the parts cannot be put together.
@@ -74,12 +75,42 @@ impl Parts {
             default_country: tenant.default_country,
             default_lifetime: tenant.default_lifetime,
             default_claims: tenant.default_claims.clone(),
+            guards: guards(&tenant.guard.over(&config.guard.common)),
             credential: Arc::clone(credential),
         });
         let policy =
-            Policy { starts_per_number: Limit { max: config.guard.starts_per_number, window: config.guard.per } };
+            Policy { starts_per_number: Limit { max: config.guard.starts_per_number_by_all_an_hour, window: HOUR } };
         let logins = Logins::new(ledger.clone(), poller.clone(), tenants.collect(), policy);
         Ok(Self { metrics, ledger, replica, poller, logins, callers: Arc::new(callers(config)), credentials, redis })
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+/// Whatever else is set (NIST SP 800-63B-4 asks for a limit on pushes; the figure is a vendor's).
+const STARTS_PER_NUMBER_A_MINUTE: u32 = 5;
+
+fn guards(guard: &config::Guard) -> Guards {
+    let charge = |counter, limits: &[(u32, Duration)]| Charge {
+        counter,
+        limits: limits.iter().map(|&(max, window)| Limit { max, window }).collect(),
+    };
+    let number = [
+        (STARTS_PER_NUMBER_A_MINUTE, MINUTE),
+        (guard.starts_per_number, guard.per),
+        (guard.starts_per_number_a_day, DAY),
+    ];
+    Guards {
+        charges: vec![
+            charge(Counter::Number, &number),
+            charge(Counter::Agent, &[(guard.starts_per_agent_an_hour, HOUR)]),
+            charge(Counter::AgentNumbers, &[(guard.numbers_per_agent_an_hour, HOUR)]),
+            charge(Counter::Terminal, &[(guard.starts_per_terminal_an_hour, HOUR)]),
+            charge(Counter::Client, &[(guard.starts_per_client_a_minute, MINUTE)]),
+            charge(Counter::Tenant, &[(guard.starts_per_tenant_a_minute, MINUTE)]),
+        ],
+        cool_down: CoolDown { first: guard.cool_down, longest: guard.longest_cool_down },
     }
 }
 

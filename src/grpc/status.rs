@@ -11,7 +11,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 use tracing::{error, info, warn};
 
 use crate::logins::{self, Cursor};
-use crate::store::StoreError;
+use crate::store::{Counter, StoreError};
 
 const DOMAIN: &str = "ciba-gateway";
 /// When to come back after an outage whose end nobody knows.
@@ -86,7 +86,17 @@ impl CallError {
             Self::Logins(error) => match error {
                 E::ChannelNotAllowed => "this client may not start logins on this channel".into(),
                 E::NumberBusy => "this number has a live login; wait for its end or cancel it".into(),
-                E::TooManyStarts { .. } => "too many logins were started for this number; see RetryInfo".into(),
+                E::TooManyStarts { counter, .. } => {
+                    let what = match counter {
+                        Counter::Number => "too many logins were started for this number",
+                        Counter::Agent => "this agent has started too many logins",
+                        Counter::AgentNumbers => "this agent has started logins for too many different numbers",
+                        Counter::Terminal => "too many logins were started at this terminal",
+                        Counter::Client => "this client has started too many logins",
+                        Counter::Tenant => "the tenant has started too many logins",
+                    };
+                    format!("{what}; see RetryInfo")
+                }
                 E::ProviderBusy { .. } => {
                     "the provider takes no further login for this person now; see RetryInfo".into()
                 }
@@ -127,7 +137,7 @@ impl CallError {
         use logins::Error as E;
         match self {
             Self::Logins(
-                E::TooManyStarts { retry_after }
+                E::TooManyStarts { retry_after, .. }
                 | E::ProviderBusy { retry_after }
                 | E::Store(StoreError::Recovering { retry_after }),
             ) => Some(*retry_after),
@@ -146,7 +156,7 @@ impl CallError {
         }
     }
 
-    /// Where a stream can be gone on with.
+    /// Where a stream can be gone on with, and which limit was reached.
     fn metadata(&self, cursor: Option<&Cursor>) -> HashMap<String, String> {
         let oldest = match self {
             Self::Logins(logins::Error::CursorTooOld { oldest } | logins::Error::EpochChanged { oldest }) => {
@@ -156,7 +166,12 @@ impl CallError {
         };
         let cursor = cursor.map(|cursor| ("cursor".to_owned(), cursor.to_string()));
         let oldest = oldest.map(|oldest| ("oldest_cursor".to_owned(), oldest.to_string()));
-        cursor.into_iter().chain(oldest).collect()
+        let limit = match self {
+            Self::Logins(logins::Error::TooManyStarts { counter, .. }) => Some(counter.name()),
+            _ => None,
+        };
+        let limit = limit.map(|limit| ("limit".to_owned(), limit.to_owned()));
+        cursor.into_iter().chain(oldest).chain(limit).collect()
     }
 
     fn log(&self, method: &'static str, reason: &'static str) {

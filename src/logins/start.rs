@@ -24,7 +24,7 @@ use crate::session::{
     AgentId, CallDirection, CallId, Channel, CodeMode, Event, FailureReason, Labels, LoginId, RequestId, START_LIMIT,
     Session, State, TerminalId, Terms,
 };
-use crate::store::{Charge, Record, Reservation, Reserved, StoreError};
+use crate::store::{Admitted, Counter, Record, Reservation, Reserved, StoreError};
 use crate::timestamp::Timestamp;
 
 /// Codes that happen to be taken in a row before we give up.
@@ -122,7 +122,10 @@ impl Logins {
                 Reserved::Existing(login) => Ok(Begun::Before(login)),
                 Reserved::RequestIdReused => Err(Error::RequestIdReused),
                 Reserved::NumberBusy => Err(Error::NumberBusy),
-                Reserved::LimitReached { retry_after } => Err(Error::TooManyStarts { retry_after }),
+                Reserved::CoolingDown { retry_after } => {
+                    Err(Error::TooManyStarts { counter: Counter::Number, retry_after })
+                }
+                Reserved::LimitReached { counter, retry_after } => Err(Error::TooManyStarts { counter, retry_after }),
                 Reserved::CodeTaken => Err(Error::Internal("no free code was found")),
             }
         };
@@ -134,8 +137,9 @@ impl Logins {
     /// from a former self, the start goes on undisturbed.
     async fn reserve(&self, caller: &Caller, request: &StartLogin) -> Result<(Reserved, Turn), Error> {
         let tenant = self.tenant(caller)?;
+        let mut reservation = self.reservation(caller, tenant, request)?;
+        let is_counted = self.admit(&reservation.session.terms).await?;
         for _ in 0..CODE_ATTEMPTS {
-            let reservation = self.reservation(caller, tenant, request)?;
             let turn = self.0.poller.turn(&caller.tenant, &reservation.session.id);
             let reserved = match self.0.ledger.reserve(&reservation).await {
                 Ok(reserved) => reserved,
@@ -145,11 +149,42 @@ impl Logins {
                     return Err(error.into());
                 }
             };
-            if reserved != Reserved::CodeTaken {
-                return Ok((reserved, turn));
+            match reserved {
+                Reserved::CodeTaken => reservation = self.reservation(caller, tenant, request)?,
+                Reserved::New(_) | Reserved::Existing(_) => return Ok((reserved, turn)),
+                Reserved::RequestIdReused
+                | Reserved::NumberBusy
+                | Reserved::CoolingDown { .. }
+                | Reserved::LimitReached { .. } => {
+                    if is_counted {
+                        self.give_back(&reservation.session.terms).await;
+                    }
+                    return Ok((reserved, turn));
+                }
             }
         }
         Err(Error::Internal("no free code was found"))
+    }
+
+    /// Asks whether all tenants together may start one more login for the number;
+    /// whether this start has just been counted there.
+    async fn admit(&self, terms: &Terms) -> Result<bool, Error> {
+        match self.0.ledger.admit(terms, self.0.policy.starts_per_number).await? {
+            Admitted::Counted => Ok(true),
+            Admitted::Before => Ok(false),
+            Admitted::LimitReached { retry_after } => {
+                Err(Error::TooManyStarts { counter: Counter::Number, retry_after })
+            }
+            Admitted::BackedOff { retry_after } => Err(Error::ProviderBusy { retry_after }),
+        }
+    }
+
+    /// No phone rang: the number may be rung by others instead. Should that be
+    /// lost, it may be rung once less for a while.
+    async fn give_back(&self, terms: &Terms) {
+        if let Err(error) = self.0.ledger.give_back(terms).await {
+            warn!(%error, "a start that did not happen stays counted for its number");
+        }
     }
 
     fn reservation(&self, caller: &Caller, tenant: &Tenant, request: &StartLogin) -> Result<Reservation, Error> {
@@ -158,7 +193,8 @@ impl Logins {
         let mut id = [0_u8; 20];
         getrandom::fill(&mut id).map_err(|_| Error::Internal("no randomness"))?;
         Ok(Reservation {
-            charges: vec![Charge { number: terms.phone.clone(), limit: self.0.policy.starts_per_number }],
+            charges: tenant.guards.charges.clone(),
+            cool_down: tenant.guards.cool_down,
             session: Session::new(LoginId::from_random(id), terms, now),
             owner: self.0.poller.replica().incarnation(),
             now,
@@ -200,6 +236,10 @@ impl Logins {
             }
             StartAnswer::Busy { retry_after } => {
                 let retry_after = retry_after.unwrap_or(PROVIDER_BUSY_DEFAULT);
+                if let Err(error) = self.0.ledger.back_off(&terms.phone, retry_after).await {
+                    warn!(%error, "the provider's wish for a pause is known to this caller alone");
+                }
+                self.give_back(terms).await;
                 (Event::Cancelled, Some((Error::ProviderBusy { retry_after }, false)))
             }
             StartAnswer::CredentialsRefused => (Event::Cancelled, Some((Error::ProviderCredentialsRefused, false))),
@@ -232,6 +272,9 @@ impl Logins {
     /// Frees what a start claimed. When the store is down the caller does not
     /// wait for that.
     async fn withdraw(&self, record: &Record, refund: bool, turn: Turn) {
+        if refund {
+            self.give_back(&record.session.terms).await;
+        }
         let Err(error) = self.0.ledger.release(record, refund).await else {
             return;
         };

@@ -19,6 +19,7 @@ use crate::session::TenantId;
 /// 128 bits: without the key nobody can look for collisions.
 const DIGEST_LENGTH: usize = 16;
 const TENANT_INFO: &str = "ciba-gateway store hash v1 ";
+const GATEWAY_INFO: &str = "ciba-gateway store hash over all tenants v1";
 
 /// The configured hash key. Prints nothing; wiped when dropped.
 pub struct HashKeys(Zeroizing<[u8; 32]>);
@@ -33,9 +34,19 @@ impl HashKeys {
     /// The hash of one tenant: HKDF-SHA256 (RFC 5869) with the tenant as info.
     #[must_use]
     pub fn for_tenant(&self, tenant: &TenantId) -> KeyedHash {
+        self.derive(&[TENANT_INFO.as_bytes(), tenant.as_str().as_bytes()])
+    }
+
+    /// The hash of what is kept over all tenants.
+    #[must_use]
+    pub fn for_gateway(&self) -> KeyedHash {
+        self.derive(&[GATEWAY_INFO.as_bytes()])
+    }
+
+    fn derive(&self, info: &[&[u8]]) -> KeyedHash {
         let (pseudorandom_key, _) = Hkdf::<Sha256>::extract(None, self.0.as_slice());
         // HKDF-Expand for a single block (section 2.3), which cannot fail.
-        let block = mac(pseudorandom_key.as_slice(), &[TENANT_INFO.as_bytes(), tenant.as_str().as_bytes(), &[1]]);
+        let block = mac(pseudorandom_key.as_slice(), &[info, &[&[1]]].concat());
         KeyedHash(Zeroizing::new(block))
     }
 }

@@ -4,6 +4,7 @@
 //! Passes the same contract tests as `redis`. What is past its time at the
 //! `now` of a call is not seen by it, whether or not it was swept up already.
 
+mod numbers;
 mod stream;
 mod tenant;
 
@@ -15,13 +16,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
+use self::numbers::Numbers;
 use self::tenant::Tenant;
 use super::events::random_epoch;
 use super::{
-    Batch, Events, Incarnation, Listed, Page, Position, Pulse, PutBack, Record, Reservation, Reserved, Saved,
-    SessionStore, Sign, StoreError, Wake,
+    Admitted, Batch, Events, Incarnation, Limit, Listed, Page, Position, Pulse, PutBack, Record, Reservation, Reserved,
+    Saved, SessionStore, Sign, StoreError, Wake,
 };
-use crate::session::{LoginId, TenantId};
+use crate::phone::PhoneNumber;
+use crate::session::{LoginId, TenantId, Terms};
 use crate::timestamp::Timestamp;
 
 /// Wakes a slow receiver may be behind before it has missed some.
@@ -40,6 +43,7 @@ struct Shared {
     tenants: Mutex<HashMap<TenantId, Tenant>>,
     signs: Mutex<BTreeMap<Incarnation, Sign>>,
     listeners: Mutex<Vec<broadcast::Sender<Wake>>>,
+    numbers: Mutex<Numbers>,
 }
 
 impl MemoryStore {
@@ -112,6 +116,20 @@ impl SessionStore for MemoryStore {
             self.tell_others(record);
         }
         Ok(reserved)
+    }
+
+    async fn admit(&self, terms: &Terms, limit: Limit, now: Timestamp) -> Result<Admitted, StoreError> {
+        Ok(lock(&self.shared.numbers).admit(terms, limit, now))
+    }
+
+    async fn give_back(&self, terms: &Terms) -> Result<(), StoreError> {
+        lock(&self.shared.numbers).give_back(terms);
+        Ok(())
+    }
+
+    async fn back_off(&self, number: &PhoneNumber, until: Timestamp, _now: Timestamp) -> Result<(), StoreError> {
+        lock(&self.shared.numbers).back_off(number, until);
+        Ok(())
     }
 
     async fn release(&self, record: &Record, refund: bool) -> Result<(), StoreError> {

@@ -7,17 +7,20 @@
 //! cg1:{tenant}:code:<hash>           the live login of a code, and until when
 //! cg1:{tenant}:request:<hash>        the login of a request id, and the digest of its content
 //! cg1:{tenant}:withdrawn:<login id>  a reservation that was taken back
-//! cg1:{tenant}:log:<hash>            starts for a phone number, by time
+//! cg1:{tenant}:log:<counter>:<hash>  starts for a number, by an agent, from a till ..., by time
+//! cg1:{tenant}:denials:<hash>        how often a number's person has said no, and when last
 //! cg1:{tenant}:logins                logins by time
 //! cg1:{tenant}:owned:<incarnation>   the live logins of one process run
 //! cg1:{tenant}:stream                the stream's epoch and newest number
 //! cg1:{tenant}:events                the stream's entries
 //! cg1:{tenant}:wake                  the channel on which changes are announced
 //! cg1:heartbeats                     signs of life of all process runs
+//! cg1:number:{<hash>}:log            starts for a phone number over all tenants, by time
+//! cg1:number:{<hash>}:back-off       until when the provider wants to hear nothing for it
 //! ```
 //!
 //! Every method is one round trip: one script. All keys of one call are a
-//! tenant's, or the heartbeats, so that it goes to one node of a cluster.
+//! tenant's, a number's, or the heartbeats, so that it goes to one node of a cluster.
 //! Scripts compare versions and times; what a transition means is decided by
 //! whoever calls. Times are those handed in: the TTL of a key only cleans up.
 //! Redis being away is an ordinary answer here ([`StoreError::Unavailable`]),
@@ -56,10 +59,11 @@ use self::wakes::Listener;
 use super::hash::HashKeys;
 use super::seal::KeyRing;
 use super::{
-    Batch, Events, Incarnation, Listed, Page, Position, Pulse, PutBack, Rank, Record, Reservation, Reserved, Saved,
-    SessionStore, StoreError, Wake,
+    Admitted, Batch, Counter, Events, Incarnation, Limit, Listed, Page, Position, Pulse, PutBack, Rank, Record,
+    Reservation, Reserved, Saved, SessionStore, StoreError, Wake,
 };
-use crate::session::{LoginId, State, TenantId};
+use crate::phone::PhoneNumber;
+use crate::session::{LoginId, State, TenantId, Terms};
 use crate::timestamp::Timestamp;
 
 /// Wakes a slow receiver may be behind before it has missed some.
@@ -234,10 +238,35 @@ impl SessionStore for RedisStore {
             ["existing", login] => LoginId::parse(login).map(Reserved::Existing).map_err(|_| UNKNOWN_ANSWER),
             ["reused"] => Ok(Reserved::RequestIdReused),
             ["number_busy"] => Ok(Reserved::NumberBusy),
-            ["limit_reached", wait] => Ok(Reserved::LimitReached { retry_after: millis(wait)? }),
+            ["cooling_down", wait] => Ok(Reserved::CoolingDown { retry_after: millis(wait)? }),
+            ["limit_reached", wait, which] => {
+                let counter = Counter::ALL.into_iter().find(|counter| counter.name() == *which);
+                let counter = counter.ok_or(UNKNOWN_ANSWER)?;
+                Ok(Reserved::LimitReached { counter, retry_after: millis(wait)? })
+            }
             ["code_taken"] => Ok(Reserved::CodeTaken),
             _ => Err(UNKNOWN_ANSWER),
         }
+    }
+
+    async fn admit(&self, terms: &Terms, limit: Limit, now: Timestamp) -> Result<Admitted, StoreError> {
+        let (answer, wait): (String, u64) = self.link.call(&self.calls.admit(terms, limit, now)).await?;
+        let retry_after = Duration::from_millis(wait);
+        match answer.as_str() {
+            "counted" => Ok(Admitted::Counted),
+            "before" => Ok(Admitted::Before),
+            "limit_reached" => Ok(Admitted::LimitReached { retry_after }),
+            "backed_off" => Ok(Admitted::BackedOff { retry_after }),
+            _ => Err(UNKNOWN_ANSWER),
+        }
+    }
+
+    async fn give_back(&self, terms: &Terms) -> Result<(), StoreError> {
+        self.link.command(&self.calls.give_back(terms)).await
+    }
+
+    async fn back_off(&self, number: &PhoneNumber, until: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+        self.link.command(&self.calls.back_off(number, until, now)).await
     }
 
     async fn release(&self, record: &Record, refund: bool) -> Result<(), StoreError> {

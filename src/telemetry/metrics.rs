@@ -71,6 +71,8 @@ impl ProviderOperation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StoreOperation {
+    /// Counting a start over all tenants.
+    Admit,
     /// Claiming what a start needs.
     Reserve,
     /// Taking that back.

@@ -22,7 +22,7 @@ fn everything() -> v1::WatchLoginsRequest {
 async fn a_busy_minute(stage: &Stage, desk: &Client) -> (String, Vec<(v1::Login, String)>) {
     let mut watch = desk.watch_all(everything()).await;
     let beginning = watch.cursor.clone();
-    let denied = desk.start(at_the_till("r-1", NUMBER)).await;
+    let denied = desk.start(at_the_till("r-1", "+4791234599")).await;
     let cancelled = desk.start(at_the_till("r-2", OTHER_NUMBER)).await;
     desk.cancel(&cancelled).await;
     stage.provider.person_denies();

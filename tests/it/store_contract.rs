@@ -83,6 +83,7 @@ mod charges;
 mod events;
 mod heartbeats;
 mod losses;
+mod numbers;
 mod owners;
 mod reads;
 mod saves;

@@ -99,6 +99,7 @@ fn schema() -> BTreeSet<String> {
         "LOG__NONE",
         "GUARD__NONE",
         "TENANTS__0__NONE",
+        "TENANTS__0__GUARD__NONE",
         "TENANTS__0__PROVIDER__NONE",
         "TENANTS__0__CLIENTS__0__NONE",
         "TENANTS__0__CLIENTS__0__API_KEYS__0__NONE",

@@ -20,7 +20,14 @@ fn the_least_configuration_has_the_documented_defaults() {
     assert_eq!(config.identity_window, Duration::from_secs(120));
     assert_eq!((config.drain.notice, config.drain.limit), (Duration::from_secs(5), Duration::from_secs(25)));
     assert_eq!((config.log.format, config.log.filter.as_str()), (LogFormat::Text, "info"));
-    assert_eq!((config.guard.starts_per_number, config.guard.per), (3, Duration::from_secs(600)));
+    let guard = config.guard.common;
+    assert_eq!((guard.starts_per_number, guard.per), (3, Duration::from_secs(600)));
+    assert_eq!((guard.starts_per_number_a_day, config.guard.starts_per_number_by_all_an_hour), (10, 10));
+    assert_eq!((guard.starts_per_agent_an_hour, guard.numbers_per_agent_an_hour), (30, 20));
+    assert_eq!(guard.starts_per_terminal_an_hour, 60);
+    assert_eq!((guard.starts_per_client_a_minute, guard.starts_per_tenant_a_minute), (600, 3000));
+    let cool_downs = (guard.cool_down, guard.longest_cool_down);
+    assert_eq!(cool_downs, (Duration::from_secs(300), Duration::from_secs(86_400)));
 }
 
 #[test]
@@ -51,6 +58,11 @@ fn limits_hold() {
     for (tables, mistake) in [
         ("[identity]\nwindow = \"601s\"", "2: identity.window must be between 1s and 10m"),
         ("[guard]\nstarts_per_number = 6", "2: guard.starts_per_number must be between 1 and 5"),
+        ("[guard]\nstarts_per_number_a_day = 0", "2: guard.starts_per_number_a_day must be between 1 and 100"),
+        (
+            "[guard]\ncool_down = \"10m\"\nlongest_cool_down = \"5m\"",
+            "3: guard.longest_cool_down must not be shorter than cool_down",
+        ),
         ("[guard]\nper = \"59s\"", "2: guard.per must be between 1m and 1day"),
         ("[drain]\nnotice = \"30s\"", "1: drain.limit must be longer than notice, which is part of it"),
         ("[grpc]\nmax_concurrent_streams = 0", "2: grpc.max_concurrent_streams must be between 1 and 1000000"),
@@ -151,4 +163,18 @@ fn an_issuer_is_https() {
     assert!(
         changed(r#""https://login.example/access/""#, "\"http://127.0.0.1:8080\"\nallow_insecure_hosts = true").is_ok()
     );
+}
+
+/// A tenant's own word, then the common one, then the default.
+#[test]
+fn a_tenant_may_have_a_guard_of_its_own() {
+    let own = "[tenants.guard]\nstarts_per_agent_an_hour = 5\ncool_down = \"1h\"\n\n[tenants.provider]";
+    let common = "[guard]\nstarts_per_agent_an_hour = 7\nnumbers_per_agent_an_hour = 9\nlongest_cool_down = \"30m\"\n";
+    let text = format!("{common}{}", LEAST.replacen("[tenants.provider]", own, 1));
+    let config = parse(&text).unwrap();
+    let guard = config.tenants[0].guard.over(&config.guard.common);
+    assert_eq!((guard.starts_per_agent_an_hour, guard.numbers_per_agent_an_hour), (5, 9));
+    assert_eq!(guard.starts_per_number, 3);
+    let hour = Duration::from_secs(3600);
+    assert_eq!((guard.cool_down, guard.longest_cool_down), (hour, hour), "never shorter than the first");
 }

@@ -25,7 +25,12 @@ fn table() -> Vec<Row> {
         (of(E::NotYours), Code::PermissionDenied, "NOT_YOURS", None),
         (of(E::RequestIdReused), Code::AlreadyExists, "REQUEST_ID_REUSED", None),
         (of(E::NumberBusy), Code::FailedPrecondition, "NUMBER_BUSY", None),
-        (of(E::TooManyStarts { retry_after: secs(77) }), Code::ResourceExhausted, "TOO_MANY_STARTS", Some(secs(77))),
+        (
+            of(E::TooManyStarts { counter: Counter::Agent, retry_after: secs(77) }),
+            Code::ResourceExhausted,
+            "TOO_MANY_STARTS",
+            Some(secs(77)),
+        ),
         (of(E::ProviderBusy { retry_after: secs(78) }), Code::ResourceExhausted, "PROVIDER_BUSY", Some(secs(78))),
         (of(E::ProviderCredentialsRefused), Code::FailedPrecondition, "PROVIDER_CREDENTIALS_REFUSED", None),
         (of(E::ProviderUnavailable), Code::Unavailable, "PROVIDER_UNAVAILABLE", Some(secs(2))),

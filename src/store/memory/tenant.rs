@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use super::stream::Stream;
 use crate::phone::PhoneNumber;
-use crate::session::{ClientId, CodeCheck, Ended, FailureReason, LoginId, Outcome, RequestId, Session, State};
+use crate::session::{ClientId, CodeCheck, Ended, FailureReason, LoginId, Outcome, RequestId, Session, State, Terms};
 use crate::store::retention::{identity_until, kept_until};
 use crate::store::{
-    Batch, Charge, Events, Incarnation, Listed, Page, REQUEST_ID_RETENTION, Rank, Record, Reservation, Reserved, Saved,
+    Batch, Charge, Counter, DENIAL_RETENTION, Events, Incarnation, Limit, Listed, Page, REQUEST_ID_RETENTION, Rank,
+    Record, Reservation, Reserved, Saved,
 };
 use crate::timestamp::Timestamp;
 
 /// Between two searches for what is past its time.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
-/// Starts are remembered at least this long.
+/// What was put back is remembered this long, whatever the limits are.
 const LOG_RETENTION: Duration = Duration::from_secs(24 * 3600);
 
 /// Reservations of which it is known that they were taken back.
@@ -36,7 +37,8 @@ pub(super) struct Tenant {
     numbers: HashMap<PhoneNumber, Claim>,
     /// By the code's text.
     codes: HashMap<String, Claim>,
-    logs: HashMap<PhoneNumber, Log>,
+    logs: HashMap<(Counter, String), Log>,
+    denials: HashMap<PhoneNumber, Denials>,
     next_sweep: Timestamp,
 }
 
@@ -59,11 +61,24 @@ struct Claim {
     until: Timestamp,
 }
 
-/// Starts for one number, oldest first.
+/// What is counted together, oldest first.
 #[derive(Default)]
 struct Log {
-    starts: Vec<(Timestamp, Request)>,
+    entries: Vec<(Timestamp, Member)>,
     retention: Duration,
+}
+
+/// What counts once.
+#[derive(Clone, PartialEq)]
+enum Member {
+    Start(Request),
+    Number(PhoneNumber),
+}
+
+/// How often somebody has said no.
+struct Denials {
+    count: u32,
+    last: Timestamp,
 }
 
 impl Tenant {
@@ -77,6 +92,7 @@ impl Tenant {
             numbers: HashMap::new(),
             codes: HashMap::new(),
             logs: HashMap::new(),
+            denials: HashMap::new(),
             next_sweep: Timestamp::default(),
         }
     }
@@ -91,9 +107,18 @@ impl Tenant {
         if self.numbers.get(&terms.phone).is_some_and(|claim| claim.keeps_out(id, now)) {
             return Reserved::NumberBusy;
         }
-        let waits = reservation.charges.iter().filter_map(|charge| self.wait_for(charge, &request, now));
-        if let Some(retry_after) = waits.max() {
-            return Reserved::LimitReached { retry_after };
+        if let Some(denials) = self.denials.get(&terms.phone).filter(|denials| denials.count_at(now)) {
+            let until = denials.last.plus(reservation.cool_down.after(denials.count));
+            if now < until {
+                return Reserved::CoolingDown { retry_after: until.since(now) };
+            }
+        }
+        let waits = reservation
+            .charges
+            .iter()
+            .filter_map(|charge| self.wait_for(charge, terms, now).map(|retry_after| (retry_after, charge.counter)));
+        if let Some((retry_after, counter)) = waits.reduce(|one, next| if next.0 > one.0 { next } else { one }) {
+            return Reserved::LimitReached { counter, retry_after };
         }
         if self.codes.get(terms.code.expose()).is_some_and(|claim| claim.keeps_out(id, now)) {
             return Reserved::CodeTaken;
@@ -102,7 +127,8 @@ impl Tenant {
         let spent = Spent { login: id.clone(), content: terms.content, until: now.plus(REQUEST_ID_RETENTION) };
         self.requests.insert(request.clone(), spent);
         for charge in &reservation.charges {
-            self.logs.entry(charge.number.clone()).or_default().add(charge.limit.window, &request, now);
+            let retention = charge.limits.iter().map(|limit| limit.window).fold(Duration::ZERO, Duration::max);
+            self.count(charge.counter, terms, retention, now);
         }
         let record = reservation.first_record();
         // Whoever still stands there is past its deadline.
@@ -130,8 +156,9 @@ impl Tenant {
         if self.requests.get(&request).is_some_and(|spent| spent.login == *id) {
             self.requests.remove(&request);
         }
-        if refund && let Some(log) = self.logs.get_mut(&terms.phone) {
-            log.starts.retain(|(_, counted)| *counted != request);
+        if refund {
+            let start = Member::Start(request);
+            self.logs.values_mut().for_each(|log| log.entries.retain(|(_, counted)| *counted != start));
         }
         if is_given_up {
             return None;
@@ -163,6 +190,9 @@ impl Tenant {
         }
         let is_event = marks(&stored.session) != marks(&next.session);
         self.put(next.clone(), identity_window);
+        if let (false, State::Ended(ended)) = (stored.session.has_ended(), &next.session.state) {
+            self.remember_answer(&next.session.terms, ended);
+        }
         if is_event {
             self.stream.append(&next, now);
         }
@@ -183,8 +213,13 @@ impl Tenant {
         let request = (terms.client.clone(), terms.request_id.clone());
         let until = terms.created_at.plus(REQUEST_ID_RETENTION);
         let spent = Spent { login: session.id.clone(), content: terms.content, until };
-        self.requests.entry(request.clone()).or_insert(spent);
-        self.logs.entry(terms.phone.clone()).or_default().add(LOG_RETENTION, &request, terms.created_at);
+        self.requests.entry(request).or_insert(spent);
+        for counter in Counter::ALL {
+            self.count(counter, terms, LOG_RETENTION, terms.created_at);
+        }
+        if let State::Ended(Ended { at, outcome: Outcome::Denied }) = session.state {
+            self.denials.entry(terms.phone.clone()).or_insert(Denials { count: 1, last: at });
+        }
         self.put(written.clone(), identity_window);
         self.stream.append(&written, now);
         Some(written)
@@ -251,13 +286,37 @@ impl Tenant {
         self.numbers.retain(|_, claim| now < claim.until);
         self.codes.retain(|_, claim| now < claim.until);
         self.logs.retain(|_, log| log.sweep(now));
+        self.denials.retain(|_, denials| denials.count_at(now));
         self.logins.retain(|_, kept| kept.sweep(now));
     }
 
-    fn wait_for(&self, charge: &Charge, request: &Request, now: Timestamp) -> Option<Duration> {
-        match self.logs.get(&charge.number) {
-            Some(log) => log.wait_for(charge, request, now),
-            None => Log::default().wait_for(charge, request, now),
+    /// How long until one more start fits; `None` when it fits now.
+    fn wait_for(&self, charge: &Charge, terms: &Terms, now: Timestamp) -> Option<Duration> {
+        let (log, member) = (log_of(charge.counter, terms)?, member(charge.counter, terms));
+        let none = Log::default();
+        let log = self.logs.get(&log).unwrap_or(&none);
+        charge.limits.iter().filter_map(|limit| log.wait_for(*limit, &member, now)).max()
+    }
+
+    fn count(&mut self, counter: Counter, terms: &Terms, retention: Duration, at: Timestamp) {
+        if let Some(log) = log_of(counter, terms) {
+            self.logs.entry(log).or_default().add(retention, member(counter, terms), at);
+        }
+    }
+
+    /// What the person's own word means for the next who wants to ask.
+    fn remember_answer(&mut self, terms: &Terms, ended: &Ended) {
+        match ended.outcome {
+            Outcome::Approved { .. } => {
+                self.denials.remove(&terms.phone);
+                log_of(Counter::Number, terms).map(|log| self.logs.remove(&log));
+            }
+            Outcome::Denied => {
+                let before = self.denials.get(&terms.phone).filter(|denials| denials.count_at(ended.at));
+                let count = before.map_or(0, |denials| denials.count).saturating_add(1);
+                self.denials.insert(terms.phone.clone(), Denials { count, last: ended.at });
+            }
+            Outcome::Expired | Outcome::Cancelled | Outcome::Failed(_) => {}
         }
     }
 
@@ -318,6 +377,18 @@ impl Kept {
     }
 }
 
+fn log_of(counter: Counter, terms: &Terms) -> Option<(Counter, String)> {
+    counter.subject(terms).map(|subject| (counter, subject.to_owned()))
+}
+
+fn member(counter: Counter, terms: &Terms) -> Member {
+    if counter.counts_numbers() {
+        Member::Number(terms.phone.clone())
+    } else {
+        Member::Start((terms.client.clone(), terms.request_id.clone()))
+    }
+}
+
 /// What makes an event when it changes.
 fn marks(session: &Session) -> (&'static str, Option<Discriminant<CodeCheck>>, u8) {
     let code = session.code_check();
@@ -358,32 +429,41 @@ impl Claim {
     }
 }
 
+impl Denials {
+    /// Whether they still matter.
+    fn count_at(&self, now: Timestamp) -> bool {
+        self.last.plus(DENIAL_RETENTION) > now
+    }
+}
+
 impl Log {
-    /// How long until one more start fits; `None` when it fits now.
-    fn wait_for(&self, charge: &Charge, request: &Request, now: Timestamp) -> Option<Duration> {
-        if self.has(request) {
+    /// How long until one more fits; `None` when it fits now.
+    fn wait_for(&self, Limit { max, window }: Limit, member: &Member, now: Timestamp) -> Option<Duration> {
+        let is_in = |at: Timestamp| at.plus(window) > now;
+        let is_counted = |(at, counted): &(Timestamp, Member)| {
+            counted == member && (is_in(*at) || matches!(counted, Member::Start(_)))
+        };
+        if self.entries.iter().any(is_counted) {
             return None;
         }
-        let window = charge.limit.window;
-        let counted: Vec<_> = self.starts.iter().map(|(at, _)| *at).filter(|at| at.plus(window) > now).collect();
-        let excess = counted.len().checked_sub(charge.limit.max as usize)?;
+        let counted: Vec<_> = self.entries.iter().map(|(at, _)| *at).filter(|at| is_in(*at)).collect();
+        let excess = counted.len().checked_sub(max as usize)?;
         Some(counted.get(excess).map_or(window, |leaver| leaver.plus(window).since(now)))
     }
 
-    fn add(&mut self, window: Duration, request: &Request, now: Timestamp) {
-        self.retention = self.retention.max(window).max(LOG_RETENTION);
-        if !self.has(request) {
-            self.starts.push((now, request.clone()));
-            self.starts.sort_by_key(|(at, _)| *at);
+    fn add(&mut self, retention: Duration, member: Member, at: Timestamp) {
+        self.retention = self.retention.max(retention);
+        let known = self.entries.iter_mut().find(|(_, counted)| *counted == member);
+        match (known, &member) {
+            (Some((newest, _)), Member::Number(_)) => *newest = at.max(*newest),
+            (Some(_), Member::Start(_)) => {}
+            (None, _) => self.entries.push((at, member)),
         }
-    }
-
-    fn has(&self, request: &Request) -> bool {
-        self.starts.iter().any(|(_, counted)| counted == request)
+        self.entries.sort_by_key(|(at, _)| *at);
     }
 
     fn sweep(&mut self, now: Timestamp) -> bool {
-        self.starts.retain(|(at, _)| at.plus(self.retention) > now);
-        !self.starts.is_empty()
+        self.entries.retain(|(at, _)| at.plus(self.retention) > now);
+        !self.entries.is_empty()
     }
 }

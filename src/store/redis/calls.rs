@@ -7,15 +7,21 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
-use super::names::Names;
-use super::script::{Call, LIST, LOAD, PUT_BACK, RELEASE, RESERVE, SAVE};
+use ::redis::{Cmd, cmd};
+
+use super::names::{Names, NumberNames, member_of_all};
+use super::script::{ADMIT, Call, LIST, LOAD, PUT_BACK, RELEASE, RESERVE, SAVE};
 use super::sealed::{Field, Raw, Sealer};
-use crate::session::{LoginId, Session, TenantId};
+use crate::phone::PhoneNumber;
+use crate::session::{Ended, LoginId, Outcome, Session, State, TenantId, Terms};
 use crate::store::hash::HashKeys;
 use crate::store::record::Formats;
 use crate::store::retention::{LONGEST_LIFE, kept_until};
 use crate::store::seal::KeyRing;
-use crate::store::{OUTCOME_RETENTION, Page, Position, REQUEST_ID_RETENTION, Record, Reservation, StoreError};
+use crate::store::{
+    Charge, Counter, DENIAL_RETENTION, Limit, OUTCOME_RETENTION, Page, Position, REQUEST_ID_RETENTION, Record,
+    Reservation, StoreError,
+};
 use crate::timestamp::Timestamp;
 
 /// How much longer than needed keys live, lest a clock that differs from
@@ -67,11 +73,10 @@ impl Calls {
         known: Option<Position>,
         settle_time: Duration,
     ) -> Result<Call, StoreError> {
-        let Reservation { session, charges, now, owner: _ } = reservation;
+        let Reservation { session, charges, cool_down, now, owner: _ } = reservation;
         let names = self.names(&session.terms.tenant);
         let request = names.request_digest(&session.terms);
         let claim = Claim::of(session, *now);
-        let log_retention = charges.iter().map(|charge| charge.limit.window).fold(LOG_RETENTION, Duration::max);
 
         let mut call = Call::new(&RESERVE)
             .key(names.login(&session.id))
@@ -84,7 +89,6 @@ impl Calls {
             .arg(now.as_millis())
             .arg(session.id.as_str())
             .arg(names.hash().digest("content", &[&session.terms.content]))
-            .arg(&request)
             .arg(claim.until)
             .arg(claim.ttl)
             .arg(now.plus(REQUEST_ID_RETENTION).as_millis())
@@ -92,16 +96,18 @@ impl Calls {
             .arg(record_ttl(session, *now))
             .arg(now.minus(INDEX_RETENTION).as_millis())
             .arg(millis(INDEX_RETENTION + CLEAN_UP_AFTER))
-            .arg(now.minus(log_retention).as_millis())
-            .arg(millis(log_retention + CLEAN_UP_AFTER))
             .arg(names.channel())
             .arg(self.writer());
         let known = known.unwrap_or_else(|| Position { epoch: String::new(), number: 0 });
-        call = Self::with_stream(call, &names)?.arg(known.epoch).arg(known.number).arg(millis(settle_time));
-        call = call.arg(charges.len());
-        for charge in charges {
-            call = call.key(names.log(&charge.number)).arg(charge.limit.max).arg(millis(charge.limit.window));
-        }
+        call = Self::with_stream(call, &names)?
+            .key(names.denials(&session.terms.phone))
+            .arg(known.epoch)
+            .arg(known.number)
+            .arg(millis(settle_time))
+            .arg(millis(DENIAL_RETENTION))
+            .arg(millis(cool_down.first))
+            .arg(millis(cool_down.longest));
+        call = with_charges(call, charges, &names, &session.terms);
         let sealer = self.sealer(&session.terms.tenant, &session.id);
         let version = sealer.version(record, Duration::ZERO, names.hash())?;
         Ok(with_fields(with_fields(call, sealer.terms(record)?), version.fields))
@@ -117,14 +123,41 @@ impl Calls {
             .key(names.number(&session.terms.phone))
             .key(names.code(&session.terms.code))
             .key(names.index())
-            .key(names.log(&session.terms.phone))
             .key(names.withdrawn(&session.id))
             .arg(session.id.as_str())
             .arg(&request)
             .arg(u8::from(refund))
             .arg(names.channel())
             .arg(self.writer());
-        Ok(Self::with_stream(call, &names)?.arg(names.owners()).arg(millis(CLAIM_LATENESS)))
+        let call = Self::with_stream(call, &names)?.arg(names.owners()).arg(millis(CLAIM_LATENESS));
+        let counters = Counter::ALL.into_iter().filter(|counter| !counter.counts_numbers());
+        let logs = counters.filter_map(|counter| names.log(counter, &session.terms));
+        Ok(logs.fold(call, Call::key))
+    }
+
+    pub(super) fn admit(&self, terms: &Terms, limit: Limit, now: Timestamp) -> Call {
+        let names = NumberNames::of(&terms.phone, &self.hash_keys);
+        Call::new(&ADMIT)
+            .key(names.log())
+            .key(names.back_off())
+            .arg(now.as_millis())
+            .arg(member_of_all(terms, &self.hash_keys))
+            .arg(limit.max)
+            .arg(millis(limit.window))
+            .arg(millis(limit.window + CLEAN_UP_AFTER))
+    }
+
+    pub(super) fn give_back(&self, terms: &Terms) -> Cmd {
+        let mut call = cmd("ZREM");
+        call.arg(NumberNames::of(&terms.phone, &self.hash_keys).log()).arg(member_of_all(terms, &self.hash_keys));
+        call
+    }
+
+    pub(super) fn back_off(&self, number: &PhoneNumber, until: Timestamp, now: Timestamp) -> Cmd {
+        let mut call = cmd("SET");
+        let ttl = millis(until.since(now) + CLEAN_UP_AFTER);
+        call.arg(NumberNames::of(number, &self.hash_keys).back_off()).arg(until.as_millis()).arg("PX").arg(ttl);
+        call
     }
 
     pub(super) fn load(&self, tenant: &TenantId, login: &LoginId) -> Call {
@@ -159,9 +192,14 @@ impl Calls {
             .arg(identity_ttl)
             .arg(names.channel())
             .arg(self.writer());
+        let terms = &session.terms;
         let call = Self::with_stream(call, &names)?
+            .key(names.denials(&terms.phone))
+            .key(names.log(Counter::Number, terms).unwrap_or_default())
             .arg(names.owners())
             .arg(millis(INDEX_RETENTION + CLEAN_UP_AFTER))
+            .arg(millis(DENIAL_RETENTION))
+            .arg(millis(DENIAL_RETENTION + CLEAN_UP_AFTER))
             .arg(version.removed.len())
             .arg(&version.removed);
         Ok(with_fields(call, version.fields))
@@ -182,7 +220,7 @@ impl Calls {
             .key(names.request(&request))
             .key(names.index())
             .key(names.owned(&record.owner))
-            .key(names.log(&terms.phone))
+            .key(names.denials(&terms.phone))
             .arg(now.as_millis())
             .arg(session.id.as_str())
             .arg(record.version)
@@ -197,13 +235,18 @@ impl Calls {
         let call = Self::with_stream(call, &names)?
             .key(names.withdrawn(&session.id))
             .arg(names.hash().digest("content", &[&terms.content]))
-            .arg(&request)
+            .arg(denied_at(session))
             .arg(terms.created_at.as_millis())
             .arg(terms.created_at.plus(REQUEST_ID_RETENTION).as_millis())
             .arg(millis(REQUEST_ID_RETENTION + CLEAN_UP_AFTER))
             .arg(millis(INDEX_RETENTION + CLEAN_UP_AFTER))
             .arg(millis(LOG_RETENTION + CLEAN_UP_AFTER))
             .arg(names.owners());
+        let logs = Counter::ALL.into_iter().filter_map(|counter| Some((counter, names.log(counter, terms)?)));
+        let logs: Vec<_> = logs.collect();
+        let call = logs.iter().fold(call.arg(logs.len()), |call, (counter, log)| {
+            call.key(log.clone()).arg(names.member(*counter, terms))
+        });
         Ok(with_fields(with_fields(call, sealer.terms(record)?), version.fields))
     }
 
@@ -265,6 +308,31 @@ fn identity_of(identity: Option<(Vec<u8>, Timestamp)>, now: Timestamp) -> (Vec<u
         Some((sealed, until)) => (sealed, millis(until.since(now) + IDENTITY_CLEAN_UP_AFTER)),
         None => (Vec::new(), 0),
     }
+}
+
+/// When the person has said no, empty if not.
+fn denied_at(session: &Session) -> String {
+    match &session.state {
+        State::Ended(Ended { at, outcome: Outcome::Denied }) => at.as_millis().to_string(),
+        _ => String::new(),
+    }
+}
+
+fn with_charges(call: Call, charges: &[Charge], names: &Names, terms: &Terms) -> Call {
+    let logs = charges.iter().filter_map(|charge| Some((charge, names.log(charge.counter, terms)?)));
+    let logs: Vec<_> = logs.collect();
+    logs.iter().fold(call.arg(logs.len()), |call, (charge, log)| {
+        let retention = charge.limits.iter().map(|limit| limit.window).fold(Duration::ZERO, Duration::max);
+        let call = call
+            .key(log.clone())
+            .arg(charge.counter.name())
+            .arg(names.member(charge.counter, terms))
+            .arg(u8::from(charge.counter.counts_numbers()))
+            .arg(millis(retention))
+            .arg(millis(retention + CLEAN_UP_AFTER))
+            .arg(charge.limits.len());
+        charge.limits.iter().fold(call, |call, limit| call.arg(limit.max).arg(millis(limit.window)))
+    })
 }
 
 fn with_fields(call: Call, fields: Vec<Field>) -> Call {

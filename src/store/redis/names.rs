@@ -1,17 +1,17 @@
-//! The names of one tenant's keys.
+//! The names of keys: one tenant's, and the few that are no tenant's.
 //!
-//! All share the tenant's hash tag, so that one script can touch them on one
+//! All of a tenant share the tenant's hash tag, so that one script can touch them on one
 //! node of a cluster. No name holds a number, a code or a request id, only
 //! keyed hashes of them.
 
 use crate::phone::{BindingCode, PhoneNumber};
 use crate::session::{LoginId, TenantId, Terms};
-use crate::store::Incarnation;
 use crate::store::hash::{HashKeys, KeyedHash};
+use crate::store::{Counter, Incarnation};
 
 const PREFIX: &str = "cg1:";
 
-/// Everybody's signs of life; the only key that is no tenant's.
+/// Everybody's signs of life.
 pub(super) const HEARTBEATS: &str = "cg1:heartbeats";
 
 /// Names keys of one tenant.
@@ -53,9 +53,25 @@ impl Names {
         self.hashed("number", &[number.msisdn().as_bytes()])
     }
 
-    /// The log of starts for a number.
-    pub(super) fn log(&self, number: &PhoneNumber) -> String {
-        self.hashed("log", &[number.msisdn().as_bytes()])
+    /// How often a number's person has said no.
+    pub(super) fn denials(&self, number: &PhoneNumber) -> String {
+        self.hashed("denials", &[number.msisdn().as_bytes()])
+    }
+
+    /// The log of starts by `counter`; `None` when it does not concern the login.
+    pub(super) fn log(&self, counter: Counter, terms: &Terms) -> Option<String> {
+        let subject = counter.subject(terms)?;
+        let digest = self.hash.digest("log", &[counter.name().as_bytes(), subject.as_bytes()]);
+        Some(format!("{}log:{}:{digest}", self.prefix, counter.name()))
+    }
+
+    /// How a start appears in the log of `counter`.
+    pub(super) fn member(&self, counter: Counter, terms: &Terms) -> String {
+        if counter.counts_numbers() {
+            self.hash.digest("logged number", &[terms.phone.msisdn().as_bytes()])
+        } else {
+            self.request_digest(terms)
+        }
     }
 
     /// The live login that has a code.
@@ -110,6 +126,34 @@ impl Names {
     fn hashed(&self, kind: &'static str, parts: &[&[u8]]) -> String {
         format!("{}{kind}:{}", self.prefix, self.hash.digest(kind, parts))
     }
+}
+
+/// Names what is kept about numbers over all tenants.
+pub(super) struct NumberNames {
+    prefix: String,
+}
+
+impl NumberNames {
+    pub(super) fn of(number: &PhoneNumber, hash_keys: &HashKeys) -> Self {
+        let digest = hash_keys.for_gateway().digest("number", &[number.msisdn().as_bytes()]);
+        Self { prefix: format!("{PREFIX}number:{{{digest}}}:") }
+    }
+
+    /// The log of starts.
+    pub(super) fn log(&self) -> String {
+        format!("{}log", self.prefix)
+    }
+
+    /// Until when the provider wants to hear nothing.
+    pub(super) fn back_off(&self) -> String {
+        format!("{}back-off", self.prefix)
+    }
+}
+
+/// How a start appears in [`NumberNames::log`].
+pub(super) fn member_of_all(terms: &Terms, hash_keys: &HashKeys) -> String {
+    let parts = [terms.tenant.as_str(), terms.client.as_str(), terms.request_id.as_str()];
+    hash_keys.for_gateway().digest("request", &parts.map(str::as_bytes))
 }
 
 /// A tenant's channel, for those who only listen.

@@ -6,20 +6,24 @@
 -- another live login has by now stays with that one.
 --
 -- KEYS  1 record, 2 identity, 3 live number, 4 live code, 5 request id,
---       6 index of logins, 7 logins of its owner, 8 log of starts,
---       9 stream's head, 10 stream's entries, 11 mark of what was taken back
+--       6 index of logins, 7 logins of its owner, 8 denials of the number,
+--       9 stream's head, 10 stream's entries, 11 mark of what was taken back,
+--       12 onwards: the logs that count the start
 -- ARGV  1 now, 2 login id, 3 version, 4 '1' when it has ended, 5 record's TTL,
 --       6 number and code are held until, 7 their TTL,
 --       8 sealed identity ('' for none), 9 its TTL, 10 wake channel, 11 writer,
 --       12 a fresh epoch, 13 stream's window, 14 TTL of entries, 15 of the head,
---       16 digest of the content, 17 member of the log, 18 when it was asked for,
+--       16 digest of the content, 17 when the person has said no ('' when not),
+--       18 when it was asked for,
 --       19 request id is remembered until, 20 its TTL, 21 index's TTL,
---       22 log's TTL, 23 key of an owner's logins without the owner,
+--       22 TTL of logs and denials, 23 key of an owner's logins without the owner,
+--       24 number of logs, then the member of each,
 --       then the record's fields: name, value
 -- Times and TTLs are in milliseconds. Answers 'written', 'kept' or 'withdrawn'.
 
 local login, ended = ARGV[2], ARGV[4] == '1'
-local FIRST_FIELD = 24
+local logs = tonumber(ARGV[24])
+local FIRST_MEMBER, FIRST_FIELD = 25, 25 + logs
 local stream = {
   head = KEYS[9], entries = KEYS[10], now = tonumber(ARGV[1]), fresh = ARGV[12], window = ARGV[13],
   entries_ttl = ARGV[14], head_ttl = ARGV[15],
@@ -60,8 +64,14 @@ if not ended then
   redis.call('ZADD', KEYS[7], 0, login)
   redis.call('PEXPIRE', KEYS[7], ARGV[21])
 end
-redis.call('ZADD', KEYS[8], 'NX', ARGV[18], ARGV[17])
-redis.call('PEXPIRE', KEYS[8], ARGV[22])
+for i = 0, logs - 1 do
+  redis.call('ZADD', KEYS[12 + i], 'GT', ARGV[18], ARGV[FIRST_MEMBER + i])
+  redis.call('PEXPIRE', KEYS[12 + i], ARGV[22])
+end
+if ARGV[17] ~= '' and not redis.call('HGET', KEYS[8], 'count') then
+  redis.call('HSET', KEYS[8], 'count', '1', 'at', ARGV[17])
+  redis.call('PEXPIRE', KEYS[8], ARGV[22])
+end
 append_event(stream, login, version, standing(KEYS[1]))
 wake(ARGV[10], ARGV[11], login, version)
 return 'written'

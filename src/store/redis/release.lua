@@ -8,9 +8,9 @@
 -- stays, and the request id may be tried again.
 --
 -- KEYS  1 record, 2 request id, 3 live number, 4 live code, 5 index of logins,
---       6 log of starts, 7 mark of what was taken back, 8 stream's head,
---       9 stream's entries
--- ARGV  1 login id, 2 member of the log, 3 '1' to give the charge back,
+--       6 mark of what was taken back, 7 stream's head, 8 stream's entries,
+--       9 onwards: the logs that count the start
+-- ARGV  1 login id, 2 member of the logs, 3 '1' to give the charges back,
 --       4 wake channel, 5 writer, 6 a fresh epoch, 7 stream's window,
 --       8 TTL of entries, 9 of the head,
 --       10 key of an owner's logins without the owner, 11 TTL of the mark
@@ -19,20 +19,22 @@
 local login = ARGV[1]
 -- Nobody says what time it is: that of the entry before.
 local stream = {
-  head = KEYS[8], entries = KEYS[9], now = 0, fresh = ARGV[6], window = ARGV[7],
+  head = KEYS[7], entries = KEYS[8], now = 0, fresh = ARGV[6], window = ARGV[7],
   entries_ttl = ARGV[8], head_ttl = ARGV[9],
 }
 
 local found = redis.call('HMGET', KEYS[1], 'state', 'version', 'owner', 'reason')
 local is_given_up = found[1] == 'ended' and found[4] == 'start_unknown'
 if found[1] and found[1] ~= 'starting' and not is_given_up then return 'kept' end
-redis.call('SET', KEYS[7], '1', 'PX', ARGV[11])
+redis.call('SET', KEYS[6], '1', 'PX', ARGV[11])
 if not found[1] then return 'kept out' end
 
 for _, key in ipairs({KEYS[2], KEYS[3], KEYS[4]}) do
   if redis.call('HGET', key, 'login') == login then redis.call('DEL', key) end
 end
-if ARGV[3] == '1' then redis.call('ZREM', KEYS[6], ARGV[2]) end
+if ARGV[3] == '1' then
+  for i = 9, #KEYS do redis.call('ZREM', KEYS[i], ARGV[2]) end
+end
 if is_given_up then return 'ended' end
 
 redis.call('ZREM', KEYS[5], login)

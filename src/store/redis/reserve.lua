@@ -6,26 +6,45 @@
 --
 -- KEYS  1 record, 2 request id, 3 live number, 4 live code, 5 index of logins,
 --       6 logins of its owner, 7 mark of what was taken back, 8 stream's head,
---       9 stream's entries, 10 onwards: one log of starts for each charge
--- ARGV  1 now, 2 login id, 3 digest of the content, 4 member of the logs,
---       5 number and code are held until, 6 their TTL,
---       7 request id is remembered until, 8 its TTL,
---       9 record's TTL, 10 index keeps what is newer than, 11 index's TTL,
---       12 logs keep what is newer than, 13 logs' TTL, 14 wake channel, 15 writer,
---       16 a fresh epoch, 17 stream's window, 18 TTL of entries, 19 of the head,
---       20 epoch of the stream that we know ('' for none), 21 its newest number,
---       22 how long nothing is reserved after an epoch has begun,
---       23 number of charges, then for each: most starts, window,
+--       9 stream's entries, 10 denials of the number,
+--       11 onwards: one log of starts for each charge
+-- ARGV  1 now, 2 login id, 3 digest of the content,
+--       4 number and code are held until, 5 their TTL,
+--       6 request id is remembered until, 7 its TTL,
+--       8 record's TTL, 9 index keeps what is newer than, 10 index's TTL,
+--       11 wake channel, 12 writer,
+--       13 a fresh epoch, 14 stream's window, 15 TTL of entries, 16 of the head,
+--       17 epoch of the stream that we know ('' for none), 18 its newest number,
+--       19 how long nothing is reserved after an epoch has begun,
+--       20 how long a denial is remembered, 21 how long one denial keeps others
+--       away, 22 how long many do,
+--       23 number of charges, then for each: its name, its member of the log, '1' when
+--       equal members count once by their newest time, retention of the log, its
+--       TTL, number of limits, and for each of those: most starts, window,
 --       then the record's fields: name, value
 -- Times and TTLs are in milliseconds.
 
-local now, login, member = tonumber(ARGV[1]), ARGV[2], ARGV[4]
-local charges = tonumber(ARGV[23])
-local FIRST_LOG, FIRST_CHARGE = 10, 24
+local now, login = tonumber(ARGV[1]), ARGV[2]
+local FIRST_LOG, FIRST_CHARGE = 11, 24
 local stream = {
-  head = KEYS[8], entries = KEYS[9], now = now, fresh = ARGV[16], window = ARGV[17],
-  entries_ttl = ARGV[18], head_ttl = ARGV[19],
+  head = KEYS[8], entries = KEYS[9], now = now, fresh = ARGV[13], window = ARGV[14],
+  entries_ttl = ARGV[15], head_ttl = ARGV[16],
 }
+
+local charges, at = {}, FIRST_CHARGE
+for i = 1, tonumber(ARGV[23]) do
+  local charge = {
+    log = KEYS[FIRST_LOG + i - 1], name = ARGV[at], member = ARGV[at + 1], by_newest = ARGV[at + 2] == '1',
+    retention = ARGV[at + 3], ttl = ARGV[at + 4], limits = {},
+  }
+  for limit = 1, tonumber(ARGV[at + 5]) do
+    local place = at + 4 + 2 * limit
+    charge.limits[limit] = {most = tonumber(ARGV[place]), window = tonumber(ARGV[place + 1])}
+  end
+  at = at + 6 + 2 * #charge.limits
+  charges[i] = charge
+end
+local first_field = at
 
 local function is_held(key)
   local held = redis.call('HMGET', key, 'login', 'until')
@@ -33,19 +52,28 @@ local function is_held(key)
 end
 
 local function hold(key)
-  redis.call('HSET', key, 'login', login, 'until', ARGV[5])
-  redis.call('PEXPIRE', key, ARGV[6])
+  redis.call('HSET', key, 'login', login, 'until', ARGV[4])
+  redis.call('PEXPIRE', key, ARGV[5])
 end
 
 -- How long until one more start fits; nil when it fits now.
-local function wait_for(log, most, window)
-  if redis.call('ZSCORE', log, member) then return nil end
-  local since = '(' .. string.format('%.0f', now - window)
-  local excess = redis.call('ZCOUNT', log, since, '+inf') - most
+local function wait_for(charge, limit)
+  local counted = redis.call('ZSCORE', charge.log, charge.member)
+  if counted and (not charge.by_newest or tonumber(counted) > now - limit.window) then return nil end
+  local since = '(' .. string.format('%.0f', now - limit.window)
+  local excess = redis.call('ZCOUNT', charge.log, since, '+inf') - limit.most
   if excess < 0 then return nil end
-  local leaver = redis.call('ZRANGE', log, since, '+inf', 'BYSCORE', 'LIMIT', excess, 1, 'WITHSCORES')
-  if not leaver[2] then return window end
-  return tonumber(leaver[2]) + window - now
+  local leaver = redis.call('ZRANGE', charge.log, since, '+inf', 'BYSCORE', 'LIMIT', excess, 1, 'WITHSCORES')
+  if not leaver[2] then return limit.window end
+  return tonumber(leaver[2]) + limit.window - now
+end
+
+-- How long whoever has said no is left alone.
+local function cools_for()
+  local found = redis.call('HMGET', KEYS[10], 'count', 'at')
+  if not found[1] or now - found[2] >= tonumber(ARGV[20]) then return 0 end
+  local doublings = math.min(found[1] - 1, 31)
+  return found[2] + math.min(ARGV[21] * 2 ^ doublings, tonumber(ARGV[22])) - now
 end
 
 -- Whoever wanted this has given it up, and nobody would ring.
@@ -54,15 +82,15 @@ if redis.call('GET', KEYS[7]) then return {'withdrawn'} end
 -- Before anything else: a store that has lost data does not know whose phones
 -- have rung.
 local function recovers_for()
-  local head, quiet = redis.call('HMGET', stream.head, 'epoch', 'newest', 'begun'), tonumber(ARGV[22])
+  local head, quiet = redis.call('HMGET', stream.head, 'epoch', 'newest', 'begun'), tonumber(ARGV[19])
   if not head[1] then
     redis.call('DEL', stream.entries)
     redis.call('HSET', stream.head, 'epoch', stream.fresh, 'newest', '0', 'at', '0', 'begun', ARGV[1])
     redis.call('PEXPIRE', stream.head, stream.head_ttl)
-    if ARGV[20] ~= '' then return math.max(quiet, 1) end
+    if ARGV[17] ~= '' then return math.max(quiet, 1) end
     return quiet
   end
-  local has_lost = ARGV[20] ~= '' and (head[1] ~= ARGV[20] or tonumber(head[2]) < tonumber(ARGV[21]))
+  local has_lost = ARGV[17] ~= '' and (head[1] ~= ARGV[17] or tonumber(head[2]) < tonumber(ARGV[18]))
   if has_lost then return math.max(quiet, 1) end
   -- A clock that is ahead of ours makes nobody wait longer.
   return math.min(tonumber(head[3]), now) + quiet - now
@@ -75,7 +103,7 @@ local known = redis.call('HMGET', KEYS[2], 'login', 'content', 'until')
 if known[1] and now < tonumber(known[3]) then
   if known[1] == login then
     -- WAIT speaks only of what its own connection has written.
-    redis.call('PEXPIRE', KEYS[1], ARGV[9])
+    redis.call('PEXPIRE', KEYS[1], ARGV[8])
     return {'new', '', '0'}
   end
   if known[2] == ARGV[3] then return {'existing', known[1]} end
@@ -84,33 +112,36 @@ end
 
 if is_held(KEYS[3]) then return {'number_busy'} end
 
-local wait = nil
-for i = 0, charges - 1 do
-  local at = FIRST_CHARGE + 2 * i
-  local this = wait_for(KEYS[FIRST_LOG + i], tonumber(ARGV[at]), tonumber(ARGV[at + 1]))
-  if this and (not wait or this > wait) then wait = this end
+local cooling = cools_for()
+if cooling > 0 then return {'cooling_down', string.format('%.0f', cooling)} end
+
+local wait, reached = nil, nil
+for _, charge in ipairs(charges) do
+  for _, limit in ipairs(charge.limits) do
+    local this = wait_for(charge, limit)
+    if this and (not wait or this > wait) then wait, reached = this, charge.name end
+  end
 end
-if wait then return {'limit_reached', string.format('%.0f', wait)} end
+if wait then return {'limit_reached', string.format('%.0f', wait), reached} end
 
 if is_held(KEYS[4]) then return {'code_taken'} end
 
-redis.call('HSET', KEYS[1], unpack(ARGV, FIRST_CHARGE + 2 * charges))
-redis.call('PEXPIRE', KEYS[1], ARGV[9])
-redis.call('HSET', KEYS[2], 'login', login, 'content', ARGV[3], 'until', ARGV[7])
-redis.call('PEXPIRE', KEYS[2], ARGV[8])
+redis.call('HSET', KEYS[1], unpack(ARGV, first_field))
+redis.call('PEXPIRE', KEYS[1], ARGV[8])
+redis.call('HSET', KEYS[2], 'login', login, 'content', ARGV[3], 'until', ARGV[6])
+redis.call('PEXPIRE', KEYS[2], ARGV[7])
 hold(KEYS[3])
 hold(KEYS[4])
-redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', ARGV[10])
+redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', ARGV[9])
 redis.call('ZADD', KEYS[5], now, login)
-redis.call('PEXPIRE', KEYS[5], ARGV[11])
+redis.call('PEXPIRE', KEYS[5], ARGV[10])
 redis.call('ZADD', KEYS[6], 0, login)
-redis.call('PEXPIRE', KEYS[6], ARGV[11])
-for i = 0, charges - 1 do
-  local log = KEYS[FIRST_LOG + i]
-  redis.call('ZREMRANGEBYSCORE', log, '-inf', ARGV[12])
-  redis.call('ZADD', log, 'NX', now, member)
-  redis.call('PEXPIRE', log, ARGV[13])
+redis.call('PEXPIRE', KEYS[6], ARGV[10])
+for _, charge in ipairs(charges) do
+  redis.call('ZREMRANGEBYSCORE', charge.log, '-inf', string.format('%.0f', now - charge.retention))
+  redis.call('ZADD', charge.log, charge.by_newest and 'GT' or 'NX', now, charge.member)
+  redis.call('PEXPIRE', charge.log, charge.ttl)
 end
 local epoch, number = append_event(stream, login, '1', standing(KEYS[1]))
-wake(ARGV[14], ARGV[15], login, '1')
+wake(ARGV[11], ARGV[12], login, '1')
 return {'new', epoch, number}

@@ -6,20 +6,22 @@
 -- epoch and the number of the event, '' and '0' where there is none.
 --
 -- KEYS  1 record, 2 identity, 3 live number, 4 live code, 5 logins of its owner,
---       6 stream's head, 7 stream's entries
+--       6 stream's head, 7 stream's entries, 8 denials of the number,
+--       9 log of starts for the number
 -- ARGV  1 now, 2 login id, 3 version that was read, 4 write token,
 --       5 version to write, 6 record's TTL,
 --       7 number and code are held until ('' once the login has ended), 8 their TTL,
 --       9 sealed identity ('' for none), 10 its TTL, 11 wake channel, 12 writer,
 --       13 a fresh epoch, 14 stream's window, 15 TTL of entries, 16 of the head,
 --       17 key of an owner's logins without the owner, 18 TTL of that key,
---       19 number of fields to remove, then their names,
+--       19 how long a denial is remembered, 20 TTL of denials,
+--       21 number of fields to remove, then their names,
 --       then the fields to write: name, value
 -- Times and TTLs are in milliseconds.
 
 local login, token, held_until = ARGV[2], ARGV[4], ARGV[7]
-local removed = tonumber(ARGV[19])
-local FIRST_REMOVED = 20
+local removed = tonumber(ARGV[21])
+local FIRST_REMOVED = 22
 local stream = {
   head = KEYS[6], entries = KEYS[7], now = tonumber(ARGV[1]), fresh = ARGV[13], window = ARGV[14],
   entries_ttl = ARGV[15], head_ttl = ARGV[16],
@@ -31,7 +33,21 @@ local function marks()
   return table.concat({found[1] or '', found[2] or '', found[3] or ''}, ' ')
 end
 
-local found = redis.call('HMGET', KEYS[1], 'version', 'write', 'kept_until', 'owner')
+-- What the person's own word means for the next who wants to ask.
+local function remember_answer()
+  local outcome = redis.call('HGET', KEYS[1], 'outcome')
+  if outcome == 'approved' then
+    redis.call('DEL', KEYS[8], KEYS[9])
+  elseif outcome == 'denied' then
+    local last = redis.call('HGET', KEYS[8], 'at')
+    if last and ARGV[1] - last >= tonumber(ARGV[19]) then redis.call('DEL', KEYS[8]) end
+    redis.call('HINCRBY', KEYS[8], 'count', 1)
+    redis.call('HSET', KEYS[8], 'at', ARGV[1])
+    redis.call('PEXPIRE', KEYS[8], ARGV[20])
+  end
+end
+
+local found = redis.call('HMGET', KEYS[1], 'version', 'write', 'kept_until', 'owner', 'state')
 if not found[1] or tonumber(ARGV[1]) >= tonumber(found[3]) then return {'gone', '', '0'} end
 if found[2] == token then
   -- WAIT speaks only of what its own connection has written.
@@ -71,6 +87,8 @@ if held_until ~= '' then
   redis.call('ZADD', KEYS[5], 0, login)
   redis.call('PEXPIRE', KEYS[5], ARGV[18])
 end
+
+if found[5] ~= 'ended' then remember_answer() end
 
 if marks() ~= marks_before then
   epoch, number = append_event(stream, login, ARGV[5], standing(KEYS[1]))

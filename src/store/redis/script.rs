@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use ::redis::{Cmd, Script, ToRedisArgs, cmd};
 
 pub(super) static RESERVE: LazyLock<Lua> = LazyLock::new(|| Lua::that_appends(include_str!("reserve.lua")));
+pub(super) static ADMIT: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("admit.lua")));
 pub(super) static RELEASE: LazyLock<Lua> = LazyLock::new(|| Lua::that_appends(include_str!("release.lua")));
 pub(super) static SAVE: LazyLock<Lua> = LazyLock::new(|| Lua::that_appends(include_str!("save.lua")));
 pub(super) static ADOPT: LazyLock<Lua> = LazyLock::new(|| Lua::that_appends(include_str!("adopt.lua")));

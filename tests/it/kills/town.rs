@@ -152,7 +152,7 @@ impl Town {
         let mut line = self.redis.commands().await;
         let key = format!("cg1:{{nordlys}}:login:{}", self.id(number));
         eventually("the schedule is written", async || {
-            let schedule: Option<String> = line.hget(&key, "schedule").await.expect("an answer");
+            let schedule: Option<String> = line.hget(&key, "schedule").await.ok()?;
             let schedule: Value = serde_json::from_str(&schedule?).expect("JSON");
             (schedule["interval"]["secs"] == seconds).then_some(())
         })

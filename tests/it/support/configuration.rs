@@ -38,6 +38,8 @@ pub(crate) struct Configuration {
     pub(crate) store: String,
     /// Lines under `[drain]`.
     pub(crate) drain: String,
+    /// Lines under `[guard]`; those of one number are the default's.
+    pub(crate) guard: String,
     /// Lines under `[log]`.
     pub(crate) log: String,
     pub(crate) issuer: String,
@@ -55,6 +57,10 @@ impl Configuration {
             http: "listen = \"127.0.0.1:0\"".into(),
             store: "[store]\nkind = \"memory\"".into(),
             drain: "notice = \"0s\"\nlimit = \"5s\"".into(),
+            guard: "starts_per_terminal_an_hour = 3600\nstarts_per_client_a_minute = 60000\n\
+                    starts_per_tenant_a_minute = 60000\nstarts_per_agent_an_hour = 600\n\
+                    numbers_per_agent_an_hour = 600"
+                .into(),
             log: "filter = \"info\"".into(),
             issuer: issuer.into(),
             client_id: "demo-client".into(),
@@ -91,8 +97,9 @@ impl Configuration {
 
     /// The file's text.
     pub(crate) fn text(&self) -> String {
-        let Self { grpc, http, store, drain, log, .. } = self;
-        let sections = format!("[grpc]\n{grpc}\n[http]\n{http}\n{store}\n[drain]\n{drain}\n[log]\n{log}\n");
+        let Self { grpc, http, store, drain, guard, log, .. } = self;
+        let sections =
+            format!("[grpc]\n{grpc}\n[http]\n{http}\n{store}\n[drain]\n{drain}\n[guard]\n{guard}\n[log]\n{log}\n");
         sections + &self.tenant("nordlys", &api_key()) + &self.tenant("other", &other_api_key())
     }
 

@@ -7,7 +7,7 @@ use ciba_gateway::ciba::{Accepted, AuthReqId, Tokens};
 use ciba_gateway::identity::{Claim, Identity};
 use ciba_gateway::phone::{BindingCode, PhoneNumber};
 use ciba_gateway::session::{Channel, ClientId, CodeMode, Event, LoginId, RequestId, Session, TenantId, Terms};
-use ciba_gateway::store::{Charge, Incarnation, Limit, Record, Reservation};
+use ciba_gateway::store::{Charge, CoolDown, Counter, Incarnation, Limit, Record, Reservation};
 use ciba_gateway::timestamp::Timestamp;
 
 /// The present at the beginning of each story.
@@ -62,14 +62,14 @@ pub(crate) fn reservation_at(seed: u8, now: Timestamp) -> Reservation {
         session: Session::new(login_id(seed), terms(seed, now), now),
         owner: incarnation("first-run"),
         charges: Vec::new(),
+        cool_down: CoolDown { first: secs(300), longest: secs(86_400) },
         now,
     }
 }
 
 /// The same with a limit on how often its number may be rung.
 pub(crate) fn charged(reservation: Reservation, limit: Limit) -> Reservation {
-    let number = reservation.session.terms.phone.clone();
-    Reservation { charges: vec![Charge { number, limit }], ..reservation }
+    Reservation { charges: vec![Charge { counter: Counter::Number, limits: vec![limit] }], ..reservation }
 }
 
 fn terms(seed: u8, created_at: Timestamp) -> Terms {

@@ -13,14 +13,14 @@ use ciba_gateway::config::ApiKey;
 use ciba_gateway::grpc::{Callers, LoginApi};
 use ciba_gateway::identity::Claim;
 use ciba_gateway::ledger::Ledger;
-use ciba_gateway::logins::{Caller, Logins, Policy, Tenant};
+use ciba_gateway::logins::{Caller, Guards, Logins, Policy, Tenant};
 use ciba_gateway::phone::Country;
 use ciba_gateway::poller::{Credential, Poller};
 use ciba_gateway::provider::Provider;
 use ciba_gateway::replicas::Replica;
 use ciba_gateway::session::{Channel, ClientId, CodeCheck, LoginId, State, TenantId};
 use ciba_gateway::store::memory::MemoryStore;
-use ciba_gateway::store::{Limit, Saved, SessionStore};
+use ciba_gateway::store::{Charge, CoolDown, Counter, Limit, Saved, SessionStore};
 use ciba_gateway::telemetry::Metrics;
 use ciba_gateway::timestamp::Timestamp;
 use hyper_util::rt::TokioIo;
@@ -183,7 +183,7 @@ impl Stage {
         let credential = Arc::new(Credential::new(provider));
         let credentials = ids.iter().map(|id| (id.clone(), Arc::clone(&credential)));
         let poller = Poller::new(ledger.clone(), replica.clone(), credentials).with_jitter(|| 0.5);
-        let policy = Policy { starts_per_number: Limit { max: STARTS_PER_NUMBER, window: GUARD_WINDOW } };
+        let policy = Policy { starts_per_number: Limit { max: 100, window: GUARD_WINDOW } };
         let tenants = ids.into_iter().map(|id| tenant(id, &credential)).collect();
         let logins = Logins::new(ledger.clone(), poller.clone(), tenants, policy);
         let followed = ["acme", "other"].map(|name| TenantId::new(name).expect("a tenant")).into();
@@ -206,6 +206,13 @@ fn tenant(id: TenantId, credential: &Arc<Credential>) -> Tenant {
         default_country: Country::Norway,
         default_lifetime: secs(300),
         default_claims: BTreeSet::from([Claim::Name]),
+        guards: Guards {
+            charges: vec![Charge {
+                counter: Counter::Number,
+                limits: vec![Limit { max: STARTS_PER_NUMBER, window: GUARD_WINDOW }],
+            }],
+            cool_down: CoolDown { first: secs(300), longest: secs(3600) },
+        },
         credential: Arc::clone(credential),
     }
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ciba_gateway::clock::Clock;
-use ciba_gateway::session::{LoginId, TenantId};
+use ciba_gateway::phone::PhoneNumber;
+use ciba_gateway::session::{LoginId, TenantId, Terms};
 use ciba_gateway::store::memory::MemoryStore;
 use ciba_gateway::store::{
-    Batch, Events, Incarnation, Listed, Page, Position, Pulse, PutBack, Record, Reservation, Reserved, Saved,
-    SessionStore, StoreError, Wake,
+    Admitted, Batch, Events, Incarnation, Limit, Listed, Page, Position, Pulse, PutBack, Record, Reservation, Reserved,
+    Saved, SessionStore, StoreError, Wake,
 };
 use ciba_gateway::timestamp::Timestamp;
 use tokio::sync::broadcast;
@@ -22,6 +23,18 @@ impl SessionStore for FlakyStore {
         let late = reservation.clone();
         self.linger("reserve", |store| async move { store.reserve(&late).await });
         self.call("reserve", self.store.reserve(reservation)).await
+    }
+
+    async fn admit(&self, terms: &Terms, limit: Limit, now: Timestamp) -> Result<Admitted, StoreError> {
+        self.call("admit", self.store.admit(terms, limit, now)).await
+    }
+
+    async fn give_back(&self, terms: &Terms) -> Result<(), StoreError> {
+        self.call("give_back", self.store.give_back(terms)).await
+    }
+
+    async fn back_off(&self, number: &PhoneNumber, until: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+        self.call("back_off", self.store.back_off(number, until, now)).await
     }
 
     async fn release(&self, record: &Record, refund: bool) -> Result<(), StoreError> {
