@@ -24,7 +24,7 @@ mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use openidconnect::IssuerUrl;
@@ -59,6 +59,8 @@ pub struct Config {
     pub log: Log,
     /// How often one phone may ring.
     pub guard: Guard,
+    /// Who did what, for those who ask later; `None` for no record of it.
+    pub audit: Option<Audit>,
     /// Who uses the gateway; at least one, ids differ.
     pub tenants: Vec<Tenant>,
 }
@@ -211,6 +213,29 @@ pub struct Guard {
     pub per: Duration,
 }
 
+/// `[audit]`: at least one of `file` and `stdout`.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// The file that lines are appended to.
+    pub file: Option<PathBuf>,
+    /// Whether they go to standard output too.
+    pub stdout: bool,
+    /// What lines are sealed and their numbers hashed with.
+    pub key: SecretKey,
+    /// What happens while they cannot be written.
+    pub when_full: WhenFull,
+}
+
+/// What happens while the audit log cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenFull {
+    /// No login is started; those that live go on.
+    RefuseStarts,
+    /// Everything goes on; what finds no room is lost, and counted.
+    GoOn,
+}
+
 /// `[[tenants]]`: a company that uses the gateway.
 #[derive(Clone, Debug)]
 pub struct Tenant {
@@ -361,6 +386,7 @@ impl Table for Config {
         let drain = section.table_or_defaults("drain");
         let log = section.table_or_defaults("log");
         let guard = section.table_or_defaults("guard");
+        let audit = section.table("audit");
         let tenants = section.tables("tenants", "there must be one [[tenants]] at least");
         Some(Self {
             grpc: grpc?,
@@ -370,6 +396,7 @@ impl Table for Config {
             drain: drain?,
             log: log?,
             guard: guard?,
+            audit,
             tenants,
         })
     }
