@@ -37,6 +37,7 @@ use output::{FileOutput, Output, StandardOutput};
 use writer::{Item, Writer};
 
 use crate::clock::Clock;
+use crate::session::{FailureReason, LoginId, Outcome, Terms};
 use crate::telemetry::Metrics;
 use crate::timestamp::Timestamp;
 
@@ -198,8 +199,29 @@ impl Audit {
     /// says how many were.
     pub fn note(&self, entry: Entry) {
         if let Some(handle) = &self.0 {
-            handle.shared.push(Box::new(entry));
+            handle.shared.push(Box::new(entry), handle.shared.capacity);
         }
+    }
+
+    /// As [`Audit::note`], for what must not take the room that is kept for logins
+    /// that live: half of it all.
+    pub fn note_if_roomy(&self, entry: Entry) {
+        if let Some(handle) = &self.0 {
+            handle.shared.push(Box::new(entry), handle.shared.capacity / 2);
+        }
+    }
+
+    /// Notes that a login has ended, and before it that no code came, where that
+    /// is why.
+    pub fn note_end(&self, login: &LoginId, terms: &Terms, outcome: &Outcome) {
+        let reason = match outcome {
+            Outcome::Failed(reason) => Some(*reason),
+            Outcome::Approved { .. } | Outcome::Denied | Outcome::Expired | Outcome::Cancelled => None,
+        };
+        if matches!(reason, Some(FailureReason::CodeMismatch | FailureReason::CodeNotConfirmed)) {
+            self.note(Entry::of(login, terms, What::CodeGivenUp));
+        }
+        self.note(Entry::of(login, terms, What::Ended { outcome: outcome.name(), reason }));
     }
 
     /// Whether what is noted now is going to be written soon.
@@ -239,11 +261,11 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, entry: Box<Entry>) {
+    fn push(&self, entry: Box<Entry>, limit: usize) {
         let at = self.clock.now();
         let mut queue = self.queue();
         let needed = if queue.lost > 0 { 2 } else { 1 };
-        if queue.ending != Ending::No || queue.items.len() + needed > self.capacity {
+        if queue.ending != Ending::No || queue.items.len() + needed > limit {
             queue.lost += 1;
             drop(queue);
             self.metrics.audit_lost();

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
+use crate::audit::{self, Audit};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::grpc::Callers;
@@ -40,6 +42,9 @@ pub enum AssemblyError {
     /// The system gives no random bytes.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
+    /// There can be no audit log.
+    #[error(transparent)]
+    Audit(#[from] audit::SetupError),
 }
 
 /// Everything a running gateway consists of, but for its fronts.
@@ -61,7 +66,8 @@ impl Parts {
         let (store, redis) = store(config)?;
         let ids = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
         let replica = Replica::new(Arc::clone(&store), clock.clone(), Arc::clone(&metrics), ids)?;
-        let ledger = Ledger::new(store, clock.clone(), config.identity_window, Arc::clone(&metrics));
+        let audit = audit(config, &clock, &metrics)?;
+        let ledger = Ledger::new(store, clock.clone(), config.identity_window, Arc::clone(&metrics)).with_audit(audit);
         let credentials = config
             .tenants
             .iter()
@@ -81,6 +87,17 @@ impl Parts {
         let logins = Logins::new(ledger.clone(), poller.clone(), tenants.collect(), policy);
         Ok(Self { metrics, ledger, replica, poller, logins, callers: Arc::new(callers(config)), credentials, redis })
     }
+}
+
+fn audit(config: &Config, clock: &Clock, metrics: &Arc<Metrics>) -> Result<Audit, audit::SetupError> {
+    let Some(chosen) = &config.audit else { return Ok(Audit::off()) };
+    let settings = audit::Settings {
+        file: chosen.file.clone(),
+        stdout: chosen.stdout,
+        key: Zeroizing::new(*chosen.key.expose()),
+        refuse_starts: chosen.when_full == config::WhenFull::RefuseStarts,
+    };
+    Audit::begin(&settings, clock.clone(), Arc::clone(metrics))
 }
 
 type Store = (Arc<dyn SessionStore>, Option<Arc<RedisStore>>);

@@ -7,13 +7,22 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ciba_gateway::audit::{Audit, Entry, Settings, What};
 use ciba_gateway::clock::Clock;
+use ciba_gateway::grpc::v1::StartLoginRequest;
 use ciba_gateway::telemetry::Metrics;
 use tempfile::TempDir;
+use tonic::Code;
+use tonic::transport::Endpoint;
 use zeroize::Zeroizing;
 
+use crate::support::client::{Client, NUMBER, at_the_till, on_a_call};
+use crate::support::configuration::{Configuration, api_key};
+use crate::support::eventually::eventually;
+use crate::support::gateway::Serve;
 use crate::support::lying_provider::terms;
 use crate::support::processes::{Ended, Process};
+use crate::support::redis_server::RedisServer;
 use crate::support::reservations::login_id;
+use crate::support::simulators::Vipps;
 
 const KEY: [u8; 32] = [9; 32];
 
@@ -84,6 +93,127 @@ fn assert_found(ended: &Ended, said: &[&str]) {
 fn assert_right(ended: &Ended, said: &[&str]) {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     said.iter().for_each(|said| assert!(ended.stdout.contains(said), "no {said:?} in {ended:?}"));
+}
+
+/// A gateway that writes its audit log at this desk.
+async fn serve(desk: &Desk, name: &str, configuration: Configuration) -> Serve {
+    Serve::ready(&with_audit(desk, name, configuration)).await
+}
+
+fn with_audit(desk: &Desk, name: &str, configuration: Configuration) -> Configuration {
+    let (file, key) = (desk.path(name), desk.path("key"));
+    let audit = format!("\n[audit]\nfile = \"{}\"\nkey_file = \"{}\"", text(&file), text(&key));
+    let store = configuration.store.clone() + &audit;
+    Configuration { store, ..configuration }
+}
+
+async fn client(serve: &Serve) -> Client {
+    let channel = Endpoint::from_shared(serve.url()).expect("a URL").connect().await.expect("a gateway");
+    Client::new(channel, Some(format!("Bearer {}", api_key().expose())))
+}
+
+fn happened(lines: &[String]) -> Vec<String> {
+    let json = |line: &String| serde_json::from_str::<serde_json::Value>(line).expect("JSON");
+    lines.iter().map(|line| json(line)["what"].as_str().expect("what").to_owned()).collect()
+}
+
+/// SR39: a record for every start, refusal, push, answer, read-back try, read and
+/// erasure; SR42: without number, code or name.
+#[tokio::test]
+async fn the_life_of_a_login_is_told_in_order_and_without_personal_data() {
+    let (desk, vipps) = (Desk::new(), Vipps::start().await);
+    let mut serve = serve(&desk, "audit.log", Configuration::new(&vipps.issuer())).await;
+    let ada = client(&serve).await.with_agent("ada");
+    let start = StartLoginRequest { call_id: "4791234567@pbx".to_owned(), ..on_a_call("r-1", NUMBER) };
+    let login = ada.start(start).await;
+    assert_eq!(ada.refused(on_a_call("r-2", NUMBER)).await.reason, "NUMBER_BUSY");
+    let code = vipps.code_on(NUMBER);
+    let wrong = if code == "AAAAA" { "CCCCC" } else { "AAAAA" };
+    ada.confirm(&login, wrong).await;
+    ada.confirm(&login, &code).await;
+    vipps.simulator.approve(NUMBER);
+    let ended = ada.wait_for_end(&login).await;
+    ada.get(&login).await;
+    ada.erase(&login).await;
+    serve.process.signal("TERM");
+    assert_eq!(serve.process.ended().await.code, Some(0));
+
+    let lines = desk.lines("audit.log");
+    assert_eq!(
+        happened(&lines),
+        [
+            "began",
+            "start_asked",
+            "push_accepted",
+            "start_asked",
+            "start_refused",
+            "code_tried",
+            "code_tried",
+            "provider_answered",
+            "ended",
+            "identity_read",
+            "erased",
+            "closed",
+        ]
+    );
+    let told = lines.concat();
+    let name = ended.identity.expect("an identity").name;
+    for secret in ["91234567", code.as_str(), wrong, name.as_str()] {
+        assert!(!told.contains(secret), "{secret} in {told}");
+    }
+    assert!(lines[4].contains("\"reason\":\"NUMBER_BUSY\"") && lines[5].contains("\"by_agent\":\"ada\""), "{lines:#?}");
+    assert_right(&desk.verify(&["audit.log"]).await, &["12 records of 1 runs"]);
+}
+
+/// SR39: a hand-over is told by whoever takes over.
+#[tokio::test]
+async fn a_login_that_is_taken_over_is_told_by_its_heir() {
+    let (desk, vipps, redis) = (Desk::new(), Vipps::start().await, RedisServer::start().await);
+    let shared = Configuration::new(&vipps.issuer()).with_redis(&redis);
+    let mut first = serve(&desk, "first.log", shared.clone()).await;
+    let second = serve(&desk, "second.log", shared).await;
+    let login = first.caller().at_a_till(NUMBER).await;
+    first.process.signal("TERM");
+    first.process.ended().await;
+    vipps.simulator.approve(NUMBER);
+    second.caller().end_of(&login.login_id).await;
+    assert_eq!(happened(&desk.lines("first.log")), ["began", "start_asked", "push_accepted", "closed"]);
+    let told = async || desk.lines("second.log").iter().any(|line| line.contains("identity_read")).then_some(());
+    eventually("the reading is written", told).await;
+    let lines = desk.lines("second.log");
+    assert_eq!(happened(&lines), ["began", "taken_over", "provider_answered", "ended", "identity_read"]);
+    assert!(lines[1].contains("\"because\":\"left\""), "{lines:#?}");
+}
+
+/// SR39: nothing is started that nobody could tell later.
+#[tokio::test]
+async fn a_full_disk_refuses_starts_and_is_told_to_the_operator() {
+    let (desk, vipps) = (Desk::new(), Vipps::start().await);
+    std::os::unix::fs::symlink("/dev/full", desk.path("audit.log")).expect("a link");
+    let serve = serve(&desk, "audit.log", Configuration::new(&vipps.issuer())).await;
+    let refusal = client(&serve).await.refused(at_the_till("r-1", NUMBER)).await;
+    assert_eq!((refusal.code, refusal.reason.as_str()), (Code::Unavailable, "AUDIT_UNAVAILABLE"));
+    assert!(refusal.retry_after.is_some());
+    assert_eq!(vipps.rings(NUMBER), 0);
+    serve.process.logs("the audit log cannot be written").await;
+}
+
+#[tokio::test]
+async fn check_knows_a_log_that_cannot_be_written() {
+    let (desk, vipps) = (Desk::new(), Vipps::start().await);
+    for (file, code, said) in [("audit.log", 0, "✓ audit"), ("no-such-folder/audit.log", 69, "✗ audit")] {
+        let configuration = with_audit(&desk, file, Configuration::new(&vipps.issuer())).file();
+        let ended = Process::gateway(&["check", "--config", text(&configuration.path())]).ended().await;
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert!(ended.stdout.contains(said), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn serve_warns_where_there_is_no_audit_log() {
+    let vipps = Vipps::start().await;
+    let serve = Serve::start(&Configuration::new(&vipps.issuer())).await;
+    serve.process.logs("there is no [audit]").await;
 }
 
 /// SR39: restarts and a rotation by renaming leave a log that is as it was written.

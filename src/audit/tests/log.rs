@@ -101,6 +101,26 @@ async fn what_finds_no_room_is_counted_and_told() {
     assert!(log.metrics.encode().unwrap().contains("audit_records_lost_total 5"));
 }
 
+/// SR39: refused starts leave the room that logins that live may need.
+#[tokio::test]
+async fn what_is_dispensable_takes_half_of_the_room_at_most() {
+    let measures = Measures { capacity: 10, retry: quick().retry, ..Measures::default() };
+    let log = Log::begin(&measures, true);
+    log.disk.is_full(true);
+    log.audit.note(entry(What::StartAsked));
+    log.becomes(Condition::Failing).await;
+    let refused = entry(What::StartRefused { reason: "AUDIT_UNAVAILABLE" });
+    (0..20).for_each(|_| log.audit.note_if_roomy(refused.clone()));
+    (0..4).for_each(|_| log.audit.note(entry(What::Cancelled)));
+    log.disk.is_full(false);
+    log.becomes(Condition::Good).await;
+    log.audit.close().await;
+    let lines = log.lines.until("closed");
+    let noted = |what: &str| lines.iter().filter(|line| of(line, "what") == what).count();
+    let lost: Vec<_> = lines.iter().filter_map(|line| json(line)["lost"].as_u64()).collect();
+    assert_eq!((noted("start_refused"), noted("cancelled"), lost), (5, 4, vec![15]));
+}
+
 #[tokio::test]
 async fn a_stop_does_not_wait_for_a_disk_that_stays_full() {
     let log = Log::begin(&quick(), true);
