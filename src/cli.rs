@@ -1,9 +1,10 @@
 //! The command line: what each command takes, and which exit code says what.
 //!
 //! `serve` is production; `demo` shows the product; `login` and `watch` are
-//! real gRPC clients; `check`, `keys` and `simulator` are the operator's and the
-//! integrator's tools. Holds no rules of its own.
+//! real gRPC clients; `check`, `keys`, `audit` and `simulator` are the operator's
+//! and the integrator's tools. Holds no rules of its own.
 
+mod audit;
 mod check;
 mod client;
 mod demo;
@@ -50,8 +51,10 @@ enum Command {
     Check(check::Options),
     /// Run a local Vipps MobilePay Login to test against.
     Simulator(simulator::Options),
-    /// Make an API key, a seal key or a hash key.
+    /// Make an API key, a seal key, a hash key or an audit key.
     Keys(keys::Options),
+    /// Tell whether an audit log is as it was written.
+    Audit(audit::Options),
 }
 
 /// Runs the command that the process was started with.
@@ -74,6 +77,7 @@ pub async fn main() -> ExitCode {
         Command::Check(options) => check::run(options).await,
         Command::Simulator(options) => simulator::run(options).await,
         Command::Keys(options) => keys::run(&options),
+        Command::Audit(options) => audit::run(&options),
     }
 }
 

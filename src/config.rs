@@ -25,7 +25,7 @@ mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use openidconnect::IssuerUrl;
@@ -61,6 +61,8 @@ pub struct Config {
     pub log: Log,
     /// How much may be started.
     pub guard: CommonGuard,
+    /// Who did what, for those who ask later; `None` for no record of it.
+    pub audit: Option<Audit>,
     /// Who uses the gateway; at least one, ids differ.
     pub tenants: Vec<Tenant>,
 }
@@ -201,6 +203,29 @@ pub enum LogFormat {
     Text,
     /// One JSON object for each line.
     Json,
+}
+
+/// `[audit]`: at least one of `file` and `stdout`.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// The file that lines are appended to.
+    pub file: Option<PathBuf>,
+    /// Whether they go to standard output too.
+    pub stdout: bool,
+    /// What lines are sealed and their numbers hashed with.
+    pub key: SecretKey,
+    /// What happens while they cannot be written.
+    pub when_full: WhenFull,
+}
+
+/// What happens while the audit log cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenFull {
+    /// No login is started; those that live go on.
+    RefuseStarts,
+    /// Everything goes on; what finds no room is lost, and counted.
+    GoOn,
 }
 
 /// `[[tenants]]`: a company that uses the gateway.
@@ -355,6 +380,7 @@ impl Table for Config {
         let drain = section.table_or_defaults("drain");
         let log = section.table_or_defaults("log");
         let guard = section.table_or_defaults("guard");
+        let audit = section.table("audit");
         let tenants = section.tables("tenants", "there must be one [[tenants]] at least");
         Some(Self {
             grpc: grpc?,
@@ -364,6 +390,7 @@ impl Table for Config {
             drain: drain?,
             log: log?,
             guard: guard?,
+            audit,
             tenants,
         })
     }

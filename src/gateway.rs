@@ -36,6 +36,9 @@ const PROVIDER_RECHECK: Duration = Duration::from_secs(3);
 /// How often Redis is asked about itself until it answers once.
 const STORE_SURVEY: Duration = Duration::from_secs(3);
 
+/// How long the audit log may take to be closed.
+const AUDIT_GOODBYE: Duration = Duration::from_secs(2);
+
 /// The part of the time after the notice that is kept for telling watchers.
 const GOODBYE_SHARE: u32 = 4;
 
@@ -108,6 +111,11 @@ pub async fn run(
         _ = &mut http => return Err(RunError::Stopped("HTTP")),
     }
     drain(&parts, peers, &readiness, &config.drain, &stop, &dismissed, &tasks).await;
+    // Last: what happens during the drain is noted too.
+    let closed = tokio::time::timeout(AUDIT_GOODBYE, parts.ledger.audit().close()).await;
+    if closed != Ok(true) {
+        warn!("the audit log could not be closed in good order");
+    }
     Ok(())
 }
 

@@ -22,6 +22,7 @@ pub use hub::{Hub, Subscription};
 use memory::Memory;
 use recovery::Suspicion;
 
+use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::phone::PhoneNumber;
 use crate::session::{Event, LoginId, Outcome, Session, State, TenantId, Terms};
@@ -46,6 +47,7 @@ pub struct Ledger {
     suspicion: Suspicion,
     identity_window: Duration,
     metrics: Arc<Metrics>,
+    audit: Audit,
 }
 
 /// What became of an event.
@@ -73,7 +75,20 @@ impl Ledger {
             suspicion: Suspicion::default(),
             identity_window,
             metrics,
+            audit: Audit::off(),
         }
+    }
+
+    /// The same, and what happens is noted there.
+    #[must_use]
+    pub fn with_audit(self, audit: Audit) -> Self {
+        Self { audit, ..self }
+    }
+
+    /// Where to note what happens.
+    #[must_use]
+    pub const fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// The clock that decides here.
@@ -335,6 +350,7 @@ impl Ledger {
             && !before.session.has_ended()
         {
             self.metrics.login_ended(session.terms.channel, &ended.outcome);
+            self.audit.note_end(&session.id, &session.terms, &ended.outcome);
             let reason = match ended.outcome {
                 Outcome::Failed(reason) => Some(tracing::field::debug(reason)),
                 Outcome::Approved { .. } | Outcome::Denied | Outcome::Expired | Outcome::Cancelled => None,

@@ -9,6 +9,7 @@
 //!           │      ├ poller     polls the logins that this process owns
 //!           │      ├ replicas   who this process is, whether it may act, whom it takes over from
 //!           │      ├ ledger     the one way from an event to a record; tells watchers
+//!           │      ├ audit      who did what to whose login, in a chain that shows tampering
 //!           │      ├ provider   trait Provider; vipps implements it            (network)
 //!           │      ├ store      trait SessionStore; redis and memory implement it
 //!           │      ├ session    states and transitions                         (pure)
@@ -25,6 +26,7 @@
 //! then `poller`; the adapters when you need them.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod ciba;
 pub mod cli;
 pub mod clock;

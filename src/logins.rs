@@ -4,6 +4,7 @@
 //! whose credential has been checked, decides what that caller may do and see,
 //! and lets events happen through the `ledger`. Called by `grpc`.
 
+mod audited;
 mod cursor;
 mod start;
 mod view;
@@ -23,6 +24,7 @@ pub use view::LoginView;
 pub use watch::WatchEvent;
 pub use watch_all::{Broken, From, TenantEvent, TenantMessage};
 
+use crate::audit::What;
 use crate::identity::Claim;
 use crate::ledger::{Applied, Ledger};
 use crate::phone::{BindingCode, Country};
@@ -114,6 +116,9 @@ pub enum Error {
     /// Too late.
     #[error("the login has ended")]
     LoginEnded,
+    /// Nobody could tell later that it was started.
+    #[error("the audit log cannot be written")]
+    AuditUnavailable,
     /// The gateway is about to stop.
     #[error("the gateway is draining")]
     Draining,
@@ -201,6 +206,7 @@ struct Shared {
     poller: Poller,
     tenants: HashMap<TenantId, Tenant>,
     policy: Policy,
+    reads: Arc<audited::Reads>,
     /// Starts under way.
     tasks: TaskTracker,
     /// No new starts.
@@ -215,7 +221,8 @@ impl Logins {
     pub fn new(ledger: Ledger, poller: Poller, tenants: Vec<Tenant>, policy: Policy) -> Self {
         let tenants = tenants.into_iter().map(|tenant| (tenant.id.clone(), tenant)).collect();
         let (tasks, closing, drain) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
-        Self(Arc::new(Shared { ledger, poller, tenants, policy, tasks, closing, drain }))
+        let reads = Arc::default();
+        Self(Arc::new(Shared { ledger, poller, tenants, policy, reads, tasks, closing, drain }))
     }
 
     /// What holds for the caller's tenant.
@@ -257,6 +264,7 @@ impl Logins {
         match self.0.ledger.apply(&record, &Event::CodeTyped(typed)).await? {
             Applied::Done(record) => {
                 let tries_left = if right { 0 } else { record.session.moment().code_tries_left() };
+                self.note(caller, &record, What::CodeTried { matched: right, tries_left });
                 Ok(CodeVerdict { matched: right, tries_left, login: self.view(caller, &record) })
             }
             Applied::Refused(record) => self.typed_late(caller, &record, right),
@@ -298,7 +306,11 @@ impl Logins {
             return Err(Error::NotYours);
         }
         match self.0.ledger.apply(&record, event).await? {
-            Applied::Done(record) | Applied::Refused(record) => Ok(self.view(caller, &record)),
+            Applied::Done(record) => {
+                self.note_event(caller, &record, event);
+                Ok(self.view(caller, &record))
+            }
+            Applied::Refused(record) => Ok(self.view(caller, &record)),
             Applied::Gone => Err(Error::NotFound),
         }
     }

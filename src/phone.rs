@@ -149,6 +149,14 @@ impl PhoneNumber {
         format!("+{}", self.digits)
     }
 
+    /// `text` without this number, wherever its digits stand in it, with or
+    /// without the country's.
+    #[must_use]
+    pub fn hidden_in(&self, text: &str) -> String {
+        let national = self.digits.strip_prefix(self.country.calling_code()).unwrap_or(&self.digits);
+        text.replace(&self.digits, "…").replace(national, "…")
+    }
+
     /// The country it belongs to.
     #[must_use]
     pub const fn country(&self) -> Country {

@@ -26,6 +26,7 @@ use roster::Roster;
 pub use roster::Turn;
 use tending::Tending;
 
+use crate::audit::{Entry, What};
 use crate::ciba::{DEFAULT_INTERVAL, PollAnswer};
 use crate::ledger::Ledger;
 use crate::provider::Provider;
@@ -152,6 +153,8 @@ impl Poller {
         let session = &record.session;
         let is_known = origin == Origin::Found && self.roster.has(&session.terms.tenant, &session.id);
         if !session.has_ended() && !is_known {
+            let what = What::TakenOver { because: because(origin) };
+            self.ledger.audit().note(Entry::of(&session.id, &session.terms, what));
             self.tend(&Arc::new(record), Some(origin));
         }
     }
@@ -213,6 +216,14 @@ fn silent_since(origin: Origin) -> Option<Instant> {
         Origin::Owner(Fate::Left) => None,
         Origin::Owner(Fate::Dead { silent_since }) => Some(silent_since),
         Origin::Found => Some(Instant::now()),
+    }
+}
+
+const fn because(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Owner(Fate::Left) => "left",
+        Origin::Owner(Fate::Dead { .. }) => "dead",
+        Origin::Found => "found",
     }
 }
 

@@ -1,7 +1,9 @@
 //! `check`: one screen that tells whether everything the gateway needs is right,
 //! and what to do where it is not.
 
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,11 +51,17 @@ pub(super) async fn run(options: Options) -> ExitCode {
     let clients: usize = config.tenants.iter().map(|tenant| tenant.clients.len()).sum();
     report.good("configuration", &format!("{} tenants, {clients} clients", config.tenants.len()));
     report.front(&config);
+    report.audit(&config);
     report.store(&config).await;
     for tenant in &config.tenants {
         report.provider(tenant).await;
     }
     if report.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNAVAILABLE) }
+}
+
+/// The folder of a bare name is the present one.
+fn is_folder(path: &Path) -> bool {
+    path.as_os_str().is_empty() || path.is_dir()
 }
 
 struct Report {
@@ -82,6 +90,23 @@ impl Report {
                 Ok(_) => self.good("TLS", "certificate and key fit together"),
                 Err(error) => self.bad("TLS", &format!("{}; check grpc.tls", causes(&error))),
             },
+        }
+    }
+
+    fn audit(&mut self, config: &Config) {
+        let Some(audit) = &config.audit else {
+            return self.note("audit", "off: nobody can tell later who had whose phone asked");
+        };
+        let Some(file) = &audit.file else {
+            return self.good("audit", "to standard output");
+        };
+        // Not made here: whoever checks may be another user than the gateway's.
+        match OpenOptions::new().append(true).read(true).open(file) {
+            Ok(_) => self.good("audit", "the file can be appended to"),
+            Err(error) if error.kind() == ErrorKind::NotFound && file.parent().is_some_and(is_folder) => {
+                self.good("audit", "the file is not there yet, its folder is");
+            }
+            Err(error) => self.bad("audit", &format!("the file cannot be appended to: {error}; check audit.file")),
         }
     }
 

@@ -33,6 +33,8 @@ enum Kind {
     Seal,
     /// Hashes numbers in Redis keys.
     Hash,
+    /// Seals the lines of the audit log.
+    Audit,
 }
 
 pub(super) fn run(options: &Options) -> ExitCode {
@@ -51,6 +53,7 @@ pub(super) fn run(options: &Options) -> ExitCode {
             "# under [keys.seal], with a name of your choice; see active_seal_key:\n\"1\" = \"{}\"",
             BASE64_STANDARD.encode(bytes)
         ),
+        Kind::Audit => println!("# under [audit]:\nkey = \"{}\"", BASE64_STANDARD.encode(bytes)),
         Kind::Hash => println!("# under [keys]:\nhash_key = \"{}\"", BASE64_STANDARD.encode(bytes)),
     }
     ExitCode::SUCCESS

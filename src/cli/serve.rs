@@ -33,6 +33,9 @@ pub(super) async fn run(options: Options) -> ExitCode {
     if let Err(error) = telemetry::init(config.log.format, &config.log.filter) {
         return fail(EXIT_USAGE, &causes(&error));
     }
+    if config.audit.is_none() {
+        warn!("there is no [audit]: nobody can tell later who had whose phone asked");
+    }
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => return fail(EXIT_SOFTWARE, &format!("signals cannot be listened to: {error}")),

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::section::{Section, Table};
-use super::{Drain, Grpc, Http, IdentityWindow, Keys, Log, LogFormat, SecretKey, Tls};
+use super::{Audit, Drain, Grpc, Http, IdentityWindow, Keys, Log, LogFormat, SecretKey, Tls, WhenFull};
 
 const fn local(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
@@ -138,5 +139,21 @@ impl Table for Log {
             section.wrong("filter", "must be a level, or levels by module, such as \"info,ciba_gateway=debug\"");
         }
         Some(Self { format, filter })
+    }
+}
+
+impl Table for Audit {
+    fn read(section: &mut Section<'_>) -> Option<Self> {
+        let has_file = section.has("file");
+        let file: Option<PathBuf> = section.optional("file");
+        let stdout = section.or("stdout", false);
+        if !has_file && !stdout {
+            section.wrong("file", "is missing; give a file, or stdout = true");
+        }
+        let key = section.required_secret("key", "key_file");
+        let key = key.and_then(|given| section.secret_key(&given));
+        let when_full = section.or("when_full", WhenFull::RefuseStarts);
+        let file = file.map(|file| section.directory().join(file));
+        Some(Self { file, stdout, key: key?, when_full })
     }
 }

@@ -11,7 +11,7 @@ use serde::de::value::{Error, StrDeserializer};
 
 use super::store::StoreKind;
 use super::tree::Value;
-use super::{ClientAuthentication, LogFormat, SigningAlgorithm};
+use super::{ClientAuthentication, LogFormat, SigningAlgorithm, WhenFull};
 use crate::identity::Claim;
 use crate::phone::Country;
 use crate::session::{Channel, ClientId, TenantId};
@@ -100,6 +100,7 @@ setting! {
         the provider forbids this login in web pages and apps", |value| named(text(value)?);
     StoreKind, "must be \"redis\" or \"memory\"", |value| named(text(value)?);
     LogFormat, "must be \"text\" or \"json\"", |value| named(text(value)?);
+    WhenFull, "must be \"refuse-starts\" or \"go-on\"", |value| named(text(value)?);
     ClientAuthentication, "must be \"client_secret_basic\" or \"client_secret_post\"", |value| named(text(value)?);
     SigningAlgorithm, "must be \"RS256\" or \"ES256\"", |value| named(text(value)?);
     TenantId, "must be 1 to 32 lower-case letters, digits and hyphens",

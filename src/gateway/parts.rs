@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
+use crate::audit::{self, Audit};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::grpc::Callers;
@@ -41,6 +43,9 @@ pub enum AssemblyError {
     /// The system gives no random bytes.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
+    /// There can be no audit log.
+    #[error(transparent)]
+    Audit(#[from] audit::SetupError),
 }
 
 /// Everything a running gateway consists of, but for its fronts.
@@ -62,7 +67,8 @@ impl Parts {
         let (store, redis) = store(config)?;
         let ids = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
         let replica = Replica::new(Arc::clone(&store), clock.clone(), Arc::clone(&metrics), ids)?;
-        let ledger = Ledger::new(store, clock.clone(), config.identity_window, Arc::clone(&metrics));
+        let audit = audit(config, &clock, &metrics)?;
+        let ledger = Ledger::new(store, clock.clone(), config.identity_window, Arc::clone(&metrics)).with_audit(audit);
         let credentials = config
             .tenants
             .iter()
@@ -112,6 +118,17 @@ fn guards(guard: &config::Guard) -> Guards {
         ],
         cool_down: CoolDown { first: guard.cool_down, longest: guard.longest_cool_down },
     }
+}
+
+fn audit(config: &Config, clock: &Clock, metrics: &Arc<Metrics>) -> Result<Audit, audit::SetupError> {
+    let Some(chosen) = &config.audit else { return Ok(Audit::off()) };
+    let settings = audit::Settings {
+        file: chosen.file.clone(),
+        stdout: chosen.stdout,
+        key: Zeroizing::new(*chosen.key.expose()),
+        refuse_starts: chosen.when_full == config::WhenFull::RefuseStarts,
+    };
+    Audit::begin(&settings, clock.clone(), Arc::clone(metrics))
 }
 
 type Store = (Arc<dyn SessionStore>, Option<Arc<RedisStore>>);

@@ -59,6 +59,7 @@ impl CallError {
                 E::CodeNotAsked => (Code::FailedPrecondition, "CODE_NOT_ASKED"),
                 E::LoginEnded => (Code::FailedPrecondition, "LOGIN_ENDED"),
                 E::Draining => (Code::Unavailable, "DRAINING"),
+                E::AuditUnavailable => (Code::Unavailable, "AUDIT_UNAVAILABLE"),
                 E::ConnectionAge => (Code::Unavailable, "CONNECTION_AGE"),
                 E::SlowReader => (Code::Aborted, "SLOW_READER"),
                 E::Store(StoreError::Unavailable(_)) => (Code::Unavailable, "STORE_UNAVAILABLE"),
@@ -126,6 +127,7 @@ impl CallError {
                     "the store has lost events and cursors from before are void; watch again from a snapshot".into()
                 }
                 E::Draining => "this gateway is about to stop; connect again".into(),
+                E::AuditUnavailable => "the gateway cannot write its audit log; nothing was started; try again".into(),
                 E::ConnectionAge => "this connection has reached its age; watch again, on another one".into(),
                 E::SlowReader => "the stream was read too slowly; watch again from its cursor".into(),
                 E::NotFound | E::NotYours | E::StartWithdrawn | E::CodeNotAsked | E::LoginEnded => error.to_string(),
@@ -145,6 +147,7 @@ impl CallError {
                 E::ProviderUnavailable
                 | E::StartWithdrawn
                 | E::Draining
+                | E::AuditUnavailable
                 | E::Store(StoreError::Unavailable(_) | StoreError::Foreign(_) | StoreError::Full(_)),
             ) => Some(OUTAGE_RETRY),
             Self::Logins(E::ConnectionAge) => Some(MOVE_RETRY),

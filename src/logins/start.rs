@@ -9,10 +9,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::TryFutureExt;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tracing::{Instrument, info, info_span, warn};
 
+use super::audited::Asked;
 use super::{Caller, Error, LoginView, Logins, Tenant};
 use crate::ciba::StartAnswer;
 use crate::identity::{Claim, Subject};
@@ -96,24 +98,25 @@ impl Logins {
     /// # Errors
     /// When nothing was started, and why.
     pub async fn start(&self, caller: &Caller, request: StartLogin) -> Result<LoginView, Error> {
+        let asked = self.asked(caller, &request)?;
         if !caller.channels.contains(&request.channel) {
-            return Err(Error::ChannelNotAllowed);
+            return Err(asked.refused(Error::ChannelNotAllowed));
         }
         // Before the look: whoever drains waits for a start that has got past it.
         let _under_way = self.0.tasks.token();
         if self.0.closing.is_cancelled() {
-            return Err(Error::Draining);
+            return Err(asked.refused(Error::Draining));
         }
-        let record = match self.carry_out(caller, request).await? {
+        let record = match self.carry_out(caller, request, asked.clone()).await? {
             Begun::Now(record) => record,
-            Begun::Before(login) => self.started_before(caller, &login).await?,
+            Begun::Before(login) => self.started_before(caller, &login).await.map_err(|error| asked.refused(error))?,
         };
         Ok(self.view(caller, &record))
     }
 
     /// In a task of its own: a caller who hangs up does not stop a start, not
     /// even while the store makes the claim.
-    async fn carry_out(&self, caller: &Caller, request: StartLogin) -> Result<Begun, Error> {
+    async fn carry_out(&self, caller: &Caller, request: StartLogin, asked: Asked) -> Result<Begun, Error> {
         let (logins, caller) = (self.clone(), caller.clone());
         let start = async move {
             let (reserved, turn) = logins.reserve(&caller, &request).await?;
@@ -129,6 +132,7 @@ impl Logins {
                 Reserved::CodeTaken => Err(Error::Internal("no free code was found")),
             }
         };
+        let start = start.map_err(move |error| asked.refused(error));
         let task = self.0.tasks.spawn(start.in_current_span());
         task.await.unwrap_or(Err(Error::Internal("the start was broken off")))
     }
@@ -218,6 +222,7 @@ impl Logins {
         let sent_at = self.0.ledger.clock().now();
         self.0.ledger.metrics().login_started(terms.channel);
         let answer = Box::pin(credential.provider().start(terms)).await;
+        self.note_answer(&record, &answer);
         let (event, error) = match answer {
             StartAnswer::Accepted(accepted) => {
                 info!(channel = %terms.channel, phone = %terms.phone, expires_in_s = accepted.expires_in.as_secs(),

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::audited::Reader;
 use super::{Caller, Logins};
 use crate::clock::Clock;
 use crate::identity::Identity;
@@ -26,6 +27,7 @@ pub struct LoginView {
     /// Where the identity is, if there is one.
     record: Option<Arc<Record>>,
     is_reader: bool,
+    reader: Reader,
     clock: Clock,
     identity_window: Duration,
 }
@@ -46,6 +48,7 @@ impl Logins {
             moment,
             record: None,
             is_reader: is_reader(caller, terms),
+            reader: self.reader(caller),
             clock: self.0.ledger.clock().clone(),
             identity_window: self.0.ledger.identity_window(),
         }
@@ -77,6 +80,7 @@ impl LoginView {
     }
 
     /// Who it is and until when that can be read, if this caller may know now.
+    /// That it was handed out is noted in the audit log.
     #[must_use]
     pub fn identity(&self) -> Option<(&Identity, Timestamp)> {
         let State::Ended(Ended { at, outcome: Outcome::Approved { identity: Some(identity) } }) =
@@ -85,7 +89,12 @@ impl LoginView {
             return None;
         };
         let until = at.plus(self.identity_window);
-        (self.is_reader && self.moment.has_ended() && self.clock.now() < until).then_some((identity, until))
+        let now = self.clock.now();
+        let is_open = self.is_reader && self.moment.has_ended() && now < until;
+        is_open.then(|| {
+            self.reader.reads(&self.login, &self.terms, now, until);
+            (identity.as_ref(), until)
+        })
     }
 
     /// The code to read out or to display, if this caller may know it.

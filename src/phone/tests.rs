@@ -11,6 +11,13 @@ fn parse(text: &str, country: Country) -> Result<String, InvalidPhoneNumber> {
 }
 
 #[test]
+fn a_number_is_hidden_in_a_text_with_and_without_its_country() {
+    let number = PhoneNumber::parse("+4791234578", Country::Norway).unwrap();
+    assert_eq!(number.hidden_in("a-4791234578-b-91234578-47"), "a-…-b-…-47");
+    assert_eq!(number.hidden_in("desk"), "desk");
+}
+
+#[test]
 fn numbers_of_the_five_countries_are_read_as_people_write_them() {
     let cases = [
         ("+4790000001", Country::Norway, "+4790000001"),

@@ -10,6 +10,7 @@ use tracing::{debug, warn};
 
 use super::roster::Turn;
 use super::{Credential, Parting};
+use crate::audit::{Entry, What};
 use crate::ciba::{DEFAULT_INTERVAL, PollAnswer, Schedule, Step, Tokens};
 use crate::identity::Identity;
 use crate::ledger::{Applied, Ledger, Subscription};
@@ -157,6 +158,7 @@ impl Tending {
     }
 
     async fn take(&mut self, answer: PollAnswer, schedule: Schedule) {
+        self.note(&answer);
         match answer {
             PollAnswer::Redeemed(tokens) => self.redeem(tokens).await,
             PollAnswer::Denied => self.happen(&Event::Denied).await,
@@ -168,6 +170,23 @@ impl Tending {
             | PollAnswer::Trouble { .. }
             | PollAnswer::CredentialsRefused => self.reschedule(&answer, schedule).await,
         }
+    }
+
+    /// Notes an answer after which nothing is asked any more.
+    fn note(&self, answer: &PollAnswer) {
+        let answer = match answer {
+            PollAnswer::Redeemed(_) => "redeemed",
+            PollAnswer::Denied => "denied",
+            PollAnswer::Expired => "expired",
+            PollAnswer::Refused(_) => "refused",
+            PollAnswer::InvalidGrant => "invalid_grant",
+            PollAnswer::Pending { .. }
+            | PollAnswer::SlowDown { .. }
+            | PollAnswer::Trouble { .. }
+            | PollAnswer::CredentialsRefused => return,
+        };
+        let session = &self.record.session;
+        self.ledger.audit().note(Entry::of(&session.id, &session.terms, What::ProviderAnswered { answer }));
     }
 
     async fn reschedule(&mut self, answer: &PollAnswer, schedule: Schedule) {

@@ -83,7 +83,7 @@ impl fmt::Debug for KeyedHash {
 
 /// HMAC with a key of at most one block; zeros to fill the block are what
 /// RFC 2104 prescribes.
-fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+pub(crate) fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let mut block = Zeroizing::new([0_u8; 64]);
     for (to, from) in block.iter_mut().zip(key) {
         *to = *from;

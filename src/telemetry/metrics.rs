@@ -32,6 +32,8 @@ pub struct Metrics {
     open_watches: Gauge,
     open_connections: Gauge,
     refused_connections: Counter,
+    audit_records_lost: Counter,
+    audit_failing: Gauge,
 }
 
 /// What the provider is asked for.
@@ -107,6 +109,8 @@ impl Metrics {
             open_watches: Gauge::default(),
             open_connections: Gauge::default(),
             refused_connections: Counter::default(),
+            audit_records_lost: Counter::default(),
+            audit_failing: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -130,6 +134,10 @@ impl Metrics {
         registry.register("open_connections", "Open connections of callers", self.open_connections.clone());
         let refused = "Connections closed at once because there were too many";
         registry.register("refused_connections", refused, self.refused_connections.clone());
+        let lost = "Audit records for which there was no room";
+        registry.register("audit_records_lost", lost, self.audit_records_lost.clone());
+        let failing = "1 while the audit log cannot be written";
+        registry.register("audit_failing", failing, self.audit_failing.clone());
     }
 
     /// The provider was asked for a login.
@@ -191,6 +199,16 @@ impl Metrics {
     /// A caller was turned away because there are too many.
     pub fn connection_refused(&self) {
         self.refused_connections.inc();
+    }
+
+    /// There was no room for an audit record.
+    pub fn audit_lost(&self) {
+        self.audit_records_lost.inc();
+    }
+
+    /// The audit log cannot be written, or can be again.
+    pub fn set_audit_failing(&self, is_failing: bool) {
+        self.audit_failing.set(i64::from(is_failing));
     }
 
     /// Everything in the text form of OpenMetrics 1.0.

@@ -31,6 +31,16 @@ fn logins_are_counted_by_channel_outcome_and_reason() {
 }
 
 #[test]
+fn what_the_audit_log_lost_is_counted() {
+    let metrics = Metrics::new();
+    metrics.audit_lost();
+    metrics.set_audit_failing(true);
+    let page = page(&metrics);
+    assert!(page.contains("ciba_gateway_audit_records_lost_total 1"), "{page}");
+    assert!(page.contains("ciba_gateway_audit_failing 1"), "{page}");
+}
+
+#[test]
 fn provider_requests_are_timed_by_class_of_status() {
     let metrics = Metrics::new();
     metrics.provider_request(ProviderOperation::Poll, Some(StatusCode::BAD_REQUEST), Duration::from_millis(30));

@@ -98,6 +98,7 @@ fn schema() -> BTreeSet<String> {
         "DRAIN__NONE",
         "LOG__NONE",
         "GUARD__NONE",
+        "AUDIT__NONE",
         "TENANTS__0__NONE",
         "TENANTS__0__GUARD__NONE",
         "TENANTS__0__PROVIDER__NONE",

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use super::super::{ApiKey, ApiKeyHash, ClientAuthentication, LogFormat, SigningAlgorithm, Store};
-use super::{HASH, KEY, LEAST, changed, line, parse, with};
+use super::super::{ApiKey, ApiKeyHash, ClientAuthentication, LogFormat, SigningAlgorithm, Store, WhenFull};
+use super::{HASH, KEY, LEAST, changed, line, lines, parse, with};
 use crate::identity::Claim;
 use crate::phone::Country;
 use crate::session::Channel;
@@ -20,6 +20,7 @@ fn the_least_configuration_has_the_documented_defaults() {
     assert_eq!(config.identity_window, Duration::from_secs(120));
     assert_eq!((config.drain.notice, config.drain.limit), (Duration::from_secs(5), Duration::from_secs(25)));
     assert_eq!((config.log.format, config.log.filter.as_str()), (LogFormat::Text, "info"));
+    assert!(config.audit.is_none());
     let guard = config.guard.common;
     assert_eq!((guard.starts_per_number, guard.per), (3, Duration::from_secs(600)));
     assert_eq!((guard.starts_per_number_a_day, config.guard.starts_per_number_by_all_an_hour), (10, 10));
@@ -28,6 +29,21 @@ fn the_least_configuration_has_the_documented_defaults() {
     assert_eq!((guard.starts_per_client_a_minute, guard.starts_per_tenant_a_minute), (600, 3000));
     let cool_downs = (guard.cool_down, guard.longest_cool_down);
     assert_eq!(cool_downs, (Duration::from_secs(300), Duration::from_secs(86_400)));
+}
+
+#[test]
+fn the_audit_log_has_its_defaults_and_needs_a_place_and_a_key() {
+    let audit = with(&format!("[audit]\nfile = \"audit.log\"\nkey = \"{KEY}\"\n")).unwrap().audit.unwrap();
+    assert_eq!(audit.file.as_deref(), Some("audit.log".as_ref()));
+    assert_eq!((audit.stdout, audit.when_full), (false, WhenFull::RefuseStarts));
+    assert_eq!(
+        lines(with("[audit]\nwhen_full = \"drop\"\n")),
+        [
+            "gateway.toml:1: audit.file is missing; give a file, or stdout = true",
+            "gateway.toml:1: audit.key is missing; give key or key_file",
+            "gateway.toml:2: audit.when_full must be \"refuse-starts\" or \"go-on\"",
+        ]
+    );
 }
 
 #[test]

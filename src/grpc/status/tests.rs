@@ -38,6 +38,7 @@ fn table() -> Vec<Row> {
         (of(E::CodeNotAsked), Code::FailedPrecondition, "CODE_NOT_ASKED", None),
         (of(E::LoginEnded), Code::FailedPrecondition, "LOGIN_ENDED", None),
         (of(E::Draining), Code::Unavailable, "DRAINING", Some(secs(2))),
+        (of(E::AuditUnavailable), Code::Unavailable, "AUDIT_UNAVAILABLE", Some(secs(2))),
         (of(E::ConnectionAge), Code::Unavailable, "CONNECTION_AGE", Some(Duration::from_millis(200))),
         (of(E::SlowReader), Code::Aborted, "SLOW_READER", None),
         (store(StoreError::Unavailable("the-secret".into())), Code::Unavailable, "STORE_UNAVAILABLE", Some(secs(2))),
@@ -57,6 +58,16 @@ const CURSOR: &str = "MZyfQYlqNDcxMS4yek9RZjh0WVZiNFkxeDNt";
 fn cursor() -> Box<Cursor> {
     let tenant = TenantId::new("acme").unwrap();
     Box::new(Cursor::parse(&tenant, CURSOR).unwrap())
+}
+
+/// SR39: a refusal has the same word in the audit log as for the caller.
+#[test]
+fn what_callers_are_told_is_what_is_noted() {
+    for (error, _, reason, _) in table() {
+        if let CallError::Logins(error) = error {
+            assert_eq!(error.reason(), reason);
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,168 @@
+//! What is noted: one thing that happened, and everything that says to whom.
+
+use serde::Serialize;
+
+use crate::phone::PhoneNumber;
+use crate::session::{
+    AgentId, CallDirection, CallId, Channel, ClientId, FailureReason, LoginId, TenantId, TerminalId, Terms,
+};
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum What {
+    /// A caller asked to have a phone asked.
+    StartAsked,
+    /// Nothing was started.
+    StartRefused {
+        /// The stable reason that the caller was told.
+        reason: &'static str,
+    },
+    /// The provider took the request: the phone is asked.
+    PushAccepted,
+    /// The provider answered otherwise to a start, or for good to a poll.
+    ProviderAnswered {
+        /// The answer's stable name.
+        answer: &'static str,
+    },
+    /// The agent typed a code.
+    CodeTried {
+        /// Whether it was the one on the phone.
+        matched: bool,
+        /// How many more there may be when it was not.
+        tries_left: u8,
+    },
+    /// No code was typed right in time, or in three tries: the identity stays
+    /// withheld.
+    CodeGivenUp,
+    /// This process goes on with what another one began.
+    TakenOver {
+        /// Why it is this one's now, by its stable name.
+        because: &'static str,
+    },
+    /// A caller was given the identity.
+    IdentityRead,
+    /// A caller ended the login.
+    Cancelled,
+    /// A caller had the identity removed.
+    Erased,
+    /// The login is over.
+    Ended {
+        /// The outcome's stable name.
+        outcome: &'static str,
+        /// Why it failed, where it did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<FailureReason>,
+    },
+}
+
+/// The caller whose doing it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct By {
+    /// The system.
+    pub client: ClientId,
+    /// The agent, where one is named.
+    pub agent: Option<AgentId>,
+}
+
+/// One thing that happened, and to which login or start. The number is written
+/// masked and as a keyed hash only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What happened.
+    pub what: What,
+    /// The caller's doing; `None` for what the provider, the clock or the gateway did.
+    pub by: Option<By>,
+    /// Whose login it is.
+    pub tenant: TenantId,
+    /// The login; `None` when there is none yet, or none came to be.
+    pub login: Option<LoginId>,
+    /// The system that asked for the login.
+    pub client: ClientId,
+    /// The agent that it was asked for.
+    pub agent: Option<AgentId>,
+    /// The till or box.
+    pub terminal: Option<TerminalId>,
+    /// The phone call.
+    pub call: Option<CallId>,
+    /// Where the person is.
+    pub channel: Channel,
+    /// Who called whom.
+    pub call_direction: Option<CallDirection>,
+    /// Whose phone it is about.
+    pub number: PhoneNumber,
+}
+
+impl Entry {
+    /// Something that happened to a login by nobody's doing among the callers.
+    #[must_use]
+    pub fn of(login: &LoginId, terms: &Terms, what: What) -> Self {
+        Self {
+            what,
+            by: None,
+            tenant: terms.tenant.clone(),
+            login: Some(login.clone()),
+            client: terms.client.clone(),
+            agent: terms.agent.clone(),
+            terminal: terms.terminal.clone(),
+            call: terms.call.clone(),
+            channel: terms.channel,
+            call_direction: terms.call_direction,
+            number: terms.phone.clone(),
+        }
+    }
+
+    /// The same by the doing of a caller.
+    #[must_use]
+    pub fn by(self, client: &ClientId, agent: Option<&AgentId>) -> Self {
+        Self { by: Some(By { client: client.clone(), agent: agent.cloned() }), ..self }
+    }
+}
+
+/// An entry as a line has it.
+#[derive(Serialize)]
+pub(super) struct Subject {
+    tenant: TenantId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login: Option<LoginId>,
+    client: ClientId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    terminal: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call: Option<String>,
+    channel: Channel,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_direction: Option<CallDirection>,
+    number: String,
+    number_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by_client: Option<ClientId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by_agent: Option<String>,
+}
+
+impl Subject {
+    /// `hash`: the keyed hash of the entry's number. Telephone systems make names
+    /// of calls out of numbers: there too it is masked.
+    pub(super) fn new(entry: Entry, hash: String) -> Self {
+        let number = entry.number;
+        let hidden = |text: &str| number.hidden_in(text);
+        let (by_client, by_agent) = entry.by.map_or((None, None), |by| (Some(by.client), by.agent));
+        Self {
+            tenant: entry.tenant,
+            login: entry.login,
+            client: entry.client,
+            agent: entry.agent.map(|agent| hidden(agent.as_str())),
+            terminal: entry.terminal.map(|terminal| hidden(terminal.as_str())),
+            call: entry.call.map(|call| hidden(call.as_str())),
+            channel: entry.channel,
+            call_direction: entry.call_direction,
+            number: number.to_string(),
+            number_hash: hash,
+            by_client,
+            by_agent: by_agent.map(|agent| hidden(agent.as_str())),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What the use cases note in the audit log, and what a start is refused for
+//! when nothing can be noted.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Caller, Error, Logins, StartLogin};
+use crate::audit::{Audit, By, Entry, What};
+use crate::ciba::StartAnswer;
+use crate::session::{AgentId, ClientId, Event, LoginId, Terms};
+use crate::store::{Record, StoreError};
+use crate::timestamp::Timestamp;
+
+/// Readers that are remembered before old ones are looked for.
+const FEW_READERS: usize = 1024;
+
+impl Error {
+    /// The stable word for it, the same as callers are told.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::ChannelNotAllowed => "CHANNEL_NOT_ALLOWED",
+            Self::NotFound => "LOGIN_NOT_FOUND",
+            Self::NotYours => "NOT_YOURS",
+            Self::RequestIdReused => "REQUEST_ID_REUSED",
+            Self::NumberBusy => "NUMBER_BUSY",
+            Self::TooManyStarts { .. } => "TOO_MANY_STARTS",
+            Self::ProviderBusy { .. } => "PROVIDER_BUSY",
+            Self::ProviderCredentialsRefused => "PROVIDER_CREDENTIALS_REFUSED",
+            Self::ProviderUnavailable => "PROVIDER_UNAVAILABLE",
+            Self::StartWithdrawn => "START_WITHDRAWN",
+            Self::CodeNotAsked => "CODE_NOT_ASKED",
+            Self::LoginEnded => "LOGIN_ENDED",
+            Self::Draining => "DRAINING",
+            Self::AuditUnavailable => "AUDIT_UNAVAILABLE",
+            Self::ConnectionAge => "CONNECTION_AGE",
+            Self::SlowReader => "SLOW_READER",
+            Self::CursorTooOld { .. } => "CURSOR_TOO_OLD",
+            Self::EpochChanged { .. } => "EPOCH_CHANGED",
+            Self::Store(StoreError::Unavailable(_)) => "STORE_UNAVAILABLE",
+            Self::Store(StoreError::Recovering { .. }) => "STORE_RECOVERING",
+            Self::Store(StoreError::Foreign(_)) => "RECORD_FOREIGN",
+            Self::Store(StoreError::Full(_)) => "STORE_FULL",
+            Self::Store(StoreError::Unreadable(_)) | Self::Internal(_) => "INTERNAL",
+        }
+    }
+}
+
+/// A start that was asked for.
+#[derive(Clone)]
+pub(super) struct Asked {
+    audit: Audit,
+    entry: Entry,
+}
+
+impl Asked {
+    /// Notes that nothing was started; hands the reason on.
+    pub(super) fn refused(&self, error: Error) -> Error {
+        let what = What::StartRefused { reason: error.reason() };
+        self.audit.note(Entry { what, ..self.entry.clone() });
+        error
+    }
+}
+
+impl Logins {
+    /// Notes that a start is asked for. Refuses it when nobody could tell later
+    /// that it was.
+    pub(super) fn asked(&self, caller: &Caller, request: &StartLogin) -> Result<Asked, Error> {
+        let entry = Entry {
+            what: What::StartAsked,
+            by: Some(By { client: caller.client.clone(), agent: caller.agent.clone() }),
+            tenant: caller.tenant.clone(),
+            login: None,
+            client: caller.client.clone(),
+            agent: request.agent.clone(),
+            terminal: request.terminal.clone(),
+            call: request.call.clone(),
+            channel: request.channel,
+            call_direction: request.call_direction,
+            number: request.phone.clone(),
+        };
+        let asked = Asked { audit: self.0.ledger.audit().clone(), entry };
+        if asked.audit.refuses_starts() {
+            let error = Error::AuditUnavailable;
+            // One line for both: who tries again and again shall not fill the queue.
+            let what = What::StartRefused { reason: error.reason() };
+            asked.audit.note_if_roomy(Entry { what, ..asked.entry });
+            return Err(error);
+        }
+        asked.audit.note(asked.entry.clone());
+        Ok(asked)
+    }
+
+    /// Notes what the provider said to a start; that it was never sent is a refusal.
+    pub(super) fn note_answer(&self, record: &Record, answer: &StartAnswer) {
+        let what = match answer {
+            StartAnswer::Accepted(_) => What::PushAccepted,
+            StartAnswer::Refused(_) => What::ProviderAnswered { answer: "refused" },
+            StartAnswer::Busy { .. } => What::ProviderAnswered { answer: "busy" },
+            StartAnswer::CredentialsRefused => What::ProviderAnswered { answer: "credentials_refused" },
+            StartAnswer::Unclear(_) => What::ProviderAnswered { answer: "unclear" },
+            StartAnswer::NotSent => return,
+        };
+        self.0.ledger.audit().note(Entry::of(&record.session.id, &record.session.terms, what));
+    }
+
+    /// Notes what a caller did to a login.
+    pub(super) fn note(&self, caller: &Caller, record: &Record, what: What) {
+        let entry = Entry::of(&record.session.id, &record.session.terms, what);
+        self.0.ledger.audit().note(entry.by(&caller.client, caller.agent.as_ref()));
+    }
+
+    /// As [`Logins::note`], for a caller who let this happen.
+    pub(super) fn note_event(&self, caller: &Caller, record: &Record, event: &Event) {
+        let what = if matches!(event, Event::Erased) { What::Erased } else { What::Cancelled };
+        self.note(caller, record, what);
+    }
+
+    pub(super) fn reader(&self, caller: &Caller) -> Reader {
+        Reader { audit: self.0.ledger.audit().clone(), reads: Arc::clone(&self.0.reads), caller: caller.clone() }
+    }
+}
+
+/// Which login was read by whom, and until when it can be.
+pub(super) type Reads = Mutex<HashMap<(LoginId, ClientId, Option<AgentId>), Timestamp>>;
+
+/// Who looks at a login.
+#[derive(Clone)]
+pub(super) struct Reader {
+    audit: Audit,
+    reads: Arc<Reads>,
+    caller: Caller,
+}
+
+impl Reader {
+    /// Notes that the identity is handed out, once for each login and reader.
+    pub(super) fn reads(&self, login: &LoginId, terms: &Terms, now: Timestamp, until: Timestamp) {
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        if reads.len() >= FEW_READERS && reads.len() == reads.capacity() {
+            reads.retain(|_, until| now < *until);
+        }
+        let reader = (login.clone(), self.caller.client.clone(), self.caller.agent.clone());
+        if reads.insert(reader, until).is_none() {
+            let entry = Entry::of(login, terms, What::IdentityRead);
+            self.audit.note(entry.by(&self.caller.client, self.caller.agent.as_ref()));
+        }
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.caller.fmt(f)
+    }
+}
