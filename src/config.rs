@@ -242,6 +242,9 @@ pub struct Tenant {
     /// What is asked about the person when the caller does not say; never the
     /// national identity number.
     pub default_claims: BTreeSet<Claim>,
+    /// Why its agents may call people and ask them to identify themselves; `None`
+    /// for that they may not. 10 to 200 characters.
+    pub outbound_calls_because: Option<String>,
     /// How much may be started in it, where that is not as for all.
     pub guard: OwnGuard,
     /// Its credential at the provider.

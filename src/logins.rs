@@ -61,6 +61,8 @@ pub struct Tenant {
     pub default_lifetime: Duration,
     /// Claims of logins whose caller names none.
     pub default_claims: BTreeSet<Claim>,
+    /// Whether its agents may call people and ask them to identify themselves.
+    pub may_call_out: bool,
     /// How much may be started.
     pub guards: Guards,
     /// Its credential at the provider.
@@ -74,6 +76,9 @@ pub enum Error {
     /// The client may not start logins on this channel.
     #[error("the client may not use this channel")]
     ChannelNotAllowed,
+    /// The tenant's agents may not call people and ask them to identify themselves.
+    #[error("the tenant does not call people to have them identified")]
+    OutboundNotAllowed,
     /// No such login in the caller's tenant.
     #[error("there is no such login")]
     NotFound,
@@ -253,7 +258,7 @@ impl Logins {
     ) -> Result<CodeVerdict, Error> {
         let record = self.find(caller, login).await?;
         if !view::is_reader(caller, &record.session.terms) {
-            return Err(Error::NotYours);
+            return Err(self.not_yours(caller, &record, "ConfirmCode"));
         }
         let right = record.session.terms.code == typed;
         match record.session.code_check() {
@@ -303,7 +308,8 @@ impl Logins {
     async fn end(&self, caller: &Caller, login: &LoginId, event: &Event) -> Result<LoginView, Error> {
         let record = self.find(caller, login).await?;
         if record.session.terms.client != caller.client {
-            return Err(Error::NotYours);
+            let call = if *event == Event::Erased { "EraseLogin" } else { "CancelLogin" };
+            return Err(self.not_yours(caller, &record, call));
         }
         match self.0.ledger.apply(&record, event).await? {
             Applied::Done(record) => {

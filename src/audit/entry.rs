@@ -17,6 +17,9 @@ pub enum What {
     StartRefused {
         /// The stable reason that the caller was told.
         reason: &'static str,
+        /// What there was too much of, where that was it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        limit: Option<&'static str>,
     },
     /// The provider took the request: the phone is asked.
     PushAccepted,
@@ -42,6 +45,15 @@ pub enum What {
     },
     /// A caller was given the identity.
     IdentityRead,
+    /// A caller looked at a login whose identity is not for them.
+    IdentityWithheld,
+    /// A caller wanted to do something to a login that is not theirs.
+    CallRefused {
+        /// What, by the name of the call.
+        call: &'static str,
+        /// The stable reason that the caller was told.
+        reason: &'static str,
+    },
     /// A caller ended the login.
     Cancelled,
     /// A caller had the identity removed.

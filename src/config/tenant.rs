@@ -32,6 +32,14 @@ impl Table for Tenant {
         let default_country = section.required("default_country");
         let default_lifetime = section.within("default_lifetime", seconds(300), seconds(60)..=seconds(600));
         let default_claims = section.list("default_claims").unwrap_or_else(|| vec![Claim::Name, Claim::PhoneNumber]);
+        let because = section.optional::<String>("outbound_calls_because");
+        let is_a_reason = |text: &String| (10..=200).contains(&text.chars().count());
+        section.check(
+            "outbound_calls_because",
+            because.as_ref(),
+            is_a_reason,
+            "must say in 10 to 200 characters why agents may call people and ask them to identify themselves",
+        );
         let guard = section.table_or_defaults("guard");
         let provider = section.required_table("provider", "it holds the credential at Vipps MobilePay Login");
         let clients = section.tables("clients", "without one nobody can ask for a login");
@@ -42,6 +50,7 @@ impl Table for Tenant {
             default_country: default_country?,
             default_lifetime,
             default_claims: default_claims.into_iter().collect(),
+            outbound_calls_because: because,
             guard: guard?,
             provider: provider?,
             clients,

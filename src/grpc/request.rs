@@ -74,6 +74,9 @@ pub(super) fn start_login(
         wrong.add("terminal_id", "is required for points of sale and TV boxes");
     }
     let call = wrong.optional("call_id", &request.call_id, CallId::new);
+    if call_direction == Some(CallDirection::Outbound) && request.call_id.is_empty() {
+        wrong.add("call_id", "is required when the agent calls");
+    }
     let code = code_choice(&request, channel, &mut wrong);
     let claims = claims(&request, &mut wrong);
     let lifetime = lifetime(&request, channel, code, tenant, &mut wrong);
@@ -108,7 +111,6 @@ fn refuse_unsupported(request: &v1::StartLoginRequest) -> Result<(), CallError> 
     let unsupported = [
         (matches!(request.person, Some(Person::QrCheckIn(_))), "qr_check_in"),
         (matches!(request.person, Some(Person::PersonalQr(_))), "personal_qr"),
-        (request.call_direction == v1::CallDirection::Outbound as i32, "call_direction OUTBOUND"),
         (!request.purpose.is_empty(), "purpose"),
         (request.claims.contains(&(v1::Claim::Nin as i32)), "the claim NIN"),
         (matches!(request.finish, Some(Finish::FinishByRedirect(_))), "finish_by_redirect"),
@@ -155,7 +157,8 @@ fn call_direction(
 ) -> Option<CallDirection> {
     let direction = match v1::CallDirection::try_from(request.call_direction) {
         Ok(v1::CallDirection::Inbound) => Some(CallDirection::Inbound),
-        Ok(v1::CallDirection::Unspecified | v1::CallDirection::Outbound) => None,
+        Ok(v1::CallDirection::Outbound) => Some(CallDirection::Outbound),
+        Ok(v1::CallDirection::Unspecified) => None,
         Err(_) => {
             wrong.add("call_direction", "is a value that this version does not know");
             return None;

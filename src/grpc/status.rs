@@ -47,6 +47,7 @@ impl CallError {
             Self::NotSupported(_) => (Code::Unimplemented, "NOT_SUPPORTED"),
             Self::Logins(error) => match error {
                 E::ChannelNotAllowed => (Code::PermissionDenied, "CHANNEL_NOT_ALLOWED"),
+                E::OutboundNotAllowed => (Code::PermissionDenied, "OUTBOUND_NOT_ALLOWED"),
                 E::NotFound => (Code::NotFound, "LOGIN_NOT_FOUND"),
                 E::NotYours => (Code::PermissionDenied, "NOT_YOURS"),
                 E::RequestIdReused => (Code::AlreadyExists, "REQUEST_ID_REUSED"),
@@ -86,6 +87,9 @@ impl CallError {
             Self::NotSupported(what) => format!("{what} is not supported yet"),
             Self::Logins(error) => match error {
                 E::ChannelNotAllowed => "this client may not start logins on this channel".into(),
+                E::OutboundNotAllowed => {
+                    "this tenant's agents do not call people to have them identified; let the person call".into()
+                }
                 E::NumberBusy => "this number has a live login; wait for its end or cancel it".into(),
                 E::TooManyStarts { counter, .. } => {
                     let what = match counter {

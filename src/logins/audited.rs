@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::view::is_reader;
 use super::{Caller, Error, Logins, StartLogin};
 use crate::audit::{Audit, By, Entry, What};
 use crate::ciba::StartAnswer;
@@ -21,6 +22,7 @@ impl Error {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::ChannelNotAllowed => "CHANNEL_NOT_ALLOWED",
+            Self::OutboundNotAllowed => "OUTBOUND_NOT_ALLOWED",
             Self::NotFound => "LOGIN_NOT_FOUND",
             Self::NotYours => "NOT_YOURS",
             Self::RequestIdReused => "REQUEST_ID_REUSED",
@@ -47,6 +49,14 @@ impl Error {
     }
 }
 
+fn refusal(error: &Error) -> What {
+    let limit = match error {
+        Error::TooManyStarts { counter, .. } => Some(counter.name()),
+        _ => None,
+    };
+    What::StartRefused { reason: error.reason(), limit }
+}
+
 /// A start that was asked for.
 #[derive(Clone)]
 pub(super) struct Asked {
@@ -57,7 +67,7 @@ pub(super) struct Asked {
 impl Asked {
     /// Notes that nothing was started; hands the reason on.
     pub(super) fn refused(&self, error: Error) -> Error {
-        let what = What::StartRefused { reason: error.reason() };
+        let what = refusal(&error);
         self.audit.note(Entry { what, ..self.entry.clone() });
         error
     }
@@ -84,7 +94,7 @@ impl Logins {
         if asked.audit.refuses_starts() {
             let error = Error::AuditUnavailable;
             // One line for both: who tries again and again shall not fill the queue.
-            let what = What::StartRefused { reason: error.reason() };
+            let what = refusal(&error);
             asked.audit.note_if_roomy(Entry { what, ..asked.entry });
             return Err(error);
         }
@@ -117,6 +127,13 @@ impl Logins {
         self.note(caller, record, what);
     }
 
+    /// Notes that the login is not the caller's to do that to; the error for it.
+    pub(super) fn not_yours(&self, caller: &Caller, record: &Record, call: &'static str) -> Error {
+        let error = Error::NotYours;
+        self.note(caller, record, What::CallRefused { call, reason: error.reason() });
+        error
+    }
+
     pub(super) fn reader(&self, caller: &Caller) -> Reader {
         Reader { audit: self.0.ledger.audit().clone(), reads: Arc::clone(&self.0.reads), caller: caller.clone() }
     }
@@ -134,15 +151,18 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Notes that the identity is handed out, once for each login and reader.
-    pub(super) fn reads(&self, login: &LoginId, terms: &Terms, now: Timestamp, until: Timestamp) {
+    /// Notes that the identity is handed out, or withheld from somebody who is no
+    /// reader of it; once for each login and caller.
+    pub(super) fn looks(&self, login: &LoginId, terms: &Terms, now: Timestamp, until: Timestamp) {
         let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
         if reads.len() >= FEW_READERS && reads.len() == reads.capacity() {
             reads.retain(|_, until| now < *until);
         }
         let reader = (login.clone(), self.caller.client.clone(), self.caller.agent.clone());
         if reads.insert(reader, until).is_none() {
-            let entry = Entry::of(login, terms, What::IdentityRead);
+            let is_reader = is_reader(&self.caller, terms);
+            let what = if is_reader { What::IdentityRead } else { What::IdentityWithheld };
+            let entry = Entry::of(login, terms, what);
             self.audit.note(entry.by(&self.caller.client, self.caller.agent.as_ref()));
         }
     }

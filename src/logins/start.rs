@@ -102,6 +102,9 @@ impl Logins {
         if !caller.channels.contains(&request.channel) {
             return Err(asked.refused(Error::ChannelNotAllowed));
         }
+        if request.call_direction == Some(CallDirection::Outbound) && !self.tenant(caller)?.may_call_out {
+            return Err(asked.refused(Error::OutboundNotAllowed));
+        }
         // Before the look: whoever drains waits for a start that has got past it.
         let _under_way = self.0.tasks.token();
         if self.0.closing.is_cancelled() {

@@ -80,7 +80,7 @@ impl LoginView {
     }
 
     /// Who it is and until when that can be read, if this caller may know now.
-    /// That it was handed out is noted in the audit log.
+    /// That it was handed out, or withheld, is noted in the audit log.
     #[must_use]
     pub fn identity(&self) -> Option<(&Identity, Timestamp)> {
         let State::Ended(Ended { at, outcome: Outcome::Approved { identity: Some(identity) } }) =
@@ -90,11 +90,11 @@ impl LoginView {
         };
         let until = at.plus(self.identity_window);
         let now = self.clock.now();
-        let is_open = self.is_reader && self.moment.has_ended() && now < until;
-        is_open.then(|| {
-            self.reader.reads(&self.login, &self.terms, now, until);
-            (identity.as_ref(), until)
-        })
+        if !self.moment.has_ended() || now >= until {
+            return None;
+        }
+        self.reader.looks(&self.login, &self.terms, now, until);
+        self.is_reader.then_some((identity.as_ref(), until))
     }
 
     /// The code to read out or to display, if this caller may know it.

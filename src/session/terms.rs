@@ -108,6 +108,9 @@ impl fmt::Display for Channel {
 pub enum CallDirection {
     /// The person called.
     Inbound,
+    /// The agent called. People are told everywhere never to identify themselves to
+    /// whoever calls them; so only where the tenant says why.
+    Outbound,
 }
 
 /// What is done with the code that the app shows.

@@ -1,89 +1,17 @@
 //! What an operator or an auditor learns from `audit verify`.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use ciba_gateway::audit::{Audit, Entry, Settings, What};
-use ciba_gateway::clock::Clock;
+use ciba_gateway::audit::What;
 use ciba_gateway::grpc::v1::StartLoginRequest;
-use ciba_gateway::telemetry::Metrics;
-use tempfile::TempDir;
 use tonic::Code;
-use tonic::transport::Endpoint;
-use zeroize::Zeroizing;
 
-use crate::support::client::{Client, NUMBER, at_the_till, on_a_call};
-use crate::support::configuration::{Configuration, api_key};
+use crate::support::audit_log::{AuditLog, note, text};
+use crate::support::client::{NUMBER, at_the_till, on_a_call};
+use crate::support::configuration::Configuration;
 use crate::support::eventually::eventually;
 use crate::support::gateway::Serve;
-use crate::support::lying_provider::terms;
 use crate::support::processes::{Ended, Process};
 use crate::support::redis_server::RedisServer;
-use crate::support::reservations::login_id;
 use crate::support::simulators::Vipps;
-
-const KEY: [u8; 32] = [9; 32];
-
-/// A folder with logs and their key.
-struct Desk(TempDir);
-
-impl Desk {
-    fn new() -> Self {
-        let desk = Self(tempfile::tempdir().expect("a folder"));
-        std::fs::write(desk.path("key"), BASE64_STANDARD.encode(KEY) + "\n").expect("a key");
-        desk
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn begin(&self, name: &str) -> Audit {
-        let key = Zeroizing::new(KEY);
-        let settings = Settings { file: Some(self.path(name)), stdout: false, key, refuse_starts: true };
-        Audit::begin(&settings, Clock::system(), Arc::new(Metrics::new())).expect("an audit log")
-    }
-
-    /// A run of four lines, closed.
-    async fn run(&self, name: &str) {
-        let audit = self.begin(name);
-        note(&audit, What::StartAsked);
-        note(&audit, What::PushAccepted);
-        assert!(audit.close().await);
-    }
-
-    fn lines(&self, name: &str) -> Vec<String> {
-        let text = std::fs::read_to_string(self.path(name)).expect("a log");
-        text.lines().map(str::to_owned).collect()
-    }
-
-    fn write(&self, name: &str, lines: &[String]) {
-        std::fs::write(self.path(name), lines.join("\n") + "\n").expect("a log");
-    }
-
-    async fn verify(&self, arguments: &[&str]) -> Ended {
-        let key = self.path("key");
-        let named = |argument: &&str| self.path(argument).to_string_lossy().into_owned();
-        let arguments: Vec<String> = arguments
-            .iter()
-            .map(|argument| if argument.starts_with("--") { (*argument).to_owned() } else { named(argument) })
-            .collect();
-        let fixed = ["audit", "verify", "--key-file", text(&key)];
-        Process::gateway(&[&fixed[..], &arguments.iter().map(String::as_str).collect::<Vec<_>>()].concat())
-            .ended()
-            .await
-    }
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a path of text")
-}
-
-fn note(audit: &Audit, what: What) {
-    audit.note(Entry::of(&login_id(1), &terms(), what));
-}
 
 fn assert_found(ended: &Ended, said: &[&str]) {
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -95,23 +23,6 @@ fn assert_right(ended: &Ended, said: &[&str]) {
     said.iter().for_each(|said| assert!(ended.stdout.contains(said), "no {said:?} in {ended:?}"));
 }
 
-/// A gateway that writes its audit log at this desk.
-async fn serve(desk: &Desk, name: &str, configuration: Configuration) -> Serve {
-    Serve::ready(&with_audit(desk, name, configuration)).await
-}
-
-fn with_audit(desk: &Desk, name: &str, configuration: Configuration) -> Configuration {
-    let (file, key) = (desk.path(name), desk.path("key"));
-    let audit = format!("\n[audit]\nfile = \"{}\"\nkey_file = \"{}\"", text(&file), text(&key));
-    let store = configuration.store.clone() + &audit;
-    Configuration { store, ..configuration }
-}
-
-async fn client(serve: &Serve) -> Client {
-    let channel = Endpoint::from_shared(serve.url()).expect("a URL").connect().await.expect("a gateway");
-    Client::new(channel, Some(format!("Bearer {}", api_key().expose())))
-}
-
 fn happened(lines: &[String]) -> Vec<String> {
     let json = |line: &String| serde_json::from_str::<serde_json::Value>(line).expect("JSON");
     lines.iter().map(|line| json(line)["what"].as_str().expect("what").to_owned()).collect()
@@ -121,9 +32,9 @@ fn happened(lines: &[String]) -> Vec<String> {
 /// erasure; SR42: without number, code or name.
 #[tokio::test]
 async fn the_life_of_a_login_is_told_in_order_and_without_personal_data() {
-    let (desk, vipps) = (Desk::new(), Vipps::start().await);
-    let mut serve = serve(&desk, "audit.log", Configuration::new(&vipps.issuer())).await;
-    let ada = client(&serve).await.with_agent("ada");
+    let (log, vipps) = (AuditLog::new(), Vipps::start().await);
+    let mut serve = Serve::ready(&log.kept_by(Configuration::new(&vipps.issuer()), "audit.log")).await;
+    let ada = serve.client().await.with_agent("ada");
     let start = StartLoginRequest { call_id: "4791234567@pbx".to_owned(), ..on_a_call("r-1", NUMBER) };
     let login = ada.start(start).await;
     assert_eq!(ada.refused(on_a_call("r-2", NUMBER)).await.reason, "NUMBER_BUSY");
@@ -138,7 +49,7 @@ async fn the_life_of_a_login_is_told_in_order_and_without_personal_data() {
     serve.process.signal("TERM");
     assert_eq!(serve.process.ended().await.code, Some(0));
 
-    let lines = desk.lines("audit.log");
+    let lines = log.lines("audit.log");
     assert_eq!(
         happened(&lines),
         [
@@ -162,25 +73,25 @@ async fn the_life_of_a_login_is_told_in_order_and_without_personal_data() {
         assert!(!told.contains(secret), "{secret} in {told}");
     }
     assert!(lines[4].contains("\"reason\":\"NUMBER_BUSY\"") && lines[5].contains("\"by_agent\":\"ada\""), "{lines:#?}");
-    assert_right(&desk.verify(&["audit.log"]).await, &["12 records of 1 runs"]);
+    assert_right(&log.verify(&["audit.log"]).await, &["12 records of 1 runs"]);
 }
 
 /// SR39: a hand-over is told by whoever takes over.
 #[tokio::test]
 async fn a_login_that_is_taken_over_is_told_by_its_heir() {
-    let (desk, vipps, redis) = (Desk::new(), Vipps::start().await, RedisServer::start().await);
+    let (log, vipps, redis) = (AuditLog::new(), Vipps::start().await, RedisServer::start().await);
     let shared = Configuration::new(&vipps.issuer()).with_redis(&redis);
-    let mut first = serve(&desk, "first.log", shared.clone()).await;
-    let second = serve(&desk, "second.log", shared).await;
+    let mut first = Serve::ready(&log.kept_by(shared.clone(), "first.log")).await;
+    let second = Serve::ready(&log.kept_by(shared, "second.log")).await;
     let login = first.caller().at_a_till(NUMBER).await;
     first.process.signal("TERM");
     first.process.ended().await;
     vipps.simulator.approve(NUMBER);
     second.caller().end_of(&login.login_id).await;
-    assert_eq!(happened(&desk.lines("first.log")), ["began", "start_asked", "push_accepted", "closed"]);
-    let told = async || desk.lines("second.log").iter().any(|line| line.contains("identity_read")).then_some(());
+    assert_eq!(happened(&log.lines("first.log")), ["began", "start_asked", "push_accepted", "closed"]);
+    let told = async || log.lines("second.log").iter().any(|line| line.contains("identity_read")).then_some(());
     eventually("the reading is written", told).await;
-    let lines = desk.lines("second.log");
+    let lines = log.lines("second.log");
     assert_eq!(happened(&lines), ["began", "taken_over", "provider_answered", "ended", "identity_read"]);
     assert!(lines[1].contains("\"because\":\"left\""), "{lines:#?}");
 }
@@ -188,10 +99,10 @@ async fn a_login_that_is_taken_over_is_told_by_its_heir() {
 /// SR39: nothing is started that nobody could tell later.
 #[tokio::test]
 async fn a_full_disk_refuses_starts_and_is_told_to_the_operator() {
-    let (desk, vipps) = (Desk::new(), Vipps::start().await);
-    std::os::unix::fs::symlink("/dev/full", desk.path("audit.log")).expect("a link");
-    let serve = serve(&desk, "audit.log", Configuration::new(&vipps.issuer())).await;
-    let refusal = client(&serve).await.refused(at_the_till("r-1", NUMBER)).await;
+    let (log, vipps) = (AuditLog::new(), Vipps::start().await);
+    std::os::unix::fs::symlink("/dev/full", log.path("audit.log")).expect("a link");
+    let serve = Serve::ready(&log.kept_by(Configuration::new(&vipps.issuer()), "audit.log")).await;
+    let refusal = serve.client().await.refused(at_the_till("r-1", NUMBER)).await;
     assert_eq!((refusal.code, refusal.reason.as_str()), (Code::Unavailable, "AUDIT_UNAVAILABLE"));
     assert!(refusal.retry_after.is_some());
     assert_eq!(vipps.rings(NUMBER), 0);
@@ -200,9 +111,9 @@ async fn a_full_disk_refuses_starts_and_is_told_to_the_operator() {
 
 #[tokio::test]
 async fn check_knows_a_log_that_cannot_be_written() {
-    let (desk, vipps) = (Desk::new(), Vipps::start().await);
+    let (log, vipps) = (AuditLog::new(), Vipps::start().await);
     for (file, code, said) in [("audit.log", 0, "✓ audit"), ("no-such-folder/audit.log", 69, "✗ audit")] {
-        let configuration = with_audit(&desk, file, Configuration::new(&vipps.issuer())).file();
+        let configuration = log.kept_by(Configuration::new(&vipps.issuer()), file).file();
         let ended = Process::gateway(&["check", "--config", text(&configuration.path())]).ended().await;
         assert_eq!(ended.code, Some(code), "{ended:?}");
         assert!(ended.stdout.contains(said), "{ended:?}");
@@ -219,94 +130,94 @@ async fn serve_warns_where_there_is_no_audit_log() {
 /// SR39: restarts and a rotation by renaming leave a log that is as it was written.
 #[tokio::test]
 async fn runs_and_rotated_files_verify_in_order() {
-    let desk = Desk::new();
-    desk.run("audit.log").await;
-    let audit = desk.begin("audit.log");
-    std::fs::rename(desk.path("audit.log"), desk.path("audit.log.1")).expect("a renamed file");
+    let log = AuditLog::new();
+    log.run("audit.log").await;
+    let audit = log.begin("audit.log");
+    std::fs::rename(log.path("audit.log"), log.path("audit.log.1")).expect("a renamed file");
     note(&audit, What::Cancelled);
     assert!(audit.close().await);
-    assert_right(&desk.verify(&["audit.log.1", "audit.log"]).await, &["7 records of 2 runs"]);
-    assert_found(&desk.verify(&["audit.log"]).await, &["number 1 is missing before it"]);
-    assert_right(&desk.verify(&["audit.log", "--continued"]).await, &["begins at number 2"]);
+    assert_right(&log.verify(&["audit.log.1", "audit.log"]).await, &["7 records of 2 runs"]);
+    assert_found(&log.verify(&["audit.log"]).await, &["number 1 is missing before it"]);
+    assert_right(&log.verify(&["audit.log", "--continued"]).await, &["begins at number 2"]);
 }
 
 /// SR39: delete a line: verify fails; so it does for one changed, moved or torn.
 #[tokio::test]
 async fn what_was_done_to_a_log_is_said_with_its_place() {
-    let desk = Desk::new();
-    desk.run("audit.log").await;
-    let whole = desk.lines("audit.log");
+    let log = AuditLog::new();
+    log.run("audit.log").await;
+    let whole = log.lines("audit.log");
     let run = whole[0].split('"').nth(5).expect("a run").to_owned();
 
     let deleted = [&whole[..1], &whole[2..]].concat();
-    desk.write("audit.log", &deleted);
+    log.write("audit.log", &deleted);
     assert_found(
-        &desk.verify(&["audit.log"]).await,
+        &log.verify(&["audit.log"]).await,
         &[&format!("audit.log:2: run {run}, number 3 comes too early: number 2 is missing before it")],
     );
 
     let mut changed = whole.clone();
     changed[1] = changed[1].replace("\"what\":\"start_asked\"", "\"what\":\"start_askes\"");
-    desk.write("audit.log", &changed);
+    log.write("audit.log", &changed);
     assert_found(
-        &desk.verify(&["audit.log"]).await,
+        &log.verify(&["audit.log"]).await,
         &[&format!("audit.log:2: run {run}, number 2 was changed"), "1 findings"],
     );
 
     let mut swapped = whole.clone();
     swapped.swap(1, 2);
-    desk.write("audit.log", &swapped);
-    assert_found(&desk.verify(&["audit.log"]).await, &["audit.log:3:", "number 2 was moved or repeated"]);
+    log.write("audit.log", &swapped);
+    assert_found(&log.verify(&["audit.log"]).await, &["audit.log:3:", "number 2 was moved or repeated"]);
 
     let mut torn = whole.clone();
     torn[1].truncate(70);
-    desk.write("audit.log", &torn);
-    assert_found(&desk.verify(&["audit.log"]).await, &["audit.log:2: is no whole record"]);
+    log.write("audit.log", &torn);
+    assert_found(&log.verify(&["audit.log"]).await, &["audit.log:2: is no whole record"]);
 }
 
 /// SR39: a missing tail is detectable by lines that a collector kept.
 #[tokio::test]
 async fn a_log_that_was_cut_off_is_found_with_heads() {
-    let desk = Desk::new();
-    desk.run("audit.log").await;
-    let whole = desk.lines("audit.log");
-    desk.write("heads", &whole[3..]);
-    desk.write("audit.log", &whole[..2]);
-    assert_right(&desk.verify(&["audit.log"]).await, &["its end is unproven: not closed, last number 2"]);
-    assert_found(&desk.verify(&["audit.log", "--heads", "heads"]).await, &["numbers 3 to 4 are missing after it"]);
-    desk.write("audit.log", &[]);
-    assert_found(&desk.verify(&["audit.log", "--heads", "heads"]).await, &["is all missing"]);
+    let log = AuditLog::new();
+    log.run("audit.log").await;
+    let whole = log.lines("audit.log");
+    log.write("heads", &whole[3..]);
+    log.write("audit.log", &whole[..2]);
+    assert_right(&log.verify(&["audit.log"]).await, &["its end is unproven: not closed, last number 2"]);
+    assert_found(&log.verify(&["audit.log", "--heads", "heads"]).await, &["numbers 3 to 4 are missing after it"]);
+    log.write("audit.log", &[]);
+    assert_found(&log.verify(&["audit.log", "--heads", "heads"]).await, &["is all missing"]);
 }
 
 /// SR39: a run after a crash is whole although the crash left half a line.
 #[tokio::test]
 async fn half_a_line_of_a_crash_is_no_finding() {
-    let desk = Desk::new();
-    desk.run("audit.log").await;
-    let text = desk.lines("audit.log").join("\n");
-    std::fs::write(desk.path("audit.log"), &text[..text.len() / 2]).expect("a log");
-    desk.run("audit.log").await;
-    assert_right(&desk.verify(&["audit.log"]).await, &["half a record, as a crash leaves it", "its end is unproven"]);
+    let log = AuditLog::new();
+    log.run("audit.log").await;
+    let text = log.lines("audit.log").join("\n");
+    std::fs::write(log.path("audit.log"), &text[..text.len() / 2]).expect("a log");
+    log.run("audit.log").await;
+    assert_right(&log.verify(&["audit.log"]).await, &["half a record, as a crash leaves it", "its end is unproven"]);
 }
 
 #[tokio::test]
 async fn a_missing_file_or_key_is_said() {
-    let desk = Desk::new();
-    let ended = desk.verify(&["no-such.log"]).await;
+    let log = AuditLog::new();
+    let ended = log.verify(&["no-such.log"]).await;
     assert_eq!(ended.code, Some(64), "{ended:?}");
     assert!(ended.stderr.contains("no-such.log cannot be read"), "{ended:?}");
-    let ended = Process::gateway(&["audit", "verify", text(&desk.path("key"))]).ended().await;
+    let ended = Process::gateway(&["audit", "verify", text(&log.path("key"))]).ended().await;
     assert_eq!(ended.code, Some(64), "{ended:?}");
     assert!(ended.stderr.contains("--key-file"), "{ended:?}");
 }
 
 #[tokio::test]
 async fn a_new_audit_key_can_be_used() {
-    let desk = Desk::new();
+    let log = AuditLog::new();
     let made = Process::gateway(&["keys", "new", "audit"]).ended().await;
     let key = made.stdout.split('"').nth(1).expect("a key").to_owned();
-    std::fs::write(desk.path("audit.log"), "").expect("a log");
-    let log = desk.path("audit.log");
+    std::fs::write(log.path("audit.log"), "").expect("a log");
+    let log = log.path("audit.log");
     let variables = [("CIBA_GATEWAY_AUDIT__KEY", key.as_str())];
     let ended = Process::gateway_with(&["audit", "verify", text(&log)], &variables).ended().await;
     assert_right(&ended, &["0 records of 0 runs"]);

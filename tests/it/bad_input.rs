@@ -55,6 +55,7 @@ fn wrong_starts() -> Vec<(&'static str, Start)> {
         ("call_direction", Start { call_direction: 0, ..call() }),
         ("call_direction", Start { call_direction: 77, ..call() }),
         ("call_direction", Start { call_direction: v1::CallDirection::Inbound.into(), ..till() }),
+        ("call_id", Start { call_direction: v1::CallDirection::Outbound.into(), call_id: String::new(), ..call() }),
         // SR3.
         ("agent_id", Start { agent_id: String::new(), ..call() }),
         ("agent_id", Start { agent_id: "bait with spaces".to_owned(), ..call() }),
@@ -90,7 +91,6 @@ fn unsupported_starts() -> Vec<Start> {
     vec![
         Start { person: Some(Person::QrCheckIn(BAIT.to_owned())), ..till() },
         Start { person: Some(Person::PersonalQr(BAIT.to_owned())), ..till() },
-        Start { call_direction: v1::CallDirection::Outbound.into(), ..call() },
         Start { purpose: BAIT.to_owned(), ..till() },
         Start { claims: vec![v1::Claim::Nin.into()], ..till() },
         Start { finish: Some(Finish::FinishByRedirect(redirect)), ..till() },

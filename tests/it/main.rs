@@ -15,6 +15,7 @@ mod connections;
 mod cursors;
 mod demo;
 mod ends;
+mod fraud;
 mod interleavings;
 mod kill_switch;
 mod kills;

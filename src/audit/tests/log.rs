@@ -109,7 +109,7 @@ async fn what_is_dispensable_takes_half_of_the_room_at_most() {
     log.disk.is_full(true);
     log.audit.note(entry(What::StartAsked));
     log.becomes(Condition::Failing).await;
-    let refused = entry(What::StartRefused { reason: "AUDIT_UNAVAILABLE" });
+    let refused = entry(What::StartRefused { reason: "AUDIT_UNAVAILABLE", limit: None });
     (0..20).for_each(|_| log.audit.note_if_roomy(refused.clone()));
     (0..4).for_each(|_| log.audit.note(entry(What::Cancelled)));
     log.disk.is_full(false);

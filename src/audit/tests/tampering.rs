@@ -131,7 +131,8 @@ async fn another_key_fits_nothing() {
     assert_eq!(verifier.finish().findings.len(), 6);
 }
 
-/// SR39: whichever byte of a closed run is changed, it is found.
+/// SR39: whichever byte of a closed run is changed, it is found. A last line that
+/// cannot be read any more looks like a crash: then the end is said to be unproven.
 #[test]
 fn no_byte_can_be_changed_unseen() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -145,6 +146,8 @@ fn no_byte_can_be_changed_unseen() {
         for (number, genuine) in lines.iter().enumerate() {
             verifier.line(place(number + 1), if number == line { &bytes } else { genuine.as_bytes() });
         }
-        prop_assert!(!verifier.finish().findings.is_empty());
+        let report = verifier.finish();
+        let is_unproven = report.notes.iter().any(|note| matches!(note, Note::EndUnproven { .. }));
+        prop_assert!(!report.findings.is_empty() || (line == 5 && is_unproven), "{report:?}");
     });
 }

@@ -20,6 +20,7 @@ fn table() -> Vec<Row> {
         (CallError::CredentialInvalid, Code::Unauthenticated, "CREDENTIAL_INVALID", None),
         (CallError::field("request_id", "is wrong"), Code::InvalidArgument, "INVALID_FIELD", None),
         (CallError::NotSupported("purpose"), Code::Unimplemented, "NOT_SUPPORTED", None),
+        (of(E::OutboundNotAllowed), Code::PermissionDenied, "OUTBOUND_NOT_ALLOWED", None),
         (of(E::ChannelNotAllowed), Code::PermissionDenied, "CHANNEL_NOT_ALLOWED", None),
         (of(E::NotFound), Code::NotFound, "LOGIN_NOT_FOUND", None),
         (of(E::NotYours), Code::PermissionDenied, "NOT_YOURS", None),

@@ -8,8 +8,10 @@ use ciba_gateway::gateway::{self, Listeners};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::Endpoint;
 
 use super::caller::Caller;
+use super::client::Client;
 use super::configuration::{Configuration, ConfigurationFile, api_key};
 use super::eventually::eventually;
 use super::http;
@@ -94,6 +96,12 @@ impl Serve {
     /// The client of the first tenant.
     pub(crate) fn caller(&self) -> Caller {
         Caller::new(&self.url(), api_key().expose())
+    }
+
+    /// The same, with verbs, and whoever is named as its agent.
+    pub(crate) async fn client(&self) -> Client {
+        let channel = Endpoint::from_shared(self.url()).expect("a URL").connect().await.expect("a gateway");
+        Client::new(channel, Some(format!("Bearer {}", api_key().expose())))
     }
 
     /// Runs one of our client commands against it.
