@@ -23,6 +23,7 @@ pub use view::LoginView;
 pub use watch::WatchEvent;
 pub use watch_all::{Broken, From, TenantEvent, TenantMessage};
 
+use crate::clock::Clock;
 use crate::identity::Claim;
 use crate::ledger::{Applied, Ledger};
 use crate::phone::{BindingCode, Country};
@@ -202,6 +203,12 @@ impl Logins {
         let tenants = tenants.into_iter().map(|tenant| (tenant.id.clone(), tenant)).collect();
         let (tasks, closing, drain) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         Self(Arc::new(Shared { ledger, poller, tenants, policy, tasks, closing, drain }))
+    }
+
+    /// The clock that all rules go by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        self.0.ledger.clock()
     }
 
     /// What holds for the caller's tenant.

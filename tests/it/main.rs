@@ -8,6 +8,7 @@
 
 mod access;
 mod bad_input;
+mod client_certificates;
 mod clocks;
 mod codes;
 mod connections;

@@ -1,5 +1,6 @@
 //! What the stories are told with.
 
+pub(crate) mod authority;
 pub(crate) mod caller;
 pub(crate) mod client;
 pub(crate) mod cluster;
