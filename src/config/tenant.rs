@@ -36,8 +36,9 @@ impl Table for Tenant {
         let default_lifetime = section.within("default_lifetime", seconds(300), seconds(60)..=seconds(600));
         let default_claims = section.list("default_claims").unwrap_or_else(|| vec![Claim::Name, Claim::PhoneNumber]);
         let provider = section.required_table("provider", "it holds the credential at Vipps MobilePay Login");
+        let has_own_authorities = section.has("client_ca_file");
         let client_authorities = section.authorities("client_ca_file");
-        if client_authorities.is_some() {
+        if has_own_authorities {
             section.establish(own_authorities(section.path()));
             if !section.is_established(CERTIFICATES_ASKED) {
                 section.wrong("client_ca_file", ASK_FOR_CERTIFICATES);

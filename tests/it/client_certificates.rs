@@ -14,6 +14,7 @@ use crate::support::authority::{Authority, Signed};
 use crate::support::caller::{Caller, refusal};
 use crate::support::configuration::{Configuration, api_key, other_api_key};
 use crate::support::gateway::{Gateway, wait_until_ready};
+use crate::support::processes::Process;
 use crate::support::simulators::Vipps;
 
 const NUMBER: &str = "+4712345678";
@@ -25,25 +26,27 @@ const OTHER: &str = "spiffe://other.example/desk";
 
 /// A gateway that asks for certificates, and everybody who signs some.
 struct World {
-    _vipps: Vipps,
+    vipps: Vipps,
     gateway: Gateway,
     server: Authority,
     /// Signs for `nordlys`.
     shared: Authority,
     /// Signs for `other`.
     own: Authority,
-    _folder: TempDir,
+    folder: TempDir,
+}
+
+fn file(folder: &TempDir, name: &str, pem: &str) -> String {
+    let path = folder.path().join(name);
+    std::fs::write(&path, pem).expect("a file can be written");
+    path.to_string_lossy().into_owned()
 }
 
 impl World {
     async fn new(client_certificates: &str) -> Self {
         let (vipps, folder) = (Vipps::start().await, tempfile::tempdir().expect("a temporary folder"));
         let (server, shared, own) = (Authority::new(), Authority::new(), Authority::new());
-        let file = |name: &str, pem: &str| {
-            let path = folder.path().join(name);
-            std::fs::write(&path, pem).expect("a file can be written");
-            format!("{path:?}")
-        };
+        let file = |name: &str, pem: &str| format!("{:?}", file(&folder, name, pem));
         let Signed { certificate, key } = server.signs_server();
         let grpc = format!(
             "listen = \"127.0.0.1:0\"\n[grpc.tls]\ncertificate_file = {}\nkey_file = {}\nclient_ca_file = {}\n\
@@ -59,7 +62,12 @@ impl World {
             .with_tenant_line("other", &format!("client_ca_file = {}", file("own", &own.pem())));
         let gateway = Gateway::start(&configuration).await;
         wait_until_ready(gateway.http).await;
-        Self { _vipps: vipps, gateway, server, shared, own, _folder: folder }
+        Self { vipps, gateway, server, shared, own, folder }
+    }
+
+    /// The path of a file with this in it.
+    fn file(&self, name: &str, pem: &str) -> String {
+        file(&self.folder, name, pem)
     }
 
     fn channel(&self, certificate: Option<&Signed>) -> Channel {
@@ -100,6 +108,22 @@ async fn a_client_logs_somebody_in_by_its_certificate() {
     assert_eq!(renewed.get(&login.login_id).await.expect("its login").login_id, login.login_id);
     let other = world.caller(&world.own.signs_client(OTHER, None));
     assert_eq!(other.get(&login.login_id).await.expect_err("another tenant's").code(), Code::NotFound);
+}
+
+/// Our own clients can do it too.
+#[tokio::test]
+async fn the_command_line_shows_a_certificate() {
+    let world = World::new("required").await;
+    let Signed { certificate, key } = world.shared.signs_client(NORDLYS, None);
+    let [ca, certificate, key] = [("ca", world.server.pem()), ("certificate", certificate), ("private", key)]
+        .map(|(name, pem)| world.file(name, &pem));
+    let url = format!("https://localhost:{}", world.gateway.grpc.port());
+    let tls = ["--server", &url, "--ca-file", &ca, "--certificate-file", &certificate, "--key-file", &key];
+    let mut login = Process::gateway(&[&["login", NUMBER, "--channel", "tv-box"], &tls[..]].concat());
+    login.prints("… pending").await;
+    world.vipps.simulator.approve(NUMBER);
+    let ended = login.ended().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
 }
 
 /// SR2: a signature is not enough, nor is a name.
