@@ -10,6 +10,7 @@
 //! `deploy/ciba-gateway.toml` is an example.
 
 mod api_key;
+mod certificate_name;
 mod environment;
 mod guard;
 mod mistakes;
@@ -32,7 +33,8 @@ use openidconnect::IssuerUrl;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-pub use api_key::{ApiKey, ApiKeyHash};
+pub use api_key::{ApiKey, ApiKeyHash, ClientKey};
+pub use certificate_name::CertificateName;
 pub use environment::{FILE_VARIABLE, variables};
 pub use guard::{CommonGuard, Guard, OwnGuard};
 pub use mistakes::{Mistake, Mistakes, Place};
@@ -98,6 +100,32 @@ pub struct Tls {
     pub certificates: Certificates,
     /// Its private key, as PEM.
     pub key: SecretString,
+    /// `None`: clients are not asked for certificates.
+    pub clients: Option<ClientCertificates>,
+}
+
+/// `grpc.tls.client_ca_file` and what goes with it.
+#[derive(Clone, Debug)]
+pub struct ClientCertificates {
+    /// Whether a connection needs a certificate.
+    pub policy: CertificatePolicy,
+    /// Who signs the certificates of clients whose tenant has no authorities of
+    /// its own.
+    pub authorities: Certificates,
+    /// Those, and all that tenants have: a connection may show a certificate of
+    /// any of them.
+    pub accepted: Certificates,
+}
+
+/// `grpc.tls.client_certificates`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificatePolicy {
+    /// A client shows one, or an API key, or both.
+    #[default]
+    Optional,
+    /// Nobody connects without.
+    Required,
 }
 
 /// `[http]`
@@ -249,6 +277,9 @@ pub struct Tenant {
     pub guard: OwnGuard,
     /// Its credential at the provider.
     pub provider: Provider,
+    /// Who signs its clients' certificates, in the place of the service's; only
+    /// where the service asks for certificates.
+    pub client_authorities: Option<Certificates>,
     /// Its systems; ids differ.
     pub clients: Vec<Client>,
 }
@@ -329,8 +360,12 @@ pub struct Client {
     pub id: ClientId,
     /// Where its people are; at least one.
     pub channels: BTreeSet<Channel>,
-    /// What it proves itself with; no two clients of any tenant share one.
-    pub api_keys: Vec<ApiKeyHash>,
+    /// What it proves itself with; no two clients of any tenant share one. Empty
+    /// only where there are certificates.
+    pub api_keys: Vec<ClientKey>,
+    /// What its certificates are known by; no two clients share one, unless their
+    /// tenants have authorities of their own.
+    pub certificates: Vec<CertificateName>,
 }
 
 impl Config {
@@ -372,7 +407,7 @@ struct IdentityWindow(Duration);
 
 impl Table for Config {
     fn read(section: &mut Section<'_>) -> Option<Self> {
-        let grpc = section.table_or_defaults("grpc");
+        let grpc = section.table_or_defaults::<Grpc>("grpc");
         let http = section.table_or_defaults("http");
         let store = section.table_or_defaults::<StoreSection>("store");
         if matches!(store, Some(StoreSection::Redis { .. })) {
@@ -384,9 +419,13 @@ impl Table for Config {
         let log = section.table_or_defaults("log");
         let guard = section.table_or_defaults("guard");
         let audit = section.table("audit");
-        let tenants = section.tables("tenants", "there must be one [[tenants]] at least");
+        let tenants: Vec<Tenant> = section.tables("tenants", "there must be one [[tenants]] at least");
+        let mut grpc = grpc?;
+        if let Some(clients) = grpc.tls.as_mut().and_then(|tls| tls.clients.as_mut()) {
+            clients.accepted.extend(tenants.iter().filter_map(|tenant| tenant.client_authorities.as_ref()));
+        }
         Some(Self {
-            grpc: grpc?,
+            grpc,
             http: http?,
             store: store?.with_keys(keys)?,
             identity_window: identity_window?,

@@ -13,7 +13,7 @@ mod server;
 mod service;
 mod status;
 
-pub use caller::Callers;
+pub use caller::{Authorities, Callers, Enrolment};
 pub use listener::{TlsError, TlsIdentity};
 pub use server::Front;
 pub use service::LoginApi;

@@ -25,6 +25,7 @@ pub use watch::WatchEvent;
 pub use watch_all::{Broken, From, TenantEvent, TenantMessage};
 
 use crate::audit::What;
+use crate::clock::Clock;
 use crate::identity::Claim;
 use crate::ledger::{Applied, Ledger};
 use crate::phone::{BindingCode, Country};
@@ -228,6 +229,12 @@ impl Logins {
         let (tasks, closing, drain) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let reads = Arc::default();
         Self(Arc::new(Shared { ledger, poller, tenants, policy, reads, tasks, closing, drain }))
+    }
+
+    /// The clock that all rules go by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        self.0.ledger.clock()
     }
 
     /// What holds for the caller's tenant.

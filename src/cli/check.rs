@@ -14,7 +14,7 @@ use super::terminal::{Style, Terminal};
 use super::{EXIT_UNAVAILABLE, EXIT_USAGE, causes};
 use crate::ciba::{AuthReqId, PollAnswer};
 use crate::clock::Clock;
-use crate::config::{self, Config, FILE_VARIABLE};
+use crate::config::{self, CertificatePolicy, ClientKey, Config, FILE_VARIABLE};
 use crate::gateway;
 use crate::provider::Provider;
 use crate::provider::vipps::Vipps;
@@ -24,6 +24,10 @@ use crate::timestamp::Timestamp;
 
 /// Further apart, tokens look expired or not yet valid.
 const TOLERABLE_SKEW: Duration = Duration::from_secs(5);
+
+const DAY: u64 = 24 * 60 * 60;
+/// What ends within this time is worth a word.
+const NOTICE_OF_END: Duration = Duration::from_secs(14 * DAY);
 
 #[derive(Args)]
 #[command(
@@ -52,6 +56,7 @@ pub(super) async fn run(options: Options) -> ExitCode {
     report.good("configuration", &format!("{} tenants, {clients} clients", config.tenants.len()));
     report.front(&config);
     report.audit(&config);
+    report.api_keys(&config, Clock::system().now());
     report.store(&config).await;
     for tenant in &config.tenants {
         report.provider(tenant).await;
@@ -87,7 +92,14 @@ impl Report {
         match &config.grpc.tls {
             None => self.note("TLS", "off: gRPC is in the clear, for loopback or behind a proxy only"),
             Some(tls) => match crate::grpc::TlsIdentity::from_config(tls) {
-                Ok(_) => self.good("TLS", "certificate and key fit together"),
+                Ok(_) => {
+                    self.good("TLS", "certificate and key fit together");
+                    match tls.clients.as_ref().map(|clients| clients.policy) {
+                        None => {}
+                        Some(CertificatePolicy::Optional) => self.good("TLS", "client certificates are optional"),
+                        Some(CertificatePolicy::Required) => self.good("TLS", "client certificates are required"),
+                    }
+                }
                 Err(error) => self.bad("TLS", &format!("{}; check grpc.tls", causes(&error))),
             },
         }
@@ -107,6 +119,37 @@ impl Report {
                 self.good("audit", "the file is not there yet, its folder is");
             }
             Err(error) => self.bad("audit", &format!("the file cannot be appended to: {error}; check audit.file")),
+        }
+    }
+
+    fn api_keys(&mut self, config: &Config, now: Timestamp) {
+        let is_near = |key: &&ClientKey| key.not_after.is_some_and(|end| end.since(now) <= NOTICE_OF_END);
+        let mut near = 0;
+        for tenant in &config.tenants {
+            for client in &tenant.clients {
+                near += client.api_keys.iter().filter(is_near).count();
+                self.keys_of(tenant, client, now);
+            }
+        }
+        if near == 0 {
+            self.good("API keys", "none ends within 14 days");
+        }
+    }
+
+    fn keys_of(&mut self, tenant: &config::Tenant, client: &config::Client, now: Timestamp) {
+        let whose = format!("client {} of {}", client.id, tenant.id);
+        let has_ended = |key: &ClientKey| key.not_after.is_some_and(|end| end <= now);
+        if client.certificates.is_empty() && client.api_keys.iter().all(has_ended) {
+            return self.bad("API keys", &format!("{whose}: all have ended; it cannot call; give it a new one"));
+        }
+        for key in &client.api_keys {
+            let Some(left) = key.not_after.map(|end| end.since(now)) else { continue };
+            if left.is_zero() {
+                self.note("API keys", &format!("{whose}: {key} has ended; take it out"));
+            } else if left <= NOTICE_OF_END {
+                let days = left.as_secs() / DAY;
+                self.note("API keys", &format!("{whose}: {key} ends in {days} days; give it its next one"));
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The gRPC client that `login`, `watch` and `demo` share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use clap::Args;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
@@ -21,15 +21,22 @@ pub(super) struct Connection {
     /// The gateway's address; https:// for TLS.
     #[arg(long, env = "CIBA_SERVER", default_value = "http://127.0.0.1:50051", value_name = "URL")]
     pub(super) server: String,
-    /// The client's API key.
+    /// The client's API key; needed unless there is a certificate.
     #[arg(long, env = "CIBA_API_KEY", hide_env_values = true, value_name = "KEY")]
-    pub(super) api_key: String,
+    #[arg(required_unless_present = "certificate_file")]
+    pub(super) api_key: Option<String>,
     /// The agent who is asking.
     #[arg(long, env = "CIBA_AGENT", value_name = "ID")]
     pub(super) agent: Option<String>,
     /// PEM file with the authority that signed the gateway's certificate.
     #[arg(long, value_name = "FILE")]
     pub(super) ca_file: Option<PathBuf>,
+    /// PEM file with the client's certificate and the chain above it.
+    #[arg(long, value_name = "FILE", requires = "key_file", requires = "ca_file")]
+    pub(super) certificate_file: Option<PathBuf>,
+    /// PEM file with the certificate's private key.
+    #[arg(long, value_name = "FILE", requires = "certificate_file")]
+    pub(super) key_file: Option<PathBuf>,
 }
 
 pub(super) type Client = LoginServiceClient<InterceptedService<Channel, Credentials>>;
@@ -37,13 +44,15 @@ pub(super) type Client = LoginServiceClient<InterceptedService<Channel, Credenti
 /// Puts the API key and the agent into every call.
 #[derive(Clone)]
 pub(super) struct Credentials {
-    authorization: MetadataValue<Ascii>,
+    authorization: Option<MetadataValue<Ascii>>,
     agent: Option<MetadataValue<Ascii>>,
 }
 
 impl Interceptor for Credentials {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.authorization.clone());
+        if let Some(authorization) = &self.authorization {
+            request.metadata_mut().insert("authorization", authorization.clone());
+        }
         if let Some(agent) = &self.agent {
             request.metadata_mut().insert("ciba-agent-id", agent.clone());
         }
@@ -54,10 +63,7 @@ impl Interceptor for Credentials {
 impl Connection {
     /// A client; connects with the first call.
     pub(super) fn open(&self) -> Result<Client, Problem> {
-        let mut authorization: MetadataValue<Ascii> = format!("Bearer {}", self.api_key)
-            .parse()
-            .map_err(|_| Problem::input("the API key has characters that no key has"))?;
-        authorization.set_sensitive(true);
+        let authorization = self.api_key.as_deref().map(bearer).transpose()?;
         let agent = self.agent.as_deref().map(str::parse).transpose();
         let agent = agent.map_err(|_| Problem::input("the agent has characters that no agent id has"))?;
         let channel = self.endpoint()?.connect_lazy();
@@ -73,12 +79,27 @@ impl Connection {
         let Some(file) = &self.ca_file else {
             return Ok(endpoint);
         };
-        let pem = std::fs::read(file).map_err(|error| Problem::input(format!("--ca-file cannot be read: {error}")))?;
-        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
-        endpoint
-            .tls_config(tls)
-            .map_err(|error| Problem::input(format!("--ca-file cannot be used: {}", causes(&error))))
+        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read("--ca-file", file)?));
+        if let (Some(certificate), Some(key)) = (&self.certificate_file, &self.key_file) {
+            let certificate = read("--certificate-file", certificate)?;
+            tls = tls.identity(Identity::from_pem(certificate, read("--key-file", key)?));
+        }
+        let problem =
+            |error| Problem::input(format!("--ca-file or the certificate cannot be used: {}", causes(&error)));
+        endpoint.tls_config(tls).map_err(problem)
     }
+}
+
+fn bearer(key: &str) -> Result<MetadataValue<Ascii>, Problem> {
+    let value = format!("Bearer {key}").parse();
+    let mut value: MetadataValue<Ascii> =
+        value.map_err(|_| Problem::input("the API key has characters that no key has"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn read(option: &str, file: &Path) -> Result<Vec<u8>, Problem> {
+    std::fs::read(file).map_err(|error| Problem::input(format!("{option} cannot be read: {error}")))
 }
 
 /// Whether to watch again: the gateway sends its watchers away, or the line is lost.

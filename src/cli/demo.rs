@@ -96,9 +96,11 @@ impl Stage {
         track(tasks, gateway::run(config, listeners, stop.clone().cancelled_owned()));
         let connection = Connection {
             server: format!("http://{grpc}"),
-            api_key: key.expose().to_owned(),
+            api_key: Some(key.expose().to_owned()),
             agent: Some(AGENT.to_owned()),
             ca_file: None,
+            certificate_file: None,
+            key_file: None,
         };
         Ok(Self { simulator, connection, health: format!("http://{health}") })
     }
@@ -116,7 +118,8 @@ impl Stage {
             Style::Strong,
             format!(
                 "ciba-gateway login +4712345678 --channel point-of-sale --server {} --api-key {}",
-                self.connection.server, self.connection.api_key
+                self.connection.server,
+                self.connection.api_key.as_deref().unwrap_or_default()
             ),
         ));
         terminal.line(terminal.paint(Style::Dim, "Ctrl-C ends the demo."));

@@ -9,6 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::timestamp::Timestamp;
+
 const PREFIX: &str = "cgk_";
 const KEY_BYTES: usize = 32;
 
@@ -53,15 +55,42 @@ impl ApiKeyHash {
     /// Reads 64 hex digits.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
-        let mut hash = [0; 32];
-        let digits: Vec<u8> = text.chars().map(hex_digit).collect::<Option<_>>()?;
-        let pairs = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]);
-        if digits.len() != 2 * hash.len() {
-            return None;
-        }
-        hash.iter_mut().zip(pairs).for_each(|(byte, pair)| *byte = pair);
-        Some(Self(hash))
+        sha256_from_hex(text).map(Self)
     }
+}
+
+/// One of the keys that a client may show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientKey {
+    /// What people call it.
+    pub name: Option<String>,
+    /// All that is known of it.
+    pub hash: ApiKeyHash,
+    /// It counts before this time only; `None` for as long as it is configured.
+    pub not_after: Option<Timestamp>,
+}
+
+impl fmt::Display for ClientKey {
+    /// Its name, or enough of its hash to find it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ApiKeyHash([first, second, third, ..]) = self.hash;
+        match &self.name {
+            Some(name) => write!(f, "\"{name}\""),
+            None => write!(f, "{first:02x}{second:02x}{third:02x}…"),
+        }
+    }
+}
+
+/// Reads 64 hex digits.
+pub(super) fn sha256_from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut hash = [0; 32];
+    let digits: Vec<u8> = text.chars().map(hex_digit).collect::<Option<_>>()?;
+    let pairs = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]);
+    if digits.len() != 2 * hash.len() {
+        return None;
+    }
+    hash.iter_mut().zip(pairs).for_each(|(byte, pair)| *byte = pair);
+    Some(hash)
 }
 
 fn hex_digit(digit: char) -> Option<u8> {

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::{ExposeSecret, SecretString};
@@ -54,7 +55,7 @@ impl fmt::Debug for SecretKey {
 pub struct Certificates(String);
 
 impl Certificates {
-    fn new(pem: String) -> Option<Self> {
+    pub(crate) fn new(pem: String) -> Option<Self> {
         let certificates = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>().ok()?;
         (!certificates.is_empty()).then_some(Self(pem))
     }
@@ -63,6 +64,19 @@ impl Certificates {
     #[must_use]
     pub fn pem(&self) -> &str {
         &self.0
+    }
+
+    pub(super) fn extend<'c>(&mut self, others: impl Iterator<Item = &'c Self>) {
+        for other in others {
+            self.0.push('\n');
+            self.0.push_str(&other.0);
+        }
+    }
+
+    /// Whether whatever they sign can be verified.
+    fn are_authorities(&self) -> bool {
+        let mut roots = RootCertStore::empty();
+        CertificateDer::pem_slice_iter(self.0.as_bytes()).flatten().all(|certificate| roots.add(certificate).is_ok())
     }
 }
 
@@ -142,6 +156,18 @@ impl Section<'_> {
         if certificates.is_none() {
             self.wrong(key, "names a file without certificates in PEM form");
         }
+        certificates
+    }
+
+    /// The certificate authorities in the file that `key` names.
+    pub(super) fn authorities(&mut self, key: &str) -> Option<Certificates> {
+        let certificates = self.certificates(key);
+        self.check(
+            key,
+            certificates.as_ref(),
+            |found| found.are_authorities(),
+            "names a file with a broken certificate",
+        );
         certificates
     }
 

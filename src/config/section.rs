@@ -20,12 +20,13 @@ pub(super) struct Reading {
     directory: PathBuf,
     mistakes: RefCell<Vec<Mistake>>,
     taken: RefCell<BTreeSet<(String, String)>>,
+    facts: RefCell<BTreeSet<String>>,
 }
 
 impl Reading {
     /// Relative paths in the configuration start at `directory`.
     pub(super) fn new(directory: PathBuf) -> Self {
-        Self { directory, mistakes: RefCell::default(), taken: RefCell::default() }
+        Self { directory, mistakes: RefCell::default(), taken: RefCell::default(), facts: RefCell::default() }
     }
 
     pub(super) fn root<T: Table>(&self, entries: Entries) -> Option<T> {
@@ -226,6 +227,15 @@ impl<'r> Section<'r> {
         nodes.into_iter().enumerate().filter_map(table).collect()
     }
 
+    /// As [`Section::tables`], of a list that may be left out.
+    pub(super) fn tables_if_any<T: Table>(&mut self, key: &str, reason: &str) -> Vec<T> {
+        if self.has(key) {
+            return self.tables(key, reason);
+        }
+        self.take(key);
+        Vec::new()
+    }
+
     fn some_items(&mut self, key: &str, reason: &str) -> Option<Vec<Node>> {
         let nodes = self.items(key)?;
         if nodes.is_empty() {
@@ -251,6 +261,21 @@ impl<'r> Section<'r> {
         if !self.reading.taken.borrow_mut().insert((scope.to_owned(), value.to_owned())) {
             self.wrong(key, "is taken already; each must be different");
         }
+    }
+
+    /// Lets tables that are read later know of something.
+    pub(super) fn establish(&self, fact: impl Into<String>) {
+        self.reading.facts.borrow_mut().insert(fact.into());
+    }
+
+    /// Whether a table that was read earlier has established it.
+    pub(super) fn is_established(&self, fact: &str) -> bool {
+        self.reading.facts.borrow().contains(fact)
+    }
+
+    /// The path of this table.
+    pub(super) fn path(&self) -> &str {
+        &self.path
     }
 
     /// The path of the list that this table is an item of.

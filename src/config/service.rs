@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::section::{Section, Table};
-use super::{Audit, Drain, Grpc, Http, IdentityWindow, Keys, Log, LogFormat, SecretKey, Tls, WhenFull};
+use super::{
+    Audit, CertificatePolicy, ClientCertificates, Drain, Grpc, Http, IdentityWindow, Keys, Log, LogFormat, SecretKey,
+    Tls, WhenFull,
+};
 
 const fn local(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
@@ -66,8 +69,28 @@ impl Table for Tls {
         }
         let certificates = section.certificates("certificate_file");
         let key = section.private_key("key_file");
-        Some(Self { certificates: certificates?, key: key? })
+        let clients = client_certificates(section);
+        Some(Self { certificates: certificates?, key: key?, clients })
     }
+}
+
+/// Tables that are read later: clients are asked for certificates, or need one.
+pub(super) const CERTIFICATES_ASKED: &str = "clients are asked for certificates";
+pub(super) const CERTIFICATES_REQUIRED: &str = "nobody connects without a certificate";
+
+fn client_certificates(section: &mut Section<'_>) -> Option<ClientCertificates> {
+    if section.has("client_certificates") {
+        section.need("client_ca_file", "it says whose client certificates count");
+    }
+    if section.has("client_ca_file") {
+        section.establish(CERTIFICATES_ASKED);
+    }
+    let policy = section.or("client_certificates", CertificatePolicy::default());
+    if policy == CertificatePolicy::Required {
+        section.establish(CERTIFICATES_REQUIRED);
+    }
+    let authorities = section.authorities("client_ca_file")?;
+    Some(ClientCertificates { policy, accepted: authorities.clone(), authorities })
 }
 
 impl Table for Http {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono::DateTime;
 use openidconnect::IssuerUrl;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -11,10 +12,11 @@ use serde::de::value::{Error, StrDeserializer};
 
 use super::store::StoreKind;
 use super::tree::Value;
-use super::{ClientAuthentication, LogFormat, SigningAlgorithm, WhenFull};
+use super::{CertificatePolicy, ClientAuthentication, LogFormat, SigningAlgorithm, WhenFull};
 use crate::identity::Claim;
 use crate::phone::Country;
 use crate::session::{Channel, ClientId, TenantId};
+use crate::timestamp::Timestamp;
 
 /// A plain value of the configuration.
 pub(super) trait Setting: Sized {
@@ -99,6 +101,11 @@ setting! {
     Channel, "must be one of \"call-centre\", \"point-of-sale\", \"tv-box\"; \
         the provider forbids this login in web pages and apps", |value| named(text(value)?);
     StoreKind, "must be \"redis\" or \"memory\"", |value| named(text(value)?);
+    CertificatePolicy, "must be \"optional\" or \"required\"", |value| named(text(value)?);
+    Timestamp, "must be a time in RFC 3339, in quotes, such as \"2027-01-31T23:59:59Z\"", |value| {
+        let millis = DateTime::parse_from_rfc3339(text(value)?.trim()).ok()?.timestamp_millis();
+        u64::try_from(millis).ok().map(Self::from_millis)
+    };
     LogFormat, "must be \"text\" or \"json\"", |value| named(text(value)?);
     WhenFull, "must be \"refuse-starts\" or \"go-on\"", |value| named(text(value)?);
     ClientAuthentication, "must be \"client_secret_basic\" or \"client_secret_post\"", |value| named(text(value)?);

@@ -9,7 +9,10 @@ use url::Host;
 
 use super::secrets::Given;
 use super::section::{Section, Table};
-use super::{ApiKeyHash, Client, ClientAuthentication, Provider, SigningAlgorithm, Systems, Tenant};
+use super::service::{CERTIFICATES_ASKED, CERTIFICATES_REQUIRED};
+use super::{
+    ApiKeyHash, CertificateName, Client, ClientAuthentication, ClientKey, Provider, SigningAlgorithm, Systems, Tenant,
+};
 use crate::identity::Claim;
 use crate::session::{ClientId, TenantId};
 
@@ -42,6 +45,14 @@ impl Table for Tenant {
         );
         let guard = section.table_or_defaults("guard");
         let provider = section.required_table("provider", "it holds the credential at Vipps MobilePay Login");
+        let has_own_authorities = section.has("client_ca_file");
+        let client_authorities = section.authorities("client_ca_file");
+        if has_own_authorities {
+            section.establish(own_authorities(section.path()));
+            if !section.is_established(CERTIFICATES_ASKED) {
+                section.wrong("client_ca_file", ASK_FOR_CERTIFICATES);
+            }
+        }
         let clients = section.tables("clients", "without one nobody can ask for a login");
         let id = id?;
         Some(Self {
@@ -53,9 +64,17 @@ impl Table for Tenant {
             outbound_calls_because: because,
             guard: guard?,
             provider: provider?,
+            client_authorities,
             clients,
         })
     }
+}
+
+const ASK_FOR_CERTIFICATES: &str = "needs grpc.tls.client_ca_file, without which no client is asked for a certificate";
+
+/// Established by a tenant whose clients' certificates come from its own authorities.
+fn own_authorities(tenant: &str) -> String {
+    format!("{tenant} has authorities of its own")
 }
 
 impl Table for Provider {
@@ -143,24 +162,83 @@ impl Table for Client {
         let reason = "it names where the people are whom this client may log in";
         section.need("channels", reason);
         let channels = section.list_of_some("channels", reason);
-        let api_keys = section
-            .tables::<ConfiguredKey>("api_keys", "a client proves itself by an API key, whose SHA-256 stands here");
-        let api_keys = api_keys.into_iter().map(|ConfiguredKey(hash)| hash).collect();
-        Some(Self { id: id?, channels: channels?.into_iter().collect::<BTreeSet<_>>(), api_keys })
+        let needs_certificate = section.is_established(CERTIFICATES_REQUIRED);
+        if needs_certificate {
+            section.need("certificates", "grpc.tls.client_certificates lets nobody in without one");
+        }
+        let reason = "a client proves itself by an API key, whose SHA-256 stands here, or by one of its certificates";
+        if !section.has("certificates") && !needs_certificate {
+            section.need("api_keys", reason);
+        }
+        let api_keys = section.tables_if_any("api_keys", reason);
+        let certificates =
+            section.tables_if_any("certificates", "it names the client's certificates; leave it out for none");
+        if !certificates.is_empty() && !section.is_established(CERTIFICATES_ASKED) {
+            section.wrong("certificates", ASK_FOR_CERTIFICATES);
+        }
+        let certificates = certificates.into_iter().map(|ConfiguredCertificate(name)| name).collect();
+        Some(Self { id: id?, channels: channels?.into_iter().collect::<BTreeSet<_>>(), api_keys, certificates })
     }
 }
 
 /// One item of `api_keys`.
-struct ConfiguredKey(ApiKeyHash);
-
-impl Table for ConfiguredKey {
+impl Table for ClientKey {
     fn read(section: &mut Section<'_>) -> Option<Self> {
+        let name = section.optional::<String>("name");
+        let is_name = |name: &String| name.chars().count() <= 64 && !name.chars().any(char::is_control);
+        section.check("name", name.as_ref(), is_name, "must be at most 64 characters in one line");
+        if let Some(name) = &name {
+            section.unique("name", section.list_path(), name);
+        }
+        let not_after = section.optional("not_after");
         let Given { key, secret } = section.required_secret("sha256", "sha256_file")?;
         let Some(hash) = ApiKeyHash::from_hex(secret.expose_secret().trim()) else {
             section.wrong(key, "must be the SHA-256 of an API key, in 64 hex digits; the key itself is kept nowhere");
             return None;
         };
         section.unique(key, "api_keys", &hash.to_string());
-        Some(Self(hash))
+        Some(Self { name, hash, not_after })
     }
+}
+
+/// How a name of a certificate is read.
+type ReadName = fn(&str) -> Option<CertificateName>;
+
+/// What a certificate may be known by, and what is right there.
+const WAYS: [(&str, ReadName, &str); 3] = [
+    ("san_uri", CertificateName::uri, "must be a URI with its scheme, exactly as the certificate has it"),
+    ("san_dns", CertificateName::dns, "must be a DNS name without wildcards"),
+    ("sha256", CertificateName::sha256, "must be the SHA-256 of the certificate (DER), in 64 hex digits"),
+];
+
+/// One item of `certificates`.
+struct ConfiguredCertificate(CertificateName);
+
+impl Table for ConfiguredCertificate {
+    fn read(section: &mut Section<'_>) -> Option<Self> {
+        let given: Vec<_> = WAYS.iter().map(|(key, ..)| *key).filter(|key| section.has(key)).collect();
+        let names = WAYS.map(|(key, read, problem)| {
+            let text = section.optional::<String>(key)?;
+            let name = read(&text);
+            match &name {
+                Some(name) => section.unique(key, &scope(section), &format!("{name:?}")),
+                None => section.wrong(key, problem),
+            }
+            name
+        });
+        match given.as_slice() {
+            [] => section.wrong("san_uri", "is missing; give one of san_uri, san_dns and sha256"),
+            [_] => {}
+            [first, second, ..] => section.wrong(second, format_args!("stands beside {first}; keep one of them")),
+        }
+        names.into_iter().flatten().next().map(Self)
+    }
+}
+
+/// Within it each certificate is of one client: the tenant, where it has
+/// authorities of its own.
+fn scope(section: &Section<'_>) -> String {
+    let tenant = section.path().split_once(".clients").map_or("", |(tenant, _)| tenant);
+    let is_own = section.is_established(&own_authorities(tenant));
+    format!("certificates of {}", if is_own { tenant } else { "all" })
 }

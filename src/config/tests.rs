@@ -1,3 +1,4 @@
+mod certificates;
 mod documents;
 mod environment;
 mod mistakes;

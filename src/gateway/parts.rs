@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::audit::{self, Audit};
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::grpc::Callers;
+use crate::grpc::{Authorities, Callers, Enrolment, TlsError};
 use crate::ledger::Ledger;
 use crate::logins::{Caller, Guards, Logins, Policy, Tenant};
 use crate::poller::{Credential, Poller};
@@ -40,6 +40,9 @@ pub enum AssemblyError {
     /// The seal keys cannot be told apart.
     #[error("the seal keys cannot be used")]
     SealKeys(#[source] InvalidKeyRing),
+    /// What clients' certificates come from cannot be used.
+    #[error(transparent)]
+    Authorities(#[from] TlsError),
     /// The system gives no random bytes.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
@@ -88,7 +91,7 @@ impl Parts {
         let policy =
             Policy { starts_per_number: Limit { max: config.guard.starts_per_number_by_all_an_hour, window: HOUR } };
         let logins = Logins::new(ledger.clone(), poller.clone(), tenants.collect(), policy);
-        Ok(Self { metrics, ledger, replica, poller, logins, callers: Arc::new(callers(config)), credentials, redis })
+        Ok(Self { metrics, ledger, replica, poller, logins, callers: Arc::new(callers(config)?), credentials, redis })
     }
 }
 
@@ -228,16 +231,24 @@ pub(crate) fn vipps(tenant: &config::Tenant, clock: &Clock, metrics: &Arc<Metric
     Vipps::new(&settings, clock.as_fn(), Arc::clone(metrics))
 }
 
-fn callers(config: &Config) -> Callers {
-    Callers::new(config.tenants.iter().flat_map(|tenant| {
-        tenant.clients.iter().flat_map(move |client| {
-            let caller = Caller {
+fn callers(config: &Config) -> Result<Callers, AssemblyError> {
+    let asked = config.grpc.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+    let shared = asked.map(|asked| Authorities::new(&asked.authorities)).transpose()?.map(Arc::new);
+    let mut enrolments = Vec::new();
+    for tenant in &config.tenants {
+        let own = tenant.client_authorities.as_ref().map(Authorities::new).transpose()?.map(Arc::new);
+        let authorities = own.or_else(|| shared.clone());
+        enrolments.extend(tenant.clients.iter().map(|client| Enrolment {
+            caller: Caller {
                 tenant: tenant.id.clone(),
                 client: client.id.clone(),
                 channels: client.channels.clone(),
                 agent: None,
-            };
-            client.api_keys.iter().map(move |hash| (*hash, caller.clone()))
-        })
-    }))
+            },
+            api_keys: client.api_keys.clone(),
+            certificates: client.certificates.clone(),
+            authorities: authorities.clone(),
+        }));
+    }
+    Ok(Callers::new(enrolments))
 }

@@ -30,6 +30,7 @@ use tonic::service::Routes;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
+use super::caller::Peer;
 use super::listener::{TlsError, TlsIdentity, accept};
 use crate::config::Grpc;
 use crate::telemetry::Metrics;
@@ -128,22 +129,26 @@ impl Front {
     async fn welcome(self, stream: TcpStream, place: OwnedSemaphorePermit) {
         let _open = self.0.metrics.connection_opened();
         match &self.0.tls {
-            None => self.attend(stream).await,
+            None => self.attend(stream, None).await,
             Some(identity) => {
-                if let Some(Some(stream)) = self.0.stop.run_until_cancelled(identity.handshake(stream)).await {
-                    self.attend(stream).await;
+                if let Some(Some((stream, peer))) = self.0.stop.run_until_cancelled(identity.handshake(stream)).await {
+                    self.attend(stream, peer).await;
                 }
             }
         }
         drop(place);
     }
 
-    async fn attend(&self, connection: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    /// `peer` is in the extensions of every request.
+    async fn attend(&self, connection: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Option<Peer>) {
         let Shared { routes, builder, settings, stop, dismissed, .. } = &*self.0;
         let (leaving, heard) = (Leaving::default(), Arc::new(AtomicUsize::new(0)));
         let told = leaving.clone();
         let service = routes.clone().map_request(move |mut request: Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(told.clone());
+            if let Some(peer) = &peer {
+                request.extensions_mut().insert(peer.clone());
+            }
             request
         });
         let connection = TokioIo::new(Heard { connection, heard: Arc::clone(&heard) });

@@ -1,19 +1,24 @@
 //! The service: each call is read, carried out by `logins`, and answered.
 
+use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 
+use futures_util::stream::poll_fn;
 use futures_util::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
 
-use super::caller::Callers;
+use super::caller::{Callers, Peer, Proven};
 use super::server::Leaving;
 use super::status::CallError;
 use super::v1::login_service_server::{LoginService, LoginServiceServer};
 use super::{request, response, v1};
+use crate::clock::Clock;
 use crate::logins::{self, Caller, Cursor, Logins, TenantEvent, TenantMessage, WatchEvent};
 use crate::telemetry::Metrics;
+use crate::timestamp::Timestamp;
 
 /// Requests are small; a larger one is refused before it is read whole.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
@@ -39,9 +44,15 @@ impl LoginApi {
         request.extensions().get::<Leaving>().cloned().unwrap_or_default().0
     }
 
+    fn proven<T>(&self, request: Request<T>) -> Result<(Proven, T), CallError> {
+        let peer = request.extensions().get::<Peer>();
+        let proven = self.callers.identify(request.metadata(), peer, self.logins.clock().now())?;
+        Ok((proven, request.into_inner()))
+    }
+
     fn caller<T>(&self, request: Request<T>) -> Result<(Caller, T), CallError> {
-        let caller = self.callers.identify(request.metadata())?;
-        Ok((caller, request.into_inner()))
+        let (proven, message) = self.proven(request)?;
+        Ok((proven.caller, message))
     }
 
     /// Counts the call and turns its error, if any, into a status.
@@ -51,15 +62,38 @@ impl LoginApi {
         result.map(Response::new).map_err(|error| error.into_status(method))
     }
 
+    /// What is told, while that is proven which the stream was opened with.
+    /// `cursor` is the one that a message carries, if any.
     fn stream<T: Send + 'static>(
         &self,
         method: &'static str,
+        until: Option<Timestamp>,
         told: impl Stream<Item = Result<T, (logins::Error, Option<Cursor>)>> + Send + 'static,
+        cursor: impl Fn(&T) -> &str + Send + 'static,
     ) -> EventStream<T> {
         let open = self.metrics.watch_opened();
-        Box::pin(told.map(move |told| {
+        let mut told = Box::pin(told);
+        let mut lapse = until.map(|_| Box::pin(lapse(self.logins.clock().clone(), until)));
+        let (mut newest, mut is_over) = (String::new(), false);
+        Box::pin(poll_fn(move |cx| {
             let _held_while_streaming = &open;
-            told.map_err(|(error, cursor)| CallError::from(error).into_end_of_stream(method, cursor.as_ref()))
+            if is_over {
+                return Poll::Ready(None);
+            }
+            // First of all: whoever reads slowly learns nothing more.
+            let has_lapsed = lapse.as_mut().is_some_and(|lapse| lapse.as_mut().poll(cx).is_ready());
+            let told = if has_lapsed {
+                let cursor = Some(std::mem::take(&mut newest)).filter(|cursor| !cursor.is_empty());
+                Some(Err(CallError::CredentialExpired.into_end_of_stream(method, cursor)))
+            } else {
+                ready!(told.as_mut().poll_next(cx)).map(|told| {
+                    told.inspect(|message| cursor(message).clone_into(&mut newest)).map_err(|(error, cursor)| {
+                        CallError::from(error).into_end_of_stream(method, cursor.map(|cursor| cursor.to_string()))
+                    })
+                })
+            };
+            is_over = !matches!(told, Some(Ok(_)));
+            Poll::Ready(told)
         }))
     }
 
@@ -78,9 +112,14 @@ impl LoginApi {
 
     async fn wait(&self, request: Request<v1::WaitLoginRequest>) -> Result<v1::WaitLoginResponse, CallError> {
         let leaving = Self::leaving(&request);
-        let (caller, message) = self.caller(request)?;
+        let (Proven { caller, until }, message) = self.proven(request)?;
         let timeout = request::wait_timeout(message.timeout.as_ref())?;
-        let view = self.logins.wait(&caller, &request::login_id(&message.login_id)?, timeout, leaving).await?;
+        let login_id = request::login_id(&message.login_id)?;
+        let view = tokio::select! {
+            biased;
+            () = lapse(self.logins.clock().clone(), until) => return Err(CallError::CredentialExpired),
+            view = self.logins.wait(&caller, &login_id, timeout, leaving) => view?,
+        };
         Ok(v1::WaitLoginResponse { login: Some(response::login(&view)) })
     }
 
@@ -89,11 +128,11 @@ impl LoginApi {
         request: Request<v1::WatchLoginRequest>,
     ) -> Result<EventStream<v1::WatchLoginResponse>, CallError> {
         let leaving = Self::leaving(&request);
-        let (caller, message) = self.caller(request)?;
+        let (Proven { caller, until }, message) = self.proven(request)?;
         let heartbeat = request::heartbeat(message.heartbeat_interval.as_ref())?;
         let events = self.logins.watch(&caller, &request::login_id(&message.login_id)?, heartbeat, leaving).await?;
         let told = events.map(|told| told.map(watch_login_message).map_err(|error| (error, None)));
-        Ok(self.stream("WatchLogin", told))
+        Ok(self.stream("WatchLogin", until, told, |_| ""))
     }
 
     async fn watch_all(
@@ -101,13 +140,13 @@ impl LoginApi {
         request: Request<v1::WatchLoginsRequest>,
     ) -> Result<EventStream<v1::WatchLoginsResponse>, CallError> {
         let leaving = Self::leaving(&request);
-        let (caller, message) = self.caller(request)?;
+        let (Proven { caller, until }, message) = self.proven(request)?;
         let heartbeat = request::heartbeat(message.heartbeat_interval.as_ref())?;
         let filter = request::watch_filter(&message)?;
         let from = request::watch_from(&message, &caller)?;
         let messages = self.logins.watch_all(&caller, filter, from, heartbeat, leaving).await?;
         let told = messages.map(|told| told.map(watch_logins_message).map_err(|end| (end.error, end.cursor)));
-        Ok(self.stream("WatchLogins", told))
+        Ok(self.stream("WatchLogins", until, told, |message| &message.cursor))
     }
 
     async fn confirm(&self, request: Request<v1::ConfirmCodeRequest>) -> Result<v1::ConfirmCodeResponse, CallError> {
@@ -140,6 +179,14 @@ impl LoginApi {
         let (views, next) = self.logins.list(&caller, &filter, after, size).await?;
         let next_page_token = next.as_ref().map(response::page_token).unwrap_or_default();
         Ok(v1::ListLoginsResponse { logins: views.iter().map(response::login).collect(), next_page_token })
+    }
+}
+
+/// Waits for the end of what a call was proven with.
+async fn lapse(clock: Clock, until: Option<Timestamp>) {
+    match until {
+        Some(until) => clock.sleep_until(until).await,
+        None => pending().await,
     }
 }
 

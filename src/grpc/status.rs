@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use tracing::{error, info, warn};
 
-use crate::logins::{self, Cursor};
+use crate::logins;
 use crate::store::{Counter, StoreError};
 
 const DOMAIN: &str = "ciba-gateway";
@@ -25,6 +25,10 @@ const MOVE_RETRY: Duration = Duration::from_millis(200);
 pub(super) enum CallError {
     CredentialMissing,
     CredentialInvalid,
+    /// It was right, and its time is over.
+    CredentialExpired,
+    /// Key and certificate are not of one client.
+    CredentialMismatch,
     /// Fields and what would be right; never the values.
     Fields(Vec<(String, String)>),
     /// A field that is not acted on yet.
@@ -43,6 +47,8 @@ impl CallError {
         match self {
             Self::CredentialMissing => (Code::Unauthenticated, "CREDENTIAL_MISSING"),
             Self::CredentialInvalid => (Code::Unauthenticated, "CREDENTIAL_INVALID"),
+            Self::CredentialExpired => (Code::Unauthenticated, "CREDENTIAL_EXPIRED"),
+            Self::CredentialMismatch => (Code::Unauthenticated, "CREDENTIAL_MISMATCH"),
             Self::Fields(_) => (Code::InvalidArgument, "INVALID_FIELD"),
             Self::NotSupported(_) => (Code::Unimplemented, "NOT_SUPPORTED"),
             Self::Logins(error) => match error {
@@ -78,8 +84,12 @@ impl CallError {
     fn message(&self) -> String {
         use logins::Error as E;
         match self {
-            Self::CredentialMissing => "send metadata `authorization: Bearer <API key>`".into(),
-            Self::CredentialInvalid => "this API key is not known".into(),
+            Self::CredentialMissing => {
+                "send metadata `authorization: Bearer <API key>`, or connect with a client certificate".into()
+            }
+            Self::CredentialInvalid => "this API key or certificate is not known".into(),
+            Self::CredentialExpired => "this API key or certificate has ended; use the one that replaces it".into(),
+            Self::CredentialMismatch => "API key and client certificate are not those of one client".into(),
             Self::Fields(fields) => {
                 let lines: Vec<_> = fields.iter().map(|(name, problem)| format!("{name} {problem}")).collect();
                 lines.join("; ")
@@ -157,6 +167,8 @@ impl CallError {
             Self::Logins(E::ConnectionAge) => Some(MOVE_RETRY),
             Self::CredentialMissing
             | Self::CredentialInvalid
+            | Self::CredentialExpired
+            | Self::CredentialMismatch
             | Self::Fields(_)
             | Self::NotSupported(_)
             | Self::Logins(_) => None,
@@ -164,14 +176,14 @@ impl CallError {
     }
 
     /// Where a stream can be gone on with, and which limit was reached.
-    fn metadata(&self, cursor: Option<&Cursor>) -> HashMap<String, String> {
+    fn metadata(&self, cursor: Option<String>) -> HashMap<String, String> {
         let oldest = match self {
             Self::Logins(logins::Error::CursorTooOld { oldest } | logins::Error::EpochChanged { oldest }) => {
                 Some(oldest)
             }
             _ => None,
         };
-        let cursor = cursor.map(|cursor| ("cursor".to_owned(), cursor.to_string()));
+        let cursor = cursor.map(|cursor| ("cursor".to_owned(), cursor));
         let oldest = oldest.map(|oldest| ("oldest_cursor".to_owned(), oldest.to_string()));
         let limit = match self {
             Self::Logins(logins::Error::TooManyStarts { counter, .. }) => Some(counter.name()),
@@ -201,7 +213,7 @@ impl CallError {
     }
 
     /// As [`CallError::into_status`], for a stream that can be gone on with.
-    pub(super) fn into_end_of_stream(self, method: &'static str, cursor: Option<&Cursor>) -> Status {
+    pub(super) fn into_end_of_stream(self, method: &'static str, cursor: Option<String>) -> Status {
         let (code, reason) = self.code_and_reason();
         self.log(method, reason);
         let mut details = ErrorDetails::with_error_info(reason, DOMAIN, self.metadata(cursor));

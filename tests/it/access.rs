@@ -1,11 +1,14 @@
 //! Who may call, and who may see what.
 
+use std::time::Duration;
+
 use ciba_gateway::grpc::v1;
+use tokio::task::JoinSet;
 use tonic::Code;
 
 use crate::support::client::{Client, NUMBER, OTHER_NUMBER, Refusal, at_the_box, at_the_till, on_a_call, standing};
 use crate::support::fake_provider::{Asked, FULL_NAME, SUBJECT};
-use crate::support::stage::{IDENTITY_WINDOW, Stage, pass, secs};
+use crate::support::stage::{BEGINNING, IDENTITY_WINDOW, KEY_ENDS, Stage, pass, secs};
 
 /// Every call about one login.
 async fn every_refusal(caller: &Client, login_id: &str) -> Vec<Refusal> {
@@ -67,6 +70,64 @@ async fn every_call_needs_a_known_key() {
         }
     }
     assert_eq!(stage.provider.count(Asked::Start), 1);
+}
+
+/// SR2: two keys of one client count at once, and the old one ends: to the
+/// millisecond, and with its own reason.
+#[tokio::test(start_paused = true)]
+async fn a_key_is_replaced_with_an_overlap() {
+    let (stage, gateway) = Stage::with_gateway();
+    let (old, new) = (gateway.desk_with_old_key(), gateway.desk());
+    let login = old.start(at_the_till("r-1", NUMBER)).await;
+    assert_eq!(new.get(&login).await.login_id, login.login_id, "they are one client");
+    let left = BEGINNING.plus(KEY_ENDS).since(stage.clock.now());
+    pass(left - Duration::from_millis(1)).await;
+    assert_eq!(old.sees(&login).await, "pending");
+    pass(Duration::from_millis(1)).await;
+    for refusal in every_refusal(&old, &login.login_id).await {
+        assert_eq!((refusal.code, refusal.reason.as_str()), (Code::Unauthenticated, "CREDENTIAL_EXPIRED"));
+    }
+    assert_eq!(new.sees(&login).await, "pending");
+}
+
+/// SR2: nothing that is open outlives the key that opened it; whoever has the next
+/// one goes on from the cursor.
+#[tokio::test(start_paused = true)]
+async fn streams_end_with_the_key_that_opened_them() {
+    let (stage, gateway) = Stage::with_gateway();
+    let (old, new) = (gateway.desk_with_old_key(), gateway.desk());
+    let login = old.start(at_the_till("r-1", NUMBER)).await;
+    let (mut one, mut all) = (old.watch(&login).await, old.watch_all(v1::WatchLoginsRequest::default()).await);
+    let (mut kept, mut asked) = (new.watch(&login).await, JoinSet::new());
+    let (waiting, login_id) = (old.clone(), login.login_id.clone());
+    asked.spawn(async move {
+        pass(KEY_ENDS / 2).await;
+        waiting.try_wait(&login_id, 60).await
+    });
+    let ends = BEGINNING.plus(KEY_ENDS);
+    for stream in [&mut one, &mut all] {
+        let refusal = stream.refusal().await;
+        assert_eq!((refusal.code, refusal.reason.as_str()), (Code::Unauthenticated, "CREDENTIAL_EXPIRED"));
+        assert!(stage.clock.now().since(ends) < secs(1) && stage.clock.now() >= ends, "at its end");
+    }
+    let waited = asked.join_next().await.expect("an answer").expect("no panic").expect_err("a refusal");
+    assert_eq!(waited.reason, "CREDENTIAL_EXPIRED");
+
+    new.cancel(&login).await;
+    assert_eq!(kept.until_end().await.last().map(String::as_str), Some("cancelled"));
+    assert_eq!(new.resume(&all.cursor).await.login().await.login_id, login.login_id);
+}
+
+/// SR2: a stream that is not read tells nothing more once its key has ended.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_not_read_ends_with_its_key_too() {
+    let (_stage, gateway) = Stage::with_gateway();
+    let old = gateway.desk_with_old_key();
+    let mut all = old.watch_all(v1::WatchLoginsRequest::default()).await;
+    pass(KEY_ENDS).await;
+    let login = gateway.desk().start(at_the_till("r-1", NUMBER)).await;
+    assert_eq!(all.refusal().await.reason, "CREDENTIAL_EXPIRED");
+    assert!(!old.heard().contains(&login.login_id));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,10 @@
 //! What an operator runs into: mistakes in the configuration, taken ports, and
 //! what `check` says about each.
 
+use chrono::DateTime;
+use ciba_gateway::clock::Clock;
+use ciba_gateway::config::ApiKey;
+
 use crate::support::cluster::Cluster;
 use crate::support::configuration::{Configuration, ConfigurationFile};
 use crate::support::gateway::{Serve, local};
@@ -43,6 +47,36 @@ async fn check_finds_nothing_wrong() {
     }
     assert!(!ended.stdout.contains('✗'), "{ended:?}");
     assert!(vipps.simulator.waiting().is_empty(), "a phone rang");
+}
+
+/// SR31: whoever looks in time replaces a key before it ends.
+#[tokio::test]
+async fn check_tells_of_keys_that_end_soon_or_have_ended() {
+    let vipps = Vipps::start().await;
+    let keys = |ends: &[(&str, i64)]| {
+        let now = i64::try_from(Clock::system().now().as_secs()).expect("a time");
+        let item = |(index, (name, days)): (usize, &(&str, i64))| {
+            let end = DateTime::from_timestamp(now + days * 86_400 + 3600, 0).expect("a time").to_rfc3339();
+            let hash = ApiKey::from_random([100 + u8::try_from(index).expect("few"); 32]).hash();
+            format!("{{ name = \"{name}\", not_after = \"{end}\", sha256 = \"{hash}\" }}")
+        };
+        ends.iter().enumerate().map(item).collect::<Vec<_>>().join(", ")
+    };
+    let client = |ends| {
+        let keys = keys(ends);
+        let line = format!("[[tenants.clients]]\nid = \"kiosk\"\nchannels = [\"tv-box\"]\napi_keys = [{keys}]");
+        Configuration::new(&vipps.issuer()).with_client_line("nordlys", &line)
+    };
+    let soon = check(&client(&[("spring", -40), ("autumn", 9), ("next", 300)])).await;
+    assert_eq!(soon.code, Some(0), "{soon:?}");
+    assert_said(&soon, "! API keys", "client kiosk of nordlys: \"spring\" has ended; take it out");
+    assert_said(&soon, "! API keys", "client kiosk of nordlys: \"autumn\" ends in 9 days");
+    assert!(!soon.stdout.contains("\"next\""), "{soon:?}");
+    assert_said(&check(&client(&[("next", 15)])).await, "✓ API keys", "none ends within 14 days");
+
+    let over = check(&client(&[("spring", -40)])).await;
+    assert_eq!(over.code, Some(69), "{over:?}");
+    assert_said(&over, "✗ API keys", "client kiosk of nordlys: all have ended; it cannot call");
 }
 
 async fn set(redis: &RedisServer, name: &str, value: &str) {

@@ -1,6 +1,7 @@
 //! What the stories are told with.
 
 pub(crate) mod audit_log;
+pub(crate) mod authority;
 pub(crate) mod caller;
 pub(crate) mod client;
 pub(crate) mod cluster;

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tonic::Code;
@@ -15,6 +14,7 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
+use crate::support::authority::{Authority, Signed};
 use crate::support::configuration::{Configuration, api_key};
 use crate::support::eventually::eventually;
 use crate::support::gateway::Gateway;
@@ -31,13 +31,9 @@ struct Certificates(TempDir);
 impl Certificates {
     fn new() -> Self {
         let certificates = Self(tempfile::tempdir().expect("a temporary folder"));
-        let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
-        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key")).expect("a CA");
-        let key = KeyPair::generate().expect("a key");
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let server = CertificateParams::new(names).expect("parameters").signed_by(&key, &authority).expect("signed");
-        for (name, pem) in [("ca", authority.pem()), ("certificate", server.pem()), ("key", key.serialize_pem())] {
+        let authority = Authority::new();
+        let Signed { certificate, key } = authority.signs_server();
+        for (name, pem) in [("ca", authority.pem()), ("certificate", certificate), ("key", key)] {
             std::fs::write(certificates.path(name), pem).expect("a file can be written");
         }
         certificates

@@ -67,7 +67,7 @@ fn the_local_example_can_be_loaded_and_knows_its_api_key() {
     let config = Config::parse(LOCAL, Path::new("local.toml"), std::iter::empty());
     let config = config.unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let key = ApiKey::parse(LOCAL_API_KEY.trim()).unwrap();
-    assert_eq!(config.tenants[0].clients[0].api_keys, [key.hash()]);
+    assert_eq!(config.tenants[0].clients[0].api_keys[0].hash, key.hash());
 }
 
 #[test]
@@ -104,6 +104,7 @@ fn schema() -> BTreeSet<String> {
         "TENANTS__0__PROVIDER__NONE",
         "TENANTS__0__CLIENTS__0__NONE",
         "TENANTS__0__CLIENTS__0__API_KEYS__0__NONE",
+        "TENANTS__0__CLIENTS__0__CERTIFICATES__0__NONE",
     ];
     let variables = tables.iter().map(|table| (format!("CIBA_GATEWAY_{table}"), "x".to_owned()));
     let mistakes = Config::parse(&example(&folder), Path::new("gateway.toml"), variables).unwrap_err();

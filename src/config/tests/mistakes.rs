@@ -70,8 +70,8 @@ fn an_unknown_setting_is_a_mistake_on_every_level() {
     );
     assert!(line(parse(&format!("[htpp]\n{LEAST}"))).contains("htpp is not a setting; known here: audit, drain, grpc"));
     assert!(
-        line(changed("\" }]", "\", name = \"x\" }]"))
-            .contains("tenants[0].clients[0].api_keys[0].name is not a setting; known here: sha256, sha256_file")
+        line(changed("\" }]", "\", until = \"x\" }]"))
+            .contains("api_keys[0].until is not a setting; known here: name, not_after, sha256, sha256_file")
     );
 }
 

@@ -14,7 +14,7 @@ fn secrets_come_from_files_beside_the_configuration() {
         .replace(&format!("sha256 = \"{HASH}\""), "sha256_file = \"hash\"");
     let config = folder.parse(&text).unwrap();
     assert_eq!(config.tenants[0].provider.client_secret.expose_secret(), "bank-secret-in-file");
-    assert_eq!(config.tenants[0].clients[0].api_keys[0].to_string(), HASH);
+    assert_eq!(config.tenants[0].clients[0].api_keys[0].hash.to_string(), HASH);
 }
 
 #[test]

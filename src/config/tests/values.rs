@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use super::super::{ApiKey, ApiKeyHash, ClientAuthentication, LogFormat, SigningAlgorithm, Store, WhenFull};
+use super::super::{ApiKey, ApiKeyHash, ClientAuthentication, ClientKey, LogFormat, SigningAlgorithm, Store, WhenFull};
 use super::{HASH, KEY, LEAST, changed, line, lines, parse, with};
 use crate::identity::Claim;
 use crate::phone::Country;
@@ -66,7 +66,9 @@ fn the_least_tenant_has_the_documented_defaults() {
 
     let [client] = tenant.clients.as_slice() else { panic!("one client") };
     assert_eq!(client.channels, [Channel::CallCentre].into());
-    assert_eq!(client.api_keys, [ApiKeyHash::from_hex(HASH).unwrap()]);
+    let key = ClientKey { name: None, hash: ApiKeyHash::from_hex(HASH).unwrap(), not_after: None };
+    assert_eq!(client.api_keys, [key]);
+    assert_eq!(client.certificates, []);
 }
 
 #[test]

@@ -56,7 +56,7 @@ impl Stage {
         let (ours, theirs) = duplex(64 * 1024);
         let (front, began) = (self.front.clone(), Instant::now());
         let served = self.tasks.spawn(async move {
-            front.attend(ours).await;
+            front.attend(ours, None).await;
             began.elapsed()
         });
         (theirs, served)

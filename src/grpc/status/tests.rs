@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use logins::Error as E;
 
 use super::*;
+use crate::logins::Cursor;
 use crate::session::TenantId;
 
 const PROTO: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/proto/ciba_gateway/v1/login_service.proto"));
@@ -18,6 +19,8 @@ fn table() -> Vec<Row> {
     vec![
         (CallError::CredentialMissing, Code::Unauthenticated, "CREDENTIAL_MISSING", None),
         (CallError::CredentialInvalid, Code::Unauthenticated, "CREDENTIAL_INVALID", None),
+        (CallError::CredentialExpired, Code::Unauthenticated, "CREDENTIAL_EXPIRED", None),
+        (CallError::CredentialMismatch, Code::Unauthenticated, "CREDENTIAL_MISMATCH", None),
         (CallError::field("request_id", "is wrong"), Code::InvalidArgument, "INVALID_FIELD", None),
         (CallError::NotSupported("purpose"), Code::Unimplemented, "NOT_SUPPORTED", None),
         (of(E::OutboundNotAllowed), Code::PermissionDenied, "OUTBOUND_NOT_ALLOWED", None),
@@ -74,7 +77,7 @@ fn what_callers_are_told_is_what_is_noted() {
 #[test]
 fn the_end_of_a_stream_says_where_to_go_on() {
     let metadata = |status: &Status| status.get_error_details().error_info().unwrap().metadata.clone();
-    let status = CallError::from(E::Draining).into_end_of_stream("WatchLogins", Some(&cursor()));
+    let status = CallError::from(E::Draining).into_end_of_stream("WatchLogins", Some(cursor().to_string()));
     assert_eq!(metadata(&status), HashMap::from([("cursor".to_owned(), CURSOR.to_owned())]));
     let status = CallError::from(E::CursorTooOld { oldest: cursor() }).into_status("WatchLogins");
     assert_eq!(metadata(&status), HashMap::from([("oldest_cursor".to_owned(), CURSOR.to_owned())]));

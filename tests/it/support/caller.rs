@@ -20,14 +20,19 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub(crate) struct Caller {
     client: LoginServiceClient<tonic::transport::Channel>,
-    key: String,
+    key: Option<String>,
     agent: Option<String>,
 }
 
 impl Caller {
     pub(crate) fn new(url: &str, key: &str) -> Self {
         let endpoint = Endpoint::from_shared(url.to_owned()).expect("an address").timeout(2 * PATIENCE);
-        Self { client: LoginServiceClient::new(endpoint.connect_lazy()), key: key.into(), agent: None }
+        Self::over(endpoint.connect_lazy(), Some(key))
+    }
+
+    /// A client on a connection that may prove by itself who it is.
+    pub(crate) fn over(channel: tonic::transport::Channel, key: Option<&str>) -> Self {
+        Self { client: LoginServiceClient::new(channel), key: key.map(str::to_owned), agent: None }
     }
 
     /// The same client when this agent asks.
@@ -37,8 +42,10 @@ impl Caller {
 
     fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
-        let bearer = format!("Bearer {}", self.key).parse().expect("a key of plain characters");
-        request.metadata_mut().insert("authorization", bearer);
+        if let Some(key) = &self.key {
+            let bearer = format!("Bearer {key}").parse().expect("a key of plain characters");
+            request.metadata_mut().insert("authorization", bearer);
+        }
         if let Some(agent) = &self.agent {
             request.metadata_mut().insert("ciba-agent-id", agent.parse().expect("an agent of plain characters"));
         }

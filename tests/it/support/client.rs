@@ -330,6 +330,17 @@ impl Watch {
         }
     }
 
+    /// Why the stream ends, past whatever comes before.
+    pub(crate) async fn refusal(&mut self) -> Refusal {
+        loop {
+            match self.next().await {
+                Seen::Refused(refusal) => return refusal,
+                Seen::End => panic!("the stream ended well"),
+                Seen::Login(_) | Seen::Heartbeat | Seen::SnapshotEnd => {}
+            }
+        }
+    }
+
     /// How the logins stand that come until the stream ends well.
     pub(crate) async fn until_end(&mut self) -> Vec<String> {
         let mut standings = Vec::new();

@@ -1,5 +1,6 @@
 //! Configuration files for the gateways of the stories.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use base64::Engine;
@@ -47,6 +48,10 @@ pub(crate) struct Configuration {
     pub(crate) client_secret: String,
     /// Further lines under `[tenants.provider]`.
     pub(crate) provider: String,
+    /// Further lines under the `[[tenants]]` of this name.
+    pub(crate) tenants: HashMap<&'static str, String>,
+    /// Further lines under the client of the tenant of this name.
+    pub(crate) clients: HashMap<&'static str, String>,
 }
 
 impl Configuration {
@@ -66,6 +71,8 @@ impl Configuration {
             client_id: "demo-client".into(),
             client_secret: CLIENT_SECRET.into(),
             provider: String::new(),
+            tenants: HashMap::new(),
+            clients: HashMap::new(),
         }
     }
 
@@ -95,6 +102,18 @@ impl Configuration {
         self
     }
 
+    /// The same with one more line at that tenant.
+    pub(crate) fn with_tenant_line(mut self, tenant: &'static str, line: &str) -> Self {
+        self.tenants.entry(tenant).or_default().push_str(&format!("{line}\n"));
+        self
+    }
+
+    /// The same with one more line at the client of that tenant.
+    pub(crate) fn with_client_line(mut self, tenant: &'static str, line: &str) -> Self {
+        self.clients.entry(tenant).or_default().push_str(&format!("{line}\n"));
+        self
+    }
+
     /// The file's text.
     pub(crate) fn text(&self) -> String {
         let Self { grpc, http, store, drain, guard, log, .. } = self;
@@ -106,11 +125,14 @@ impl Configuration {
     fn tenant(&self, id: &str, key: &ApiKey) -> String {
         let Self { issuer, client_id, client_secret, provider, .. } = self;
         let hash = key.hash();
+        let lines = |of: &HashMap<&str, String>| of.get(id).cloned().unwrap_or_default();
+        let (tenant, client) = (lines(&self.tenants), lines(&self.clients));
         format!(
             r#"
 [[tenants]]
 id = "{id}"
 default_country = "NO"
+{tenant}
 [tenants.provider]
 issuer = "{issuer}"
 client_id = "{client_id}"
@@ -121,6 +143,7 @@ allow_insecure_hosts = true
 id = "desk"
 channels = ["call-centre", "tv-box", "point-of-sale"]
 api_keys = [{{ sha256 = "{hash}" }}]
+{client}
 "#
         )
     }

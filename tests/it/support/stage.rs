@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ciba_gateway::clock::Clock;
-use ciba_gateway::config::ApiKey;
-use ciba_gateway::grpc::{Callers, LoginApi};
+use ciba_gateway::config::{ApiKey, ClientKey};
+use ciba_gateway::grpc::{Callers, Enrolment, LoginApi};
 use ciba_gateway::identity::Claim;
 use ciba_gateway::ledger::Ledger;
 use ciba_gateway::logins::{Caller, Guards, Logins, Policy, Tenant};
@@ -37,7 +37,7 @@ use super::flaky_store::FlakyStore;
 use super::provider_line::ProviderLine;
 
 /// The present at the beginning of each story.
-const BEGINNING: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+pub(crate) const BEGINNING: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const PIPE_BYTES: usize = 64 * 1024;
 const WINDOW_BYTES: u32 = 64 * 1024;
 
@@ -53,6 +53,10 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(25);
 const DESK: u8 = 1;
 const KIOSK: u8 = 2;
 const STRANGER: u8 = 3;
+const ENDING: u8 = 4;
+
+/// How long after the beginning the desk's old key ends.
+pub(crate) const KEY_ENDS: Duration = Duration::from_secs(100);
 
 pub(crate) const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
@@ -239,6 +243,11 @@ impl Gateway {
         self.caller(&key(DESK)).with_agent("ada")
     }
 
+    /// The desk, by its old key, which ends after [`KEY_ENDS`].
+    pub(crate) fn desk_with_old_key(&self) -> Client {
+        self.caller(&key(ENDING)).with_agent("ada")
+    }
+
     /// Another system of `acme`; TV boxes only, no agent.
     pub(crate) fn kiosk(&self) -> Client {
         self.caller(&key(KIOSK))
@@ -312,17 +321,26 @@ fn key(of: u8) -> String {
 
 fn callers() -> Callers {
     let all = [Channel::CallCentre, Channel::PointOfSale, Channel::TvBox];
-    let known: [(u8, &str, &str, &[Channel]); 3] =
-        [(DESK, "acme", "desk", &all), (KIOSK, "acme", "kiosk", &all[2..]), (STRANGER, "other", "desk", &all)];
-    Callers::new(known.into_iter().map(|(key, tenant, client, channels)| {
-        let caller = Caller {
-            tenant: TenantId::new(tenant).expect("a tenant"),
-            client: ClientId::new(client).expect("a client"),
-            channels: channels.iter().copied().collect(),
-            agent: None,
-        };
-        (ApiKey::from_random([key; 32]).hash(), caller)
-    }))
+    let old = client_key(ENDING, Some(BEGINNING.plus(KEY_ENDS)));
+    Callers::new([
+        enrolment("acme", "desk", &all, vec![client_key(DESK, None), old]),
+        enrolment("acme", "kiosk", &all[2..], vec![client_key(KIOSK, None)]),
+        enrolment("other", "desk", &all, vec![client_key(STRANGER, None)]),
+    ])
+}
+
+fn enrolment(tenant: &str, client: &str, channels: &[Channel], api_keys: Vec<ClientKey>) -> Enrolment {
+    let caller = Caller {
+        tenant: TenantId::new(tenant).expect("a tenant"),
+        client: ClientId::new(client).expect("a client"),
+        channels: channels.iter().copied().collect(),
+        agent: None,
+    };
+    Enrolment { caller, api_keys, certificates: Vec::new(), authorities: None }
+}
+
+fn client_key(of: u8, not_after: Option<Timestamp>) -> ClientKey {
+    ClientKey { name: None, hash: ApiKey::from_random([of; 32]).hash(), not_after }
 }
 
 type Api = ciba_gateway::grpc::v1::login_service_server::LoginServiceServer<LoginApi>;
