@@ -270,6 +270,9 @@ pub struct Tenant {
     /// What is asked about the person when the caller does not say; never the
     /// national identity number.
     pub default_claims: BTreeSet<Claim>,
+    /// Whether its call centres may have the agent read the code out, where comparing
+    /// is all the person does.
+    pub allow_read_out: bool,
     /// Why its agents may call people and ask them to identify themselves; `None`
     /// for that they may not. 10 to 200 characters.
     pub outbound_calls_because: Option<String>,

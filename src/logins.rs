@@ -62,6 +62,8 @@ pub struct Tenant {
     pub default_lifetime: Duration,
     /// Claims of logins whose caller names none.
     pub default_claims: BTreeSet<Claim>,
+    /// Whether its call centres may choose [`CodeMode::ReadOut`] over read-back.
+    pub may_read_out: bool,
     /// Whether its agents may call people and ask them to identify themselves.
     pub may_call_out: bool,
     /// How much may be started.
@@ -77,6 +79,9 @@ pub enum Error {
     /// The client may not start logins on this channel.
     #[error("the client may not use this channel")]
     ChannelNotAllowed,
+    /// In this tenant's call centres the person reads the code, not the agent.
+    #[error("the tenant's call centres use read-back alone")]
+    ReadOutNotAllowed,
     /// The tenant's agents may not call people and ask them to identify themselves.
     #[error("the tenant does not call people to have them identified")]
     OutboundNotAllowed,

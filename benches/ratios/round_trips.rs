@@ -89,6 +89,7 @@ impl Gateway {
             default_country: Country::Norway,
             default_lifetime: LIFETIME,
             default_claims: BTreeSet::from([Claim::Name]),
+            may_read_out: false,
             may_call_out: false,
             guards: Guards {
                 charges: vec![Charge { counter: Counter::Number, limits: vec![Limit { max: 5, window: LIFETIME }] }],

@@ -35,6 +35,7 @@ impl Table for Tenant {
         let default_country = section.required("default_country");
         let default_lifetime = section.within("default_lifetime", seconds(300), seconds(60)..=seconds(600));
         let default_claims = section.list("default_claims").unwrap_or_else(|| vec![Claim::Name, Claim::PhoneNumber]);
+        let allow_read_out = section.or("allow_read_out", false);
         let because = section.optional::<String>("outbound_calls_because");
         let is_a_reason = |text: &String| (10..=200).contains(&text.chars().count());
         section.check(
@@ -61,6 +62,7 @@ impl Table for Tenant {
             default_country: default_country?,
             default_lifetime,
             default_claims: default_claims.into_iter().collect(),
+            allow_read_out,
             outbound_calls_because: because,
             guard: guard?,
             provider: provider?,

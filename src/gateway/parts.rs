@@ -84,6 +84,7 @@ impl Parts {
             default_country: tenant.default_country,
             default_lifetime: tenant.default_lifetime,
             default_claims: tenant.default_claims.clone(),
+            may_read_out: tenant.allow_read_out,
             may_call_out: tenant.outbound_calls_because.is_some(),
             guards: guards(&tenant.guard.over(&config.guard.common)),
             credential: Arc::clone(credential),

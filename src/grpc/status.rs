@@ -53,6 +53,7 @@ impl CallError {
             Self::NotSupported(_) => (Code::Unimplemented, "NOT_SUPPORTED"),
             Self::Logins(error) => match error {
                 E::ChannelNotAllowed => (Code::PermissionDenied, "CHANNEL_NOT_ALLOWED"),
+                E::ReadOutNotAllowed => (Code::PermissionDenied, "READ_OUT_NOT_ALLOWED"),
                 E::OutboundNotAllowed => (Code::PermissionDenied, "OUTBOUND_NOT_ALLOWED"),
                 E::NotFound => (Code::NotFound, "LOGIN_NOT_FOUND"),
                 E::NotYours => (Code::PermissionDenied, "NOT_YOURS"),
@@ -97,6 +98,9 @@ impl CallError {
             Self::NotSupported(what) => format!("{what} is not supported yet"),
             Self::Logins(error) => match error {
                 E::ChannelNotAllowed => "this client may not start logins on this channel".into(),
+                E::ReadOutNotAllowed => {
+                    "in this tenant's call centres the person reads the code to the agent; leave code_mode out".into()
+                }
                 E::OutboundNotAllowed => {
                     "this tenant's agents do not call people to have them identified; let the person call".into()
                 }

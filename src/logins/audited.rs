@@ -22,6 +22,7 @@ impl Error {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::ChannelNotAllowed => "CHANNEL_NOT_ALLOWED",
+            Self::ReadOutNotAllowed => "READ_OUT_NOT_ALLOWED",
             Self::OutboundNotAllowed => "OUTBOUND_NOT_ALLOWED",
             Self::NotFound => "LOGIN_NOT_FOUND",
             Self::NotYours => "NOT_YOURS",

@@ -102,8 +102,8 @@ impl Logins {
         if !caller.channels.contains(&request.channel) {
             return Err(asked.refused(Error::ChannelNotAllowed));
         }
-        if request.call_direction == Some(CallDirection::Outbound) && !self.tenant(caller)?.may_call_out {
-            return Err(asked.refused(Error::OutboundNotAllowed));
+        if let Err(error) = keeps_policy(self.tenant(caller)?, &request) {
+            return Err(asked.refused(error));
         }
         // Before the look: whoever drains waits for a start that has got past it.
         let _under_way = self.0.tasks.token();
@@ -317,6 +317,18 @@ impl Logins {
             let _ = tokio::time::timeout(LOOK_AGAIN, subscription.changed()).await;
         }
     }
+}
+
+/// What a tenant allows whatever its clients ask for.
+fn keeps_policy(tenant: &Tenant, request: &StartLogin) -> Result<(), Error> {
+    let mode = request.code.for_channel(request.channel);
+    if request.channel == Channel::CallCentre && mode != CodeMode::ReadBack && !tenant.may_read_out {
+        return Err(Error::ReadOutNotAllowed);
+    }
+    if request.call_direction == Some(CallDirection::Outbound) && !tenant.may_call_out {
+        return Err(Error::OutboundNotAllowed);
+    }
+    Ok(())
 }
 
 fn terms(caller: &Caller, tenant: &Tenant, request: &StartLogin, now: Timestamp) -> Result<Terms, Error> {

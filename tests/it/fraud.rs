@@ -165,3 +165,15 @@ async fn who_calls_people_is_stopped() {
     let told = fraud.told_of("mallory").await;
     assert_eq!(count(&told, &[("what", "start_refused"), ("reason", "OUTBOUND_NOT_ALLOWED")]), 1);
 }
+
+/// SR13: a stolen key does not choose the weaker way.
+#[tokio::test]
+async fn who_wants_to_do_without_read_back_is_stopped() {
+    let fraud = Fraud::begin().await;
+    let read_out = StartLoginRequest { code_mode: CodeMode::ReadOut.into(), ..Fraud::call("r-1", NUMBER) };
+    let refusal = fraud.mallory.refused(read_out).await;
+    assert_eq!((refusal.code, refusal.reason.as_str()), (Code::PermissionDenied, "READ_OUT_NOT_ALLOWED"));
+    assert_eq!(fraud.vipps.rings(NUMBER), 0);
+    let told = fraud.told_of("mallory").await;
+    assert_eq!(count(&told, &[("what", "start_refused"), ("reason", "READ_OUT_NOT_ALLOWED")]), 1);
+}

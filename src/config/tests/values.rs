@@ -53,6 +53,7 @@ fn the_least_tenant_has_the_documented_defaults() {
     assert_eq!((tenant.id.as_str(), tenant.name.as_str()), ("bank", "bank"));
     assert_eq!(tenant.default_country, Country::Norway);
     assert_eq!(tenant.default_lifetime, Duration::from_secs(300));
+    assert!(!tenant.allow_read_out && tenant.outbound_calls_because.is_none());
     assert_eq!(tenant.default_claims, [Claim::Name, Claim::PhoneNumber].into());
 
     let provider = &tenant.provider;

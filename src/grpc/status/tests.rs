@@ -23,6 +23,7 @@ fn table() -> Vec<Row> {
         (CallError::CredentialMismatch, Code::Unauthenticated, "CREDENTIAL_MISMATCH", None),
         (CallError::field("request_id", "is wrong"), Code::InvalidArgument, "INVALID_FIELD", None),
         (CallError::NotSupported("purpose"), Code::Unimplemented, "NOT_SUPPORTED", None),
+        (of(E::ReadOutNotAllowed), Code::PermissionDenied, "READ_OUT_NOT_ALLOWED", None),
         (of(E::OutboundNotAllowed), Code::PermissionDenied, "OUTBOUND_NOT_ALLOWED", None),
         (of(E::ChannelNotAllowed), Code::PermissionDenied, "CHANNEL_NOT_ALLOWED", None),
         (of(E::NotFound), Code::NotFound, "LOGIN_NOT_FOUND", None),

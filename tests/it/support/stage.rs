@@ -210,6 +210,7 @@ fn tenant(id: TenantId, credential: &Arc<Credential>) -> Tenant {
         default_country: Country::Norway,
         default_lifetime: secs(300),
         default_claims: BTreeSet::from([Claim::Name]),
+        may_read_out: true,
         may_call_out: false,
         guards: Guards {
             charges: vec![Charge {
