@@ -29,8 +29,9 @@ async fn a_gateway_starts_before_its_redis() {
 async fn a_killed_redis_is_unavailable_and_comes_back_with_what_it_knew() {
     let mut server = RedisServer::start().await;
     let (store, other) = (replica(&server), replica(&server));
-    let record = reserve(&store, &reservation(1)).await;
     let mut wakes = store.wakes();
+    eventually("the store listens", async || (wakes.try_recv() == Ok(Wake::Missed)).then_some(())).await;
+    let record = reserve(&store, &reservation(1)).await;
 
     server.stop();
     assert_unavailable(&store).await;
