@@ -22,6 +22,8 @@ use super::upstream::Upstream;
 
 const ROUNDS: usize = 41;
 const CALLS: u32 = 192;
+/// No agent may start more than 600 within an hour.
+const STARTS_OF_AN_AGENT: u32 = 500;
 
 /// With so many calls in flight at a time, all on one connection.
 pub(crate) async fn measure(upstream: &Upstream, at_a_time: u32) -> Comparison {
@@ -91,6 +93,11 @@ fn configuration(upstream: &Upstream, key: &ApiKey) -> Config {
         [drain]
         notice = "0s"
         limit = "5s"
+        [guard]
+        starts_per_agent_an_hour = 600
+        numbers_per_agent_an_hour = 600
+        starts_per_client_a_minute = 60000
+        starts_per_tenant_a_minute = 60000
         [[tenants]]
         id = "acme"
         default_country = "NO"
@@ -153,7 +160,7 @@ impl Caller {
             person: Some(Person::PhoneNumber(format!("+479{:07}", self.started))),
             channel: v1::Channel::CallCentre.into(),
             call_direction: v1::CallDirection::Inbound.into(),
-            agent_id: "agent-7".to_owned(),
+            agent_id: format!("agent-{:02}", self.started / STARTS_OF_AN_AGENT),
             call_id: "call-4711".to_owned(),
             ..StartLoginRequest::default()
         });

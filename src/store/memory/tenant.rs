@@ -64,12 +64,13 @@ struct Claim {
 /// What is counted together, oldest first.
 #[derive(Default)]
 struct Log {
-    entries: Vec<(Timestamp, Member)>,
+    entries: VecDeque<(Timestamp, Member)>,
+    known: HashMap<Member, Timestamp>,
     retention: Duration,
 }
 
 /// What counts once.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 enum Member {
     Start(Request),
     Number(PhoneNumber),
@@ -158,7 +159,9 @@ impl Tenant {
         }
         if refund {
             let start = Member::Start(request);
-            self.logs.values_mut().for_each(|log| log.entries.retain(|(_, counted)| *counted != start));
+            for log in Counter::ALL.into_iter().filter_map(|counter| log_of(counter, terms)) {
+                self.logs.entry(log).and_modify(|log| log.remove(&start));
+            }
         }
         if is_given_up {
             return None;
@@ -439,31 +442,42 @@ impl Denials {
 impl Log {
     /// How long until one more fits; `None` when it fits now.
     fn wait_for(&self, Limit { max, window }: Limit, member: &Member, now: Timestamp) -> Option<Duration> {
-        let is_in = |at: Timestamp| at.plus(window) > now;
-        let is_counted = |(at, counted): &(Timestamp, Member)| {
-            counted == member && (is_in(*at) || matches!(counted, Member::Start(_)))
-        };
-        if self.entries.iter().any(is_counted) {
-            return None;
+        let has_left = |at: Timestamp| at.plus(window) <= now;
+        match (self.known.get(member), member) {
+            (Some(_), Member::Start(_)) => return None,
+            (Some(newest), Member::Number(_)) if !has_left(*newest) => return None,
+            _ => {}
         }
-        let counted: Vec<_> = self.entries.iter().map(|(at, _)| *at).filter(|at| is_in(*at)).collect();
-        let excess = counted.len().checked_sub(max as usize)?;
-        Some(counted.get(excess).map_or(window, |leaver| leaver.plus(window).since(now)))
+        let first = self.entries.partition_point(|(at, _)| has_left(*at));
+        let excess = (self.entries.len() - first).checked_sub(max as usize)?;
+        Some(self.entries.get(first + excess).map_or(window, |(leaver, _)| leaver.plus(window).since(now)))
     }
 
     fn add(&mut self, retention: Duration, member: Member, at: Timestamp) {
         self.retention = self.retention.max(retention);
-        let known = self.entries.iter_mut().find(|(_, counted)| *counted == member);
-        match (known, &member) {
-            (Some((newest, _)), Member::Number(_)) => *newest = at.max(*newest),
-            (Some(_), Member::Start(_)) => {}
-            (None, _) => self.entries.push((at, member)),
+        match (self.known.get(&member), &member) {
+            (Some(_), Member::Start(_)) => return,
+            (Some(newest), Member::Number(_)) if *newest >= at => return,
+            (Some(_), Member::Number(_)) => self.remove(&member),
+            (None, _) => {}
         }
-        self.entries.sort_by_key(|(at, _)| *at);
+        let place = self.entries.partition_point(|(other, _)| *other <= at);
+        self.entries.insert(place, (at, member.clone()));
+        self.known.insert(member, at);
+    }
+
+    fn remove(&mut self, member: &Member) {
+        if let Some(at) = self.known.remove(member) {
+            let first = self.entries.partition_point(|(other, _)| *other < at);
+            let place = self.entries.range(first..).position(|(_, counted)| counted == member);
+            place.map(|place| self.entries.remove(first + place));
+        }
     }
 
     fn sweep(&mut self, now: Timestamp) -> bool {
-        self.entries.retain(|(at, _)| at.plus(self.retention) > now);
+        while let Some((_, member)) = self.entries.pop_front_if(|(at, _)| at.plus(self.retention) <= now) {
+            self.known.remove(&member);
+        }
         !self.entries.is_empty()
     }
 }
