@@ -99,19 +99,13 @@ impl Parts {
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
-/// Whatever else is set (NIST SP 800-63B-4 asks for a limit on pushes; the figure is a vendor's).
-const STARTS_PER_NUMBER_A_MINUTE: u32 = 5;
 
 fn guards(guard: &config::Guard) -> Guards {
     let charge = |counter, limits: &[(u32, Duration)]| Charge {
         counter,
         limits: limits.iter().map(|&(max, window)| Limit { max, window }).collect(),
     };
-    let number = [
-        (STARTS_PER_NUMBER_A_MINUTE, MINUTE),
-        (guard.starts_per_number, guard.per),
-        (guard.starts_per_number_a_day, DAY),
-    ];
+    let number = [(guard.starts_per_number, guard.per), (guard.starts_per_number_a_day, DAY)];
     Guards {
         charges: vec![
             charge(Counter::Number, &number),

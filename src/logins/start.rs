@@ -152,6 +152,9 @@ impl Logins {
                 Ok(reserved) => reserved,
                 Err(error) => {
                     // The claim may have been made all the same: nobody would ring for it.
+                    if is_counted {
+                        self.give_back(&reservation.session.terms).await;
+                    }
                     self.withdraw(&reservation.first_record(), true, turn).await;
                     return Err(error.into());
                 }
@@ -169,6 +172,9 @@ impl Logins {
                     return Ok((reserved, turn));
                 }
             }
+        }
+        if is_counted {
+            self.give_back(&reservation.session.terms).await;
         }
         Err(Error::Internal("no free code was found"))
     }
@@ -219,6 +225,7 @@ impl Logins {
         let tenant = self.0.tenants.get(&terms.tenant).ok_or(Error::Internal("the tenant is not configured"))?;
         let credential = Arc::clone(&tenant.credential);
         if self.0.poller.replica().standing(&record.owner) != Standing::Clear {
+            self.give_back(terms).await;
             self.withdraw(&record, true, turn).await;
             return Err(StoreError::Unavailable("no sign of life was confirmed of late".into()).into());
         }
@@ -256,6 +263,9 @@ impl Logins {
         match error {
             None => self.settle(&record, &event, sent_at).await,
             Some((error, refund)) => {
+                if refund {
+                    self.give_back(terms).await;
+                }
                 self.withdraw(&record, refund, turn).await;
                 Err(error)
             }
@@ -280,9 +290,6 @@ impl Logins {
     /// Frees what a start claimed. When the store is down the caller does not
     /// wait for that.
     async fn withdraw(&self, record: &Record, refund: bool, turn: Turn) {
-        if refund {
-            self.give_back(&record.session.terms).await;
-        }
         let Err(error) = self.0.ledger.release(record, refund).await else {
             return;
         };

@@ -3,7 +3,7 @@
 //! Counting is a sliding-window log: each start is an entry with its time, and
 //! a limit looks at those of its window, so that no boundary lets twice as many
 //! through. Pure: where the logs are is the stores' business, which limits hold
-//! is decided by `logins::guards`.
+//! is decided by the configuration (`config::guard`).
 
 use std::time::Duration;
 
@@ -85,7 +85,8 @@ pub struct Charge {
 
 /// How long nobody is asked again who has said no: `first` after one denial,
 /// twice as long after each further one, at most `longest`. Counted for one
-/// number of one tenant, until the person approves or [`DENIAL_RETENTION`] has passed since the last denial.
+/// number of one tenant, until the person approves or [`DENIAL_RETENTION`] has
+/// passed since the last denial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CoolDown {
     /// After the first denial.
