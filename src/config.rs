@@ -11,9 +11,11 @@
 
 mod api_key;
 mod certificate_name;
+mod client;
 mod environment;
 mod guard;
 mod mistakes;
+mod provider;
 mod secrets;
 mod section;
 mod service;
@@ -24,25 +26,24 @@ mod tenant;
 mod tests;
 mod tree;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use openidconnect::IssuerUrl;
 use secrecy::SecretString;
 use serde::Deserialize;
 
 pub use api_key::{ApiKey, ApiKeyHash, ClientKey};
 pub use certificate_name::CertificateName;
+pub use client::Client;
 pub use environment::{FILE_VARIABLE, variables};
 pub use guard::{CommonGuard, Guard, OwnGuard};
 pub use mistakes::{Mistake, Mistakes, Place};
+pub use provider::{ClientAuthentication, Provider, SigningAlgorithm, Systems};
 pub use secrets::{Certificates, SecretKey};
+pub use tenant::Tenant;
 
-use crate::identity::Claim;
-use crate::phone::Country;
-use crate::session::{Channel, ClientId, TenantId};
 use section::{Reading, Section, Table};
 use store::StoreSection;
 
@@ -254,121 +255,6 @@ pub enum WhenFull {
     RefuseStarts,
     /// Everything goes on; what finds no room is lost, and counted.
     GoOn,
-}
-
-/// `[[tenants]]`: a company that uses the gateway.
-#[derive(Clone, Debug)]
-pub struct Tenant {
-    /// Part of every store key.
-    pub id: TenantId,
-    /// What people call it.
-    pub name: String,
-    /// Where numbers without country code belong.
-    pub default_country: Country,
-    /// How long a login may take when the caller does not say; 60 to 600 s.
-    pub default_lifetime: Duration,
-    /// What is asked about the person when the caller does not say; never the
-    /// national identity number.
-    pub default_claims: BTreeSet<Claim>,
-    /// Whether its call centres may have the agent read the code out, where comparing
-    /// is all the person does.
-    pub allow_read_out: bool,
-    /// Why its agents may call people and ask them to identify themselves; `None`
-    /// for that they may not. 10 to 200 characters.
-    pub outbound_calls_because: Option<String>,
-    /// How much may be started in it, where that is not as for all.
-    pub guard: OwnGuard,
-    /// Its credential at the provider.
-    pub provider: Provider,
-    /// Who signs its clients' certificates, in the place of the service's; only
-    /// where the service asks for certificates.
-    pub client_authorities: Option<Certificates>,
-    /// Its systems; ids differ.
-    pub clients: Vec<Client>,
-}
-
-/// `[tenants.provider]`: one credential (sales unit) at the OpenID provider.
-#[derive(Clone, Debug)]
-pub struct Provider {
-    /// As its ID tokens write it; https unless `allow_insecure_hosts`.
-    pub issuer: IssuerUrl,
-    /// The credential's name.
-    pub client_id: String,
-    /// The credential's secret.
-    pub client_secret: SecretString,
-    /// How the two are sent.
-    pub authentication: ClientAuthentication,
-    /// The sales unit's number, sent along for the provider's support.
-    pub merchant_serial_number: Option<String>,
-    /// Who we are, for the provider's support.
-    pub systems: Systems,
-    /// What ID tokens may be signed with; at least one.
-    pub signing_algorithms: Vec<SigningAlgorithm>,
-    /// For everything but polls.
-    pub request_timeout: Duration,
-    /// For one poll; at most the provider's interval.
-    pub poll_timeout: Duration,
-    /// Lets plain http and private addresses through, for tests.
-    pub allow_insecure_hosts: bool,
-    /// Hosts besides the issuer's that discovery may point to; lower case.
-    pub additional_hosts: Vec<String>,
-    /// Trusted instead of the public certificate authorities.
-    pub ca_certificates: Option<Certificates>,
-}
-
-/// The provider's `Vipps-System-*` headers; each 1 to 30 ASCII characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Systems {
-    /// `Vipps-System-Name`
-    pub name: String,
-    /// `Vipps-System-Version`
-    pub version: String,
-    /// `Vipps-System-Plugin-Name`
-    pub plugin_name: Option<String>,
-    /// `Vipps-System-Plugin-Version`
-    pub plugin_version: Option<String>,
-}
-
-/// How a client authenticates at the provider (OpenID Connect Core, section 9).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum ClientAuthentication {
-    /// In the `Authorization` header.
-    #[serde(rename = "client_secret_basic")]
-    Basic,
-    /// In the body.
-    #[serde(rename = "client_secret_post")]
-    Post,
-}
-
-/// What ID tokens may be signed with (RFC 7518, section 3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
-pub enum SigningAlgorithm {
-    /// RSA with SHA-256.
-    #[serde(rename = "RS256")]
-    Rs256,
-    /// P-256 with SHA-256.
-    #[serde(rename = "ES256")]
-    Es256,
-}
-
-impl SigningAlgorithm {
-    /// Every one that this gateway can verify.
-    pub const ALL: [Self; 2] = [Self::Rs256, Self::Es256];
-}
-
-/// `[[tenants.clients]]`: one of a tenant's systems.
-#[derive(Clone, Debug)]
-pub struct Client {
-    /// Its name within the tenant.
-    pub id: ClientId,
-    /// Where its people are; at least one.
-    pub channels: BTreeSet<Channel>,
-    /// What it proves itself with; no two clients of any tenant share one. Empty
-    /// only where there are certificates.
-    pub api_keys: Vec<ClientKey>,
-    /// What its certificates are known by; no two clients share one, unless their
-    /// tenants have authorities of their own.
-    pub certificates: Vec<CertificateName>,
 }
 
 impl Config {

@@ -6,6 +6,7 @@
 
 mod audited;
 mod cursor;
+mod error;
 mod start;
 mod view;
 mod watch;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use cursor::{Cursor, InvalidCursor};
+pub use error::Error;
 pub use start::{CodeChoice, StartLogin};
 pub use view::LoginView;
 pub use watch::WatchEvent;
@@ -34,7 +36,7 @@ use crate::session::{
     AgentId, Channel, ClientId, CodeCheck, CodeMode, Event, LoginId, Moment, Outcome, State, TenantId, TerminalId,
     Terms,
 };
-use crate::store::{Charge, CoolDown, Counter, Limit, Page, Rank, Record, StoreError};
+use crate::store::{Charge, CoolDown, Limit, Page, Rank, Record};
 
 /// Logins that one `ListLogins` looks through at most.
 const LIST_DEPTH: usize = 1000;
@@ -70,93 +72,6 @@ pub struct Tenant {
     pub guards: Guards,
     /// Its credential at the provider.
     pub credential: Arc<Credential>,
-}
-
-/// Why a call could not do what it was asked. Speaks about the call; what
-/// became of a login is the login's state.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The client may not start logins on this channel.
-    #[error("the client may not use this channel")]
-    ChannelNotAllowed,
-    /// In this tenant's call centres the person reads the code, not the agent.
-    #[error("the tenant's call centres use read-back alone")]
-    ReadOutNotAllowed,
-    /// The tenant's agents may not call people and ask them to identify themselves.
-    #[error("the tenant does not call people to have them identified")]
-    OutboundNotAllowed,
-    /// No such login in the caller's tenant.
-    #[error("there is no such login")]
-    NotFound,
-    /// The login belongs to another client or agent of the tenant.
-    #[error("the login belongs to another client or agent")]
-    NotYours,
-    /// The `request_id` was used for something else.
-    #[error("this request_id was used with other content")]
-    RequestIdReused,
-    /// The number has a live login.
-    #[error("this number has a live login")]
-    NumberBusy,
-    /// A guard refused.
-    #[error("too many starts, counted by {}", .counter.name())]
-    TooManyStarts {
-        /// What there is too much of. [`Counter::Number`] also for a number that has
-        /// said no, or that others start logins for: who and why is nobody's business.
-        counter: Counter,
-        /// When to come back.
-        retry_after: Duration,
-    },
-    /// The provider takes no further request for this person now.
-    #[error("the provider takes no further request for this person now")]
-    ProviderBusy {
-        /// When to come back.
-        retry_after: Duration,
-    },
-    /// The provider refuses the tenant's credentials.
-    #[error("the provider refuses the tenant's credentials")]
-    ProviderCredentialsRefused,
-    /// The provider cannot be reached; nothing was sent.
-    #[error("the provider cannot be reached")]
-    ProviderUnavailable,
-    /// The start that this `request_id` named was taken back.
-    #[error("an earlier start with this request_id was taken back, because nothing was started")]
-    StartWithdrawn,
-    /// This login takes no code.
-    #[error("this login takes no code")]
-    CodeNotAsked,
-    /// Too late.
-    #[error("the login has ended")]
-    LoginEnded,
-    /// Nobody could tell later that it was started.
-    #[error("the audit log cannot be written")]
-    AuditUnavailable,
-    /// The gateway is about to stop.
-    #[error("the gateway is draining")]
-    Draining,
-    /// The caller's connection has reached its age.
-    #[error("the connection has reached its age")]
-    ConnectionAge,
-    /// The reader of a stream fell too far behind.
-    #[error("the reader of the stream fell too far behind")]
-    SlowReader,
-    /// What follows this cursor cannot be read any more.
-    #[error("the cursor is older than what can still be read")]
-    CursorTooOld {
-        /// The oldest one that leads on.
-        oldest: Box<Cursor>,
-    },
-    /// The store has lost events: a cursor from before says nothing now.
-    #[error("the stream of events has begun anew")]
-    EpochChanged {
-        /// The oldest one that leads on.
-        oldest: Box<Cursor>,
-    },
-    /// The store failed. Says nothing about any login.
-    #[error("the store failed")]
-    Store(#[from] StoreError),
-    /// A defect or a lack of resources on our side.
-    #[error("internal: {0}")]
-    Internal(&'static str),
 }
 
 /// Which logins of a tenant are meant.

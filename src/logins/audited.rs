@@ -10,45 +10,11 @@ use super::{Caller, Error, Logins, StartLogin};
 use crate::audit::{Audit, By, Entry, What};
 use crate::ciba::StartAnswer;
 use crate::session::{AgentId, ClientId, Event, LoginId, Terms};
-use crate::store::{Record, StoreError};
+use crate::store::Record;
 use crate::timestamp::Timestamp;
 
 /// Readers that are remembered before old ones are looked for.
 const FEW_READERS: usize = 1024;
-
-impl Error {
-    /// The stable word for it, the same as callers are told.
-    #[must_use]
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::ChannelNotAllowed => "CHANNEL_NOT_ALLOWED",
-            Self::ReadOutNotAllowed => "READ_OUT_NOT_ALLOWED",
-            Self::OutboundNotAllowed => "OUTBOUND_NOT_ALLOWED",
-            Self::NotFound => "LOGIN_NOT_FOUND",
-            Self::NotYours => "NOT_YOURS",
-            Self::RequestIdReused => "REQUEST_ID_REUSED",
-            Self::NumberBusy => "NUMBER_BUSY",
-            Self::TooManyStarts { .. } => "TOO_MANY_STARTS",
-            Self::ProviderBusy { .. } => "PROVIDER_BUSY",
-            Self::ProviderCredentialsRefused => "PROVIDER_CREDENTIALS_REFUSED",
-            Self::ProviderUnavailable => "PROVIDER_UNAVAILABLE",
-            Self::StartWithdrawn => "START_WITHDRAWN",
-            Self::CodeNotAsked => "CODE_NOT_ASKED",
-            Self::LoginEnded => "LOGIN_ENDED",
-            Self::Draining => "DRAINING",
-            Self::AuditUnavailable => "AUDIT_UNAVAILABLE",
-            Self::ConnectionAge => "CONNECTION_AGE",
-            Self::SlowReader => "SLOW_READER",
-            Self::CursorTooOld { .. } => "CURSOR_TOO_OLD",
-            Self::EpochChanged { .. } => "EPOCH_CHANGED",
-            Self::Store(StoreError::Unavailable(_)) => "STORE_UNAVAILABLE",
-            Self::Store(StoreError::Recovering { .. }) => "STORE_RECOVERING",
-            Self::Store(StoreError::Foreign(_)) => "RECORD_FOREIGN",
-            Self::Store(StoreError::Full(_)) => "STORE_FULL",
-            Self::Store(StoreError::Unreadable(_)) | Self::Internal(_) => "INTERNAL",
-        }
-    }
-}
 
 fn refusal(error: &Error) -> What {
     let limit = match error {

@@ -4,6 +4,7 @@
 //! Passes the same contract tests as `redis`. What is past its time at the
 //! `now` of a call is not seen by it, whether or not it was swept up already.
 
+mod counting;
 mod numbers;
 mod stream;
 mod tenant;

@@ -6,13 +6,14 @@ use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::counting::{Denials, Log, Member, Request, log_of, member};
 use super::stream::Stream;
 use crate::phone::PhoneNumber;
-use crate::session::{ClientId, CodeCheck, Ended, FailureReason, LoginId, Outcome, RequestId, Session, State, Terms};
+use crate::session::{CodeCheck, Ended, FailureReason, LoginId, Outcome, Session, State, Terms};
 use crate::store::retention::{identity_until, kept_until};
 use crate::store::{
-    Batch, Charge, Counter, DENIAL_RETENTION, Events, Incarnation, Limit, Listed, Page, REQUEST_ID_RETENTION, Rank,
-    Record, Reservation, Reserved, Saved,
+    Batch, Charge, Counter, Events, Incarnation, Listed, Page, REQUEST_ID_RETENTION, Rank, Record, Reservation,
+    Reserved, Saved,
 };
 use crate::timestamp::Timestamp;
 
@@ -23,9 +24,6 @@ const LOG_RETENTION: Duration = Duration::from_secs(24 * 3600);
 
 /// Reservations of which it is known that they were taken back.
 const WITHDRAWN_KEPT: usize = 1000;
-
-/// A client's name for a start.
-type Request = (ClientId, RequestId);
 
 pub(super) struct Tenant {
     /// Written in the same steps as the logins.
@@ -59,27 +57,6 @@ struct Spent {
 struct Claim {
     login: LoginId,
     until: Timestamp,
-}
-
-/// What is counted together, oldest first.
-#[derive(Default)]
-struct Log {
-    entries: VecDeque<(Timestamp, Member)>,
-    known: HashMap<Member, Timestamp>,
-    retention: Duration,
-}
-
-/// What counts once.
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Member {
-    Start(Request),
-    Number(PhoneNumber),
-}
-
-/// How often somebody has said no.
-struct Denials {
-    count: u32,
-    last: Timestamp,
 }
 
 impl Tenant {
@@ -380,18 +357,6 @@ impl Kept {
     }
 }
 
-fn log_of(counter: Counter, terms: &Terms) -> Option<(Counter, String)> {
-    counter.subject(terms).map(|subject| (counter, subject.to_owned()))
-}
-
-fn member(counter: Counter, terms: &Terms) -> Member {
-    if counter.counts_numbers() {
-        Member::Number(terms.phone.clone())
-    } else {
-        Member::Start((terms.client.clone(), terms.request_id.clone()))
-    }
-}
-
 /// What makes an event when it changes.
 fn marks(session: &Session) -> (&'static str, Option<Discriminant<CodeCheck>>, u8) {
     let code = session.code_check();
@@ -429,55 +394,5 @@ impl Spent {
 impl Claim {
     fn keeps_out(&self, login: &LoginId, now: Timestamp) -> bool {
         self.login != *login && now < self.until
-    }
-}
-
-impl Denials {
-    /// Whether they still matter.
-    fn count_at(&self, now: Timestamp) -> bool {
-        self.last.plus(DENIAL_RETENTION) > now
-    }
-}
-
-impl Log {
-    /// How long until one more fits; `None` when it fits now.
-    fn wait_for(&self, Limit { max, window }: Limit, member: &Member, now: Timestamp) -> Option<Duration> {
-        let has_left = |at: Timestamp| at.plus(window) <= now;
-        match (self.known.get(member), member) {
-            (Some(_), Member::Start(_)) => return None,
-            (Some(newest), Member::Number(_)) if !has_left(*newest) => return None,
-            _ => {}
-        }
-        let first = self.entries.partition_point(|(at, _)| has_left(*at));
-        let excess = (self.entries.len() - first).checked_sub(max as usize)?;
-        Some(self.entries.get(first + excess).map_or(window, |(leaver, _)| leaver.plus(window).since(now)))
-    }
-
-    fn add(&mut self, retention: Duration, member: Member, at: Timestamp) {
-        self.retention = self.retention.max(retention);
-        match (self.known.get(&member), &member) {
-            (Some(_), Member::Start(_)) => return,
-            (Some(newest), Member::Number(_)) if *newest >= at => return,
-            (Some(_), Member::Number(_)) => self.remove(&member),
-            (None, _) => {}
-        }
-        let place = self.entries.partition_point(|(other, _)| *other <= at);
-        self.entries.insert(place, (at, member.clone()));
-        self.known.insert(member, at);
-    }
-
-    fn remove(&mut self, member: &Member) {
-        if let Some(at) = self.known.remove(member) {
-            let first = self.entries.partition_point(|(other, _)| *other < at);
-            let place = self.entries.range(first..).position(|(_, counted)| counted == member);
-            place.map(|place| self.entries.remove(first + place));
-        }
-    }
-
-    fn sweep(&mut self, now: Timestamp) -> bool {
-        while let Some((_, member)) = self.entries.pop_front_if(|(at, _)| at.plus(self.retention) <= now) {
-            self.known.remove(&member);
-        }
-        !self.entries.is_empty()
     }
 }

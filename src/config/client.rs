@@ -1,0 +1,117 @@
+//! `[[tenants.clients]]`: a tenant's systems and what they prove themselves with.
+
+use std::collections::BTreeSet;
+
+use secrecy::ExposeSecret;
+
+use super::secrets::Given;
+use super::section::{Section, Table};
+use super::service::{CERTIFICATES_ASKED, CERTIFICATES_REQUIRED};
+use super::tenant::{ASK_FOR_CERTIFICATES, own_authorities};
+use super::{ApiKeyHash, CertificateName, ClientKey};
+use crate::session::{Channel, ClientId};
+
+/// `[[tenants.clients]]`: one of a tenant's systems.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its name within the tenant.
+    pub id: ClientId,
+    /// Where its people are; at least one.
+    pub channels: BTreeSet<Channel>,
+    /// What it proves itself with; no two clients of any tenant share one. Empty
+    /// only where there are certificates.
+    pub api_keys: Vec<ClientKey>,
+    /// What its certificates are known by; no two clients share one, unless their
+    /// tenants have authorities of their own.
+    pub certificates: Vec<CertificateName>,
+}
+
+impl Table for Client {
+    fn read(section: &mut Section<'_>) -> Option<Self> {
+        let id: Option<ClientId> = section.required("id");
+        if let Some(id) = &id {
+            section.unique("id", section.list_path(), id.as_str());
+        }
+        let reason = "it names where the people are whom this client may log in";
+        section.need("channels", reason);
+        let channels = section.list_of_some("channels", reason);
+        let needs_certificate = section.is_established(CERTIFICATES_REQUIRED);
+        if needs_certificate {
+            section.need("certificates", "grpc.tls.client_certificates lets nobody in without one");
+        }
+        let reason = "a client proves itself by an API key, whose SHA-256 stands here, or by one of its certificates";
+        if !section.has("certificates") && !needs_certificate {
+            section.need("api_keys", reason);
+        }
+        let api_keys = section.tables_if_any("api_keys", reason);
+        let certificates =
+            section.tables_if_any("certificates", "it names the client's certificates; leave it out for none");
+        if !certificates.is_empty() && !section.is_established(CERTIFICATES_ASKED) {
+            section.wrong("certificates", ASK_FOR_CERTIFICATES);
+        }
+        let certificates = certificates.into_iter().map(|ConfiguredCertificate(name)| name).collect();
+        Some(Self { id: id?, channels: channels?.into_iter().collect::<BTreeSet<_>>(), api_keys, certificates })
+    }
+}
+
+/// One item of `api_keys`.
+impl Table for ClientKey {
+    fn read(section: &mut Section<'_>) -> Option<Self> {
+        let name = section.optional::<String>("name");
+        let is_name = |name: &String| name.chars().count() <= 64 && !name.chars().any(char::is_control);
+        section.check("name", name.as_ref(), is_name, "must be at most 64 characters in one line");
+        if let Some(name) = &name {
+            section.unique("name", section.list_path(), name);
+        }
+        let not_after = section.optional("not_after");
+        let Given { key, secret } = section.required_secret("sha256", "sha256_file")?;
+        let Some(hash) = ApiKeyHash::from_hex(secret.expose_secret().trim()) else {
+            section.wrong(key, "must be the SHA-256 of an API key, in 64 hex digits; the key itself is kept nowhere");
+            return None;
+        };
+        section.unique(key, "api_keys", &hash.to_string());
+        Some(Self { name, hash, not_after })
+    }
+}
+
+/// How a name of a certificate is read.
+type ReadName = fn(&str) -> Option<CertificateName>;
+
+/// What a certificate may be known by, and what is right there.
+const WAYS: [(&str, ReadName, &str); 3] = [
+    ("san_uri", CertificateName::uri, "must be a URI with its scheme, exactly as the certificate has it"),
+    ("san_dns", CertificateName::dns, "must be a DNS name without wildcards"),
+    ("sha256", CertificateName::sha256, "must be the SHA-256 of the certificate (DER), in 64 hex digits"),
+];
+
+/// One item of `certificates`.
+struct ConfiguredCertificate(CertificateName);
+
+impl Table for ConfiguredCertificate {
+    fn read(section: &mut Section<'_>) -> Option<Self> {
+        let given: Vec<_> = WAYS.iter().map(|(key, ..)| *key).filter(|key| section.has(key)).collect();
+        let names = WAYS.map(|(key, read, problem)| {
+            let text = section.optional::<String>(key)?;
+            let name = read(&text);
+            match &name {
+                Some(name) => section.unique(key, &scope(section), &format!("{name:?}")),
+                None => section.wrong(key, problem),
+            }
+            name
+        });
+        match given.as_slice() {
+            [] => section.wrong("san_uri", "is missing; give one of san_uri, san_dns and sha256"),
+            [_] => {}
+            [first, second, ..] => section.wrong(second, format_args!("stands beside {first}; keep one of them")),
+        }
+        names.into_iter().flatten().next().map(Self)
+    }
+}
+
+/// Within it each certificate is of one client: the tenant, where it has
+/// authorities of its own.
+fn scope(section: &Section<'_>) -> String {
+    let tenant = section.path().split_once(".clients").map_or("", |(tenant, _)| tenant);
+    let is_own = section.is_established(&own_authorities(tenant));
+    format!("certificates of {}", if is_own { tenant } else { "all" })
+}

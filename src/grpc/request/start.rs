@@ -1,0 +1,248 @@
+//! What `StartLogin` asks for.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::super::status::CallError;
+use super::super::v1;
+use super::{Violations, channel, whole_seconds};
+use crate::identity::{Claim, Subject};
+use crate::logins::{Caller, CodeChoice, StartLogin, Tenant};
+use crate::phone::PhoneNumber;
+use crate::session::{AgentId, CallDirection, CallId, Channel, CodeMode, Labels, RequestId, TerminalId};
+
+const LIFETIME_SECONDS: std::ops::RangeInclusive<u64> = 60..=600;
+const READ_BACK_LIFETIME_SECONDS: u64 = 120;
+const MAX_LABELS: usize = 8;
+const MAX_LABEL_NAME: usize = 32;
+const MAX_LABEL_VALUE: usize = 128;
+
+pub(in crate::grpc) fn start_login(
+    request: v1::StartLoginRequest,
+    caller: &Caller,
+    tenant: &Tenant,
+) -> Result<StartLogin, CallError> {
+    refuse_unsupported(&request)?;
+    let mut wrong = Violations::default();
+    let request_id = wrong.check("request_id", RequestId::new(request.request_id.clone()));
+    let phone = phone(&request, tenant, &mut wrong);
+    let channel = channel(request.channel, &mut wrong);
+    if channel.is_none() {
+        wrong.add("channel", "must be one of CALL_CENTRE, POINT_OF_SALE, TV_BOX");
+    }
+    let call_direction = call_direction(&request, channel, &mut wrong);
+    let agent = agent(&request, channel, caller, &mut wrong);
+    let terminal = wrong.optional("terminal_id", &request.terminal_id, TerminalId::new);
+    if matches!(channel, Some(Channel::PointOfSale | Channel::TvBox)) && request.terminal_id.is_empty() {
+        wrong.add("terminal_id", "is required for points of sale and TV boxes");
+    }
+    let call = wrong.optional("call_id", &request.call_id, CallId::new);
+    if call_direction == Some(CallDirection::Outbound) && request.call_id.is_empty() {
+        wrong.add("call_id", "is required when the agent calls");
+    }
+    let code = code_choice(&request, channel, &mut wrong);
+    let claims = claims(&request, &mut wrong);
+    let lifetime = lifetime(&request, channel, code, tenant, &mut wrong);
+    let expected_subject = expected_subject(&request, &mut wrong);
+    let labels = labels(&request, &mut wrong);
+    if v1::WhenNumberBusy::try_from(request.when_number_busy).is_err() {
+        wrong.add("when_number_busy", "is a value that this version does not know");
+    }
+    wrong.finish()?;
+    let (Some(request_id), Some(phone), Some(channel)) = (request_id, phone, channel) else {
+        return Err(CallError::field("request", "is incomplete"));
+    };
+    Ok(StartLogin {
+        request_id,
+        phone,
+        channel,
+        call_direction,
+        agent,
+        terminal,
+        call,
+        claims,
+        code,
+        lifetime,
+        expected_subject,
+        labels,
+    })
+}
+
+/// What the API names but the gateway does not act on is refused, never ignored.
+fn refuse_unsupported(request: &v1::StartLoginRequest) -> Result<(), CallError> {
+    use v1::start_login_request::{Finish, Person};
+    let unsupported = [
+        (matches!(request.person, Some(Person::QrCheckIn(_))), "qr_check_in"),
+        (matches!(request.person, Some(Person::PersonalQr(_))), "personal_qr"),
+        (!request.purpose.is_empty(), "purpose"),
+        (request.claims.contains(&(v1::Claim::Nin as i32)), "the claim NIN"),
+        (matches!(request.finish, Some(Finish::FinishByRedirect(_))), "finish_by_redirect"),
+        (request.when_number_busy == v1::WhenNumberBusy::Join as i32, "when_number_busy JOIN"),
+        (request.when_number_busy == v1::WhenNumberBusy::Replace as i32, "when_number_busy REPLACE"),
+        (!matches!(request.language.as_str(), "" | "en"), "a language other than en"),
+    ];
+    match unsupported.into_iter().find(|(is_used, _)| *is_used) {
+        Some((_, what)) => Err(CallError::NotSupported(what)),
+        None => Ok(()),
+    }
+}
+
+fn phone(request: &v1::StartLoginRequest, tenant: &Tenant, wrong: &mut Violations) -> Option<PhoneNumber> {
+    match &request.person {
+        Some(v1::start_login_request::Person::PhoneNumber(text)) => {
+            wrong.check("phone_number", PhoneNumber::parse(text, tenant.default_country))
+        }
+        _ => {
+            wrong.add("person", "is required: give a phone_number");
+            None
+        }
+    }
+}
+
+fn call_direction(
+    request: &v1::StartLoginRequest,
+    channel: Option<Channel>,
+    wrong: &mut Violations,
+) -> Option<CallDirection> {
+    let direction = match v1::CallDirection::try_from(request.call_direction) {
+        Ok(v1::CallDirection::Inbound) => Some(CallDirection::Inbound),
+        Ok(v1::CallDirection::Outbound) => Some(CallDirection::Outbound),
+        Ok(v1::CallDirection::Unspecified) => None,
+        Err(_) => {
+            wrong.add("call_direction", "is a value that this version does not know");
+            return None;
+        }
+    };
+    match (channel, direction) {
+        (Some(Channel::CallCentre), None) => wrong.add("call_direction", "is required for call centres"),
+        (Some(Channel::PointOfSale | Channel::TvBox), Some(_)) => {
+            wrong.add("call_direction", "is for call centres only");
+        }
+        _ => {}
+    }
+    direction
+}
+
+fn agent(
+    request: &v1::StartLoginRequest,
+    channel: Option<Channel>,
+    caller: &Caller,
+    wrong: &mut Violations,
+) -> Option<AgentId> {
+    let named = wrong.optional("agent_id", &request.agent_id, AgentId::new);
+    if let (Some(named), Some(calling)) = (&named, &caller.agent)
+        && named != calling
+    {
+        wrong.add("agent_id", "must be the agent of the metadata ciba-agent-id");
+    }
+    let agent = named.or_else(|| caller.agent.clone());
+    if channel == Some(Channel::CallCentre) && agent.is_none() && request.agent_id.is_empty() {
+        wrong.add("agent_id", "is required for call centres");
+    }
+    agent
+}
+
+fn code_choice(request: &v1::StartLoginRequest, channel: Option<Channel>, wrong: &mut Violations) -> CodeChoice {
+    match v1::CodeMode::try_from(request.code_mode) {
+        Ok(v1::CodeMode::Unspecified) => CodeChoice::ByChannel,
+        Ok(v1::CodeMode::ReadBack) => CodeChoice::Mode(CodeMode::ReadBack),
+        Ok(v1::CodeMode::ReadOut) => CodeChoice::Mode(CodeMode::ReadOut),
+        Ok(v1::CodeMode::Display) => {
+            if channel == Some(Channel::CallCentre) {
+                wrong.add(
+                    "code_mode",
+                    "DISPLAY needs a screen before the person; call centres use READ_BACK or READ_OUT",
+                );
+            }
+            CodeChoice::Mode(CodeMode::Display)
+        }
+        Err(_) => {
+            wrong.add("code_mode", "is a value that this version does not know");
+            CodeChoice::ByChannel
+        }
+    }
+}
+
+fn claims(request: &v1::StartLoginRequest, wrong: &mut Violations) -> BTreeSet<Claim> {
+    let mut claims = BTreeSet::new();
+    for (index, value) in request.claims.iter().enumerate() {
+        let field = format!("claims[{index}]");
+        match claim(*value) {
+            Some(claim) if claims.insert(claim) => {}
+            Some(_) => wrong.add(&field, "is listed twice"),
+            None => wrong.add(&field, "is not a claim that this version knows"),
+        }
+    }
+    claims
+}
+
+fn claim(value: i32) -> Option<Claim> {
+    match v1::Claim::try_from(value).ok()? {
+        v1::Claim::Unspecified => None,
+        v1::Claim::Name => Some(Claim::Name),
+        v1::Claim::PhoneNumber => Some(Claim::PhoneNumber),
+        v1::Claim::Email => Some(Claim::Email),
+        v1::Claim::Address => Some(Claim::Address),
+        v1::Claim::Birthdate => Some(Claim::Birthdate),
+        v1::Claim::Gender => Some(Claim::Gender),
+        v1::Claim::Nin => Some(Claim::Nin),
+        v1::Claim::DelegatedConsents => Some(Claim::DelegatedConsents),
+        v1::Claim::CustomFlow => Some(Claim::CustomFlow),
+        v1::Claim::Agreement => Some(Claim::Agreement),
+    }
+}
+
+fn lifetime(
+    request: &v1::StartLoginRequest,
+    channel: Option<Channel>,
+    code: CodeChoice,
+    tenant: &Tenant,
+    wrong: &mut Violations,
+) -> Option<Duration> {
+    let wanted = request.lifetime.as_ref().map(|lifetime| whole_seconds(lifetime, &LIFETIME_SECONDS));
+    let mode = channel.map(|channel| code.for_channel(channel));
+    match wanted {
+        Some(None) => wrong.add("lifetime", "must be whole seconds, 60 to 600"),
+        Some(Some(lifetime)) if too_short_for(mode, lifetime) => {
+            wrong.add("lifetime", "must be at least 120 s in READ_BACK: the last 60 are for typing the code");
+        }
+        None if too_short_for(mode, tenant.default_lifetime) => {
+            wrong.add("lifetime", "must be given here: the tenant's default is under the 120 s that READ_BACK needs");
+        }
+        _ => {}
+    }
+    wanted.flatten()
+}
+
+fn too_short_for(mode: Option<CodeMode>, lifetime: Duration) -> bool {
+    mode == Some(CodeMode::ReadBack) && lifetime.as_secs() < READ_BACK_LIFETIME_SECONDS
+}
+
+fn expected_subject(request: &v1::StartLoginRequest, wrong: &mut Violations) -> Option<Subject> {
+    if request.expected_subject.is_empty() {
+        return None;
+    }
+    let subject = Subject::new(&request.expected_subject);
+    if subject.is_none() {
+        wrong.add("expected_subject", "must be the sub of an earlier identity: 1 to 255 printable ASCII characters");
+    }
+    subject
+}
+
+fn labels(request: &v1::StartLoginRequest, wrong: &mut Violations) -> Labels {
+    if request.labels.len() > MAX_LABELS {
+        wrong.add("labels", "must be at most 8");
+    }
+    let name_fits = |name: &str| {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+        !name.is_empty() && name.len() <= MAX_LABEL_NAME && name.bytes().all(allowed)
+    };
+    if !request.labels.keys().all(|name| name_fits(name)) {
+        wrong.add("labels", "must have names of 1 to 32 lower-case letters, digits, - and _");
+    }
+    let value_fits = |value: &str| value.chars().count() <= MAX_LABEL_VALUE && !value.chars().any(char::is_control);
+    if !request.labels.values().all(|value| value_fits(value)) {
+        wrong.add("labels", "must have values of at most 128 characters, none of them control characters");
+    }
+    request.labels.clone().into_iter().collect()
+}

@@ -1,0 +1,127 @@
+//! Why the gateway refuses a call, and the stable word for each reason.
+
+use std::time::Duration;
+
+use super::Cursor;
+use crate::store::{Counter, StoreError};
+
+/// Why a call could not do what it was asked. Speaks about the call; what
+/// became of a login is the login's state.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The client may not start logins on this channel.
+    #[error("the client may not use this channel")]
+    ChannelNotAllowed,
+    /// In this tenant's call centres the person reads the code, not the agent.
+    #[error("the tenant's call centres use read-back alone")]
+    ReadOutNotAllowed,
+    /// The tenant's agents may not call people and ask them to identify themselves.
+    #[error("the tenant does not call people to have them identified")]
+    OutboundNotAllowed,
+    /// No such login in the caller's tenant.
+    #[error("there is no such login")]
+    NotFound,
+    /// The login belongs to another client or agent of the tenant.
+    #[error("the login belongs to another client or agent")]
+    NotYours,
+    /// The `request_id` was used for something else.
+    #[error("this request_id was used with other content")]
+    RequestIdReused,
+    /// The number has a live login.
+    #[error("this number has a live login")]
+    NumberBusy,
+    /// A guard refused.
+    #[error("too many starts, counted by {}", .counter.name())]
+    TooManyStarts {
+        /// What there is too much of. [`Counter::Number`] also for a number that has
+        /// said no, or that others start logins for: who and why is nobody's business.
+        counter: Counter,
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// The provider takes no further request for this person now.
+    #[error("the provider takes no further request for this person now")]
+    ProviderBusy {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// The provider refuses the tenant's credentials.
+    #[error("the provider refuses the tenant's credentials")]
+    ProviderCredentialsRefused,
+    /// The provider cannot be reached; nothing was sent.
+    #[error("the provider cannot be reached")]
+    ProviderUnavailable,
+    /// The start that this `request_id` named was taken back.
+    #[error("an earlier start with this request_id was taken back, because nothing was started")]
+    StartWithdrawn,
+    /// This login takes no code.
+    #[error("this login takes no code")]
+    CodeNotAsked,
+    /// Too late.
+    #[error("the login has ended")]
+    LoginEnded,
+    /// Nobody could tell later that it was started.
+    #[error("the audit log cannot be written")]
+    AuditUnavailable,
+    /// The gateway is about to stop.
+    #[error("the gateway is draining")]
+    Draining,
+    /// The caller's connection has reached its age.
+    #[error("the connection has reached its age")]
+    ConnectionAge,
+    /// The reader of a stream fell too far behind.
+    #[error("the reader of the stream fell too far behind")]
+    SlowReader,
+    /// What follows this cursor cannot be read any more.
+    #[error("the cursor is older than what can still be read")]
+    CursorTooOld {
+        /// The oldest one that leads on.
+        oldest: Box<Cursor>,
+    },
+    /// The store has lost events: a cursor from before says nothing now.
+    #[error("the stream of events has begun anew")]
+    EpochChanged {
+        /// The oldest one that leads on.
+        oldest: Box<Cursor>,
+    },
+    /// The store failed. Says nothing about any login.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// A defect or a lack of resources on our side.
+    #[error("internal: {0}")]
+    Internal(&'static str),
+}
+
+impl Error {
+    /// The stable word for it, the same as callers are told.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::ChannelNotAllowed => "CHANNEL_NOT_ALLOWED",
+            Self::ReadOutNotAllowed => "READ_OUT_NOT_ALLOWED",
+            Self::OutboundNotAllowed => "OUTBOUND_NOT_ALLOWED",
+            Self::NotFound => "LOGIN_NOT_FOUND",
+            Self::NotYours => "NOT_YOURS",
+            Self::RequestIdReused => "REQUEST_ID_REUSED",
+            Self::NumberBusy => "NUMBER_BUSY",
+            Self::TooManyStarts { .. } => "TOO_MANY_STARTS",
+            Self::ProviderBusy { .. } => "PROVIDER_BUSY",
+            Self::ProviderCredentialsRefused => "PROVIDER_CREDENTIALS_REFUSED",
+            Self::ProviderUnavailable => "PROVIDER_UNAVAILABLE",
+            Self::StartWithdrawn => "START_WITHDRAWN",
+            Self::CodeNotAsked => "CODE_NOT_ASKED",
+            Self::LoginEnded => "LOGIN_ENDED",
+            Self::Draining => "DRAINING",
+            Self::AuditUnavailable => "AUDIT_UNAVAILABLE",
+            Self::ConnectionAge => "CONNECTION_AGE",
+            Self::SlowReader => "SLOW_READER",
+            Self::CursorTooOld { .. } => "CURSOR_TOO_OLD",
+            Self::EpochChanged { .. } => "EPOCH_CHANGED",
+            Self::Store(StoreError::Unavailable(_)) => "STORE_UNAVAILABLE",
+            Self::Store(StoreError::Recovering { .. }) => "STORE_RECOVERING",
+            Self::Store(StoreError::Foreign(_)) => "RECORD_FOREIGN",
+            Self::Store(StoreError::Full(_)) => "STORE_FULL",
+            Self::Store(StoreError::Unreadable(_)) | Self::Internal(_) => "INTERNAL",
+        }
+    }
+}
