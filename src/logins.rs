@@ -5,6 +5,7 @@
 //! and lets events happen through the `ledger`. Called by `grpc`.
 
 mod audited;
+mod caller;
 mod cursor;
 mod error;
 mod start;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use caller::{Caller, Role};
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::Error;
 pub use start::{CodeChoice, StartLogin};
@@ -33,26 +35,12 @@ use crate::ledger::{Applied, Ledger};
 use crate::phone::{BindingCode, Country};
 use crate::poller::{Credential, Poller};
 use crate::session::{
-    AgentId, Channel, ClientId, CodeCheck, CodeMode, Event, LoginId, Moment, Outcome, State, TenantId, TerminalId,
-    Terms,
+    AgentId, Channel, CodeCheck, CodeMode, Event, LoginId, Moment, Outcome, State, TenantId, TerminalId, Terms,
 };
 use crate::store::{Charge, CoolDown, Limit, Page, Rank, Record};
 
 /// Logins that one `ListLogins` looks through at most.
 const LIST_DEPTH: usize = 1000;
-
-/// Who is calling, as the credential proved it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// Whose system it is.
-    pub tenant: TenantId,
-    /// Which system.
-    pub client: ClientId,
-    /// What it may start logins for.
-    pub channels: BTreeSet<Channel>,
-    /// The agent that the system says is asking.
-    pub agent: Option<AgentId>,
-}
 
 /// What holds for one tenant.
 pub struct Tenant {

@@ -9,6 +9,7 @@ use super::section::{Section, Table};
 use super::service::{CERTIFICATES_ASKED, CERTIFICATES_REQUIRED};
 use super::tenant::{ASK_FOR_CERTIFICATES, own_authorities};
 use super::{ApiKeyHash, CertificateName, ClientKey};
+use crate::logins::Role;
 use crate::session::{Channel, ClientId};
 
 /// `[[tenants.clients]]`: one of a tenant's systems.
@@ -18,6 +19,8 @@ pub struct Client {
     pub id: ClientId,
     /// Where its people are; at least one.
     pub channels: BTreeSet<Channel>,
+    /// What each of its callers may do beyond what everybody may.
+    pub roles: BTreeSet<Role>,
     /// What it proves itself with; no two clients of any tenant share one. Empty
     /// only where there are certificates.
     pub api_keys: Vec<ClientKey>,
@@ -50,7 +53,8 @@ impl Table for Client {
             section.wrong("certificates", ASK_FOR_CERTIFICATES);
         }
         let certificates = certificates.into_iter().map(|ConfiguredCertificate(name)| name).collect();
-        Some(Self { id: id?, channels: channels?.into_iter().collect::<BTreeSet<_>>(), api_keys, certificates })
+        let roles = section.list("roles").unwrap_or_default().into_iter().collect();
+        Some(Self { id: id?, channels: channels?.into_iter().collect(), roles, api_keys, certificates })
     }
 }
 

@@ -14,6 +14,7 @@ use super::store::StoreKind;
 use super::tree::Value;
 use super::{CertificatePolicy, ClientAuthentication, LogFormat, SigningAlgorithm, WhenFull};
 use crate::identity::Claim;
+use crate::logins::Role;
 use crate::phone::Country;
 use crate::session::{Channel, ClientId, TenantId};
 use crate::timestamp::Timestamp;
@@ -98,6 +99,7 @@ setting! {
     IssuerUrl, "must be the issuer's URL, exactly as its ID tokens write it",
         |value| IssuerUrl::new(text(value)?.to_owned()).ok();
     Country, "must be one of \"NO\", \"SE\", \"DK\", \"FI\", \"GL\"", |value| named(text(value)?);
+    Role, "must be \"supervisor\" or \"national-id\"", |value| named(text(value)?);
     Channel, "must be one of \"call-centre\", \"point-of-sale\", \"tv-box\"; \
         the provider forbids this login in web pages and apps", |value| named(text(value)?);
     StoreKind, "must be \"redis\" or \"memory\"", |value| named(text(value)?);

@@ -239,6 +239,7 @@ fn callers(config: &Config) -> Result<Callers, AssemblyError> {
                 client: client.id.clone(),
                 channels: client.channels.clone(),
                 agent: None,
+                roles: client.roles.clone(),
             },
             api_keys: client.api_keys.clone(),
             certificates: client.certificates.clone(),

@@ -65,6 +65,7 @@ fn caller(tenant: &str, client: &str) -> Caller {
         client: ClientId::new(client).unwrap(),
         channels: [].into(),
         agent: None,
+        roles: [].into(),
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) fn caller() -> Caller {
         client: ClientId::new("desk").expect("a client"),
         channels: [Channel::CallCentre, Channel::PointOfSale].into(),
         agent: None,
+        roles: [].into(),
     }
 }
 

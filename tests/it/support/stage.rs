@@ -336,6 +336,7 @@ fn enrolment(tenant: &str, client: &str, channels: &[Channel], api_keys: Vec<Cli
         client: ClientId::new(client).expect("a client"),
         channels: channels.iter().copied().collect(),
         agent: None,
+        roles: [].into(),
     };
     Enrolment { caller, api_keys, certificates: Vec::new(), authorities: None }
 }
