@@ -12,6 +12,7 @@ fn page(metrics: &Metrics) -> String {
     metrics.encode().unwrap()
 }
 
+/// SR42, SR44.
 #[test]
 fn logins_are_counted_by_channel_outcome_and_reason() {
     let metrics = Metrics::new();

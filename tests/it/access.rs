@@ -42,7 +42,7 @@ async fn another_tenant_finds_nothing() {
     assert!(!stranger.heard().contains(&login.login_id));
 }
 
-/// O9, mirrored.
+/// O9, mirrored, SR2.
 #[tokio::test(start_paused = true)]
 async fn every_call_needs_a_known_key() {
     let (stage, gateway) = Stage::with_gateway();
@@ -138,6 +138,7 @@ async fn an_agent_without_a_proper_name_is_refused() {
     assert!(!refusal.message.contains("please"));
 }
 
+/// SR2.
 #[tokio::test(start_paused = true)]
 async fn a_client_keeps_to_its_channels() {
     let (stage, gateway) = Stage::with_gateway();
@@ -223,7 +224,7 @@ async fn erasing_a_live_login_cancels_it() {
     assert_eq!(stage.provider.count(Asked::Poll), 0);
 }
 
-/// SR25: readable for its window, to the second it says.
+/// SR25, SR40: readable for its window, to the second it says.
 #[tokio::test(start_paused = true)]
 async fn an_identity_is_gone_after_its_window() {
     let (stage, gateway) = Stage::with_gateway();

@@ -107,7 +107,7 @@ fn names_one_field(refusal: &Refusal, field: &str) {
     assert!(!refusal.message.contains(['\r', '\n', '\t']), "O22, mirrored: {refusal:?}");
 }
 
-/// O4, mirrored: a typed refusal; nothing reserved, nothing sent.
+/// O4, mirrored, SR46: a typed refusal; nothing reserved, nothing sent.
 #[tokio::test(start_paused = true)]
 async fn a_wrong_field_is_named_and_nothing_is_sent() {
     let (stage, gateway) = Stage::with_gateway();

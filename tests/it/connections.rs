@@ -150,6 +150,7 @@ async fn without_heartbeats_an_idle_stream_is_cut() {
     assert!(stream.message().await.is_err(), "cut");
 }
 
+/// SR35.
 #[tokio::test]
 async fn there_are_no_more_connections_than_are_wanted() {
     let vipps = Vipps::start().await;

@@ -266,7 +266,7 @@ async fn a_snapshot_passes_the_filter_too() {
     assert_eq!(told.iter().map(|(login, _)| &login.login_id).collect::<Vec<_>>(), [&boxed.login_id]);
 }
 
-/// G2: whoever reads too slowly is sent away with a cursor, and nobody else
+/// G2, SR35: whoever reads too slowly is sent away with a cursor, and nobody else
 /// notices; with the cursor nothing is lost.
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_is_sent_away_with_its_cursor_and_disturbs_nobody() {

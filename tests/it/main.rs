@@ -15,6 +15,7 @@ mod codes;
 mod connections;
 mod cursors;
 mod demo;
+mod documents;
 mod ends;
 mod fraud;
 mod interleavings;

@@ -14,6 +14,7 @@ use crate::support::simulators::Vipps;
 const NUMBER: &str = "+4712345678";
 const MEGABYTE: usize = 1 << 20;
 
+/// SR35.
 #[tokio::test]
 async fn a_full_redis_takes_no_start_and_ends_what_runs() {
     let (vipps, server) = (Vipps::start().await, RedisServer::start().await);

@@ -13,6 +13,7 @@ use crate::support::reservations::{
 };
 use crate::support::stores::{adopt, advance, list, load, replica, replica_with, reserve, ring};
 
+/// SR20, SR28, SR29.
 #[tokio::test]
 async fn nothing_about_a_person_is_readable() {
     let server = RedisServer::start().await;
@@ -37,6 +38,7 @@ async fn nothing_about_a_person_is_readable() {
     assert_nothing_readable(&mut line).await;
 }
 
+/// SR20, SR29, SR40.
 #[tokio::test]
 async fn secrets_leave_with_the_state_that_needs_them() {
     let server = RedisServer::start().await;
@@ -63,6 +65,7 @@ async fn secrets_leave_with_the_state_that_needs_them() {
     }
 }
 
+/// SR40.
 #[tokio::test]
 async fn every_key_goes_away_by_itself() {
     let server = RedisServer::start().await;

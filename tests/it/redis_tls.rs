@@ -20,6 +20,7 @@ async fn the_authority_is_the_operators_to_name() {
     assert_eq!(gateway.caller().end_of(&login.login_id).await.outcome(), Outcome::Approved);
 }
 
+/// SR30.
 #[tokio::test]
 async fn a_certificate_of_somebody_else_is_no_store() {
     let (vipps, redis) = (Vipps::start().await, RedisTls::start().await);

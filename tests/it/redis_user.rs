@@ -13,6 +13,7 @@ use crate::support::simulators::Vipps;
 const NUMBER: &str = "+4712345678";
 const OPERATIONS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md"));
 
+/// SR30.
 #[tokio::test]
 async fn a_login_asks_for_nothing_that_the_user_may_not_do() {
     let (vipps, server) = (Vipps::start().await, RedisServer::start().await);
@@ -24,6 +25,7 @@ async fn a_login_asks_for_nothing_that_the_user_may_not_do() {
     assert_eq!(refused, []);
 }
 
+/// SR30.
 #[tokio::test]
 async fn the_user_may_do_nothing_else() {
     let server = RedisServer::start().await;

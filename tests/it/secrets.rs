@@ -248,11 +248,13 @@ fn assert_unreadable(traces: &Traces) {
     }
 }
 
+/// SR20, SR28, SR42.
 #[tokio::test]
 async fn nothing_secret_is_readable_beside_a_log_of_text() {
     assert_unreadable(&traces("text").await);
 }
 
+/// SR20, SR42.
 #[tokio::test]
 async fn nothing_secret_is_readable_beside_a_log_of_json() {
     assert_unreadable(&traces("json").await);

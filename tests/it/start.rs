@@ -145,7 +145,7 @@ async fn a_request_id_means_one_content() {
     assert_eq!(standing(&gateway.stranger().start(at_the_till("r-1", OTHER_NUMBER)).await), "pending");
 }
 
-/// G8, SR7: at most one live login for a number, whoever asks.
+/// G8, SR7, SR6: at most one live login for a number, whoever asks.
 #[tokio::test(start_paused = true)]
 async fn a_number_has_one_live_login() {
     let (stage, gateway) = Stage::with_gateway();

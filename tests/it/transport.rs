@@ -68,6 +68,7 @@ async fn a_client_that_knows_the_authority_logs_in_over_tls() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }
 
+/// SR33.
 #[tokio::test]
 async fn a_client_without_tls_or_without_trust_gets_nowhere() {
     let (vipps, certificates, others) = (Vipps::start().await, Certificates::new(), Certificates::new());
@@ -135,6 +136,7 @@ async fn services(gateway: &Gateway) -> Result<Vec<String>, Code> {
     }
 }
 
+/// SR33.
 #[tokio::test]
 async fn the_api_describes_itself_only_when_it_shall() {
     let vipps = Vipps::start().await;

@@ -4,6 +4,7 @@ use secrecy::ExposeSecret;
 use super::super::{RedisPlace, SecretKey, Store};
 use super::{Folder, HASH, KEY, LEAST, line, parse, parse_with};
 
+/// SR31.
 #[test]
 fn secrets_come_from_files_beside_the_configuration() {
     let folder = Folder::new();
@@ -17,6 +18,7 @@ fn secrets_come_from_files_beside_the_configuration() {
     assert_eq!(config.tenants[0].clients[0].api_keys[0].hash.to_string(), HASH);
 }
 
+/// SR31.
 #[test]
 fn keys_of_the_store_come_from_files() {
     let folder = Folder::new();

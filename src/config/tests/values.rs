@@ -146,6 +146,7 @@ fn a_redis_store_has_keys() {
     assert!(line(redis("rediss://redis.example", &other)).contains("must be the name of a key in [keys.seal]"));
 }
 
+/// SR30.
 #[test]
 fn redis_is_asked_by_tls_beyond_this_machine() {
     let redis = |settings: &str| {
@@ -164,6 +165,7 @@ fn redis_is_asked_by_tls_beyond_this_machine() {
     );
 }
 
+/// SR33.
 #[test]
 fn callers_are_served_by_tls_beyond_this_machine() {
     assert!(with("[grpc]\nlisten = \"[::1]:0\"").is_ok());

@@ -21,6 +21,7 @@ fn digests_are_those_of_hmac() {
     assert_eq!(hash("acme").digest("number", &[b"4791234567"]), expected);
 }
 
+/// SR28.
 #[test]
 fn tenants_purposes_and_borders_of_parts_make_a_difference() {
     let acme = hash("acme");

@@ -42,7 +42,7 @@ impl World {
     }
 }
 
-/// R25, R35: to the letter, the slash at the end included.
+/// R25, R35, SR21: to the letter, the slash at the end included.
 #[tokio::test]
 async fn another_issuer_is_refused() {
     let world = World::new().await;
@@ -54,7 +54,7 @@ async fn another_issuer_is_refused() {
     }
 }
 
-/// R26, R27, R33.
+/// R26, R27, R33, SR21.
 #[tokio::test]
 async fn another_audience_is_refused() {
     let world = World::new().await;
@@ -85,7 +85,7 @@ async fn the_audience_may_be_a_string_or_a_list_of_one() {
     world.must_accept(world.claims_but(json!({ "aud": [CLIENT_ID], "azp": CLIENT_ID }))).await;
 }
 
-/// R31, R34, with a minute for clocks that are apart.
+/// R31, R34, SR21, with a minute for clocks that are apart.
 #[tokio::test]
 async fn an_expired_token_is_refused() {
     let world = World::new().await;
@@ -149,7 +149,7 @@ async fn a_hash_of_another_access_token_is_refused() {
     world.must_accept(world.claims_but(json!({ "at_hash": hash(ACCESS_TOKEN) }))).await;
 }
 
-/// R28, R47.
+/// R28, R47, SR21.
 #[tokio::test]
 async fn a_broken_signature_is_refused() {
     let world = World::new().await;
@@ -172,7 +172,7 @@ async fn a_broken_signature_is_refused() {
     assert_eq!(world.provider.seen(USERINFO).len(), 2);
 }
 
-/// R29, R30, R47: neither the token's header nor the key set decides.
+/// R29, R30, R47, SR21: neither the token's header nor the key set decides.
 #[tokio::test]
 async fn another_algorithm_is_refused() {
     let world = World::with(|settings| settings.signing_algorithms = [SigningAlgorithm::Es256].into()).await;

@@ -38,6 +38,7 @@ async fn a_start_is_there_at_once(store: &dyn SessionStore) {
     assert_eq!(load(store, &record, NOW).await, Some(record));
 }
 
+/// SR6.
 async fn a_second_start_for_a_live_number_is_refused(store: &dyn SessionStore) {
     reserve(store, &reservation(1)).await;
     assert_eq!(refusal(store, &for_number_of(1, 2)).await, Reserved::NumberBusy);
