@@ -2,8 +2,8 @@
 //! the provider means, and when it may be asked again.
 //!
 //! Pure: an answer comes in as status, headers and body and goes out as a
-//! [`StartAnswer`] or [`PollAnswer`]; [`Schedule`] turns the latter into the
-//! time of the next poll. Sends nothing, reads no clock, decides nothing about
+//! [`CheckAnswer`], [`StartAnswer`] or [`PollAnswer`]; [`Schedule`] turns the last
+//! into the time of the next poll. Sends nothing, reads no clock, decides nothing about
 //! a login. Called by `provider` (answers) and `poller` (schedule).
 
 mod answer;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use answer::{Reply, poll_answer, start_answer};
+pub use answer::{Reply, check_answer, poll_answer, start_answer};
 pub use schedule::{Schedule, Step};
 
 /// The `grant_type` of a poll (CIBA Core, section 10.1).
@@ -158,6 +158,26 @@ pub enum Refusal {
     UnknownError,
     /// A success that carries no tokens.
     InvalidReply,
+}
+
+/// What the answer to the question means whether a number can log in.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CheckAnswer {
+    /// Whether it has an account that can be asked.
+    Usable(bool),
+    /// The question was refused: as malformed, or because the sales unit may not ask.
+    Refused(Refusal),
+    /// Too many questions about this person.
+    Busy {
+        /// When the provider allows another, if it says so.
+        retry_after: Option<Duration>,
+    },
+    /// `invalid_client`.
+    CredentialsRefused,
+    /// This provider answers no such question.
+    NotOffered,
+    /// Anything else: it says nothing about the number.
+    Unavailable,
 }
 
 /// What the answer to a start request means.

@@ -25,9 +25,10 @@ use recovery::Suspicion;
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::phone::PhoneNumber;
-use crate::session::{Event, LoginId, Outcome, Session, State, TenantId, Terms};
+use crate::session::{Event, LoginId, Outcome, Session, State, TenantId};
 use crate::store::{
-    Admitted, Events, Limit, Page, Position, Rank, Record, Reservation, Reserved, Saved, SessionStore, StoreError,
+    Admitted, Asker, Counted, Events, Limit, Page, Position, Question, Rank, Record, Reservation, Reserved, Saved,
+    SessionStore, StoreError,
 };
 use crate::telemetry::{Metrics, StoreOperation};
 
@@ -116,16 +117,24 @@ impl Ledger {
     ///
     /// # Errors
     /// When the store cannot be asked; whether it was counted is then unknown.
-    pub async fn admit(&self, terms: &Terms, limit: Limit) -> Result<Admitted, StoreError> {
-        self.counted(StoreOperation::Admit, self.store.admit(terms, limit, self.clock.now()).await)
+    pub async fn admit(&self, asker: Asker<'_>, limit: Limit) -> Result<Admitted, StoreError> {
+        self.counted(StoreOperation::Admit, self.store.admit(asker, limit, self.clock.now()).await)
     }
 
     /// Takes [`Ledger::admit`] back.
     ///
     /// # Errors
     /// When the store cannot be asked; it then stays counted.
-    pub async fn give_back(&self, terms: &Terms) -> Result<(), StoreError> {
-        self.counted(StoreOperation::Release, self.store.give_back(terms).await)
+    pub async fn give_back(&self, asker: Asker<'_>) -> Result<(), StoreError> {
+        self.counted(StoreOperation::Release, self.store.give_back(asker).await)
+    }
+
+    /// Counts a question about a number: see [`SessionStore::count`].
+    ///
+    /// # Errors
+    /// When the store cannot be asked; whether it was counted is then unknown.
+    pub async fn count(&self, question: &Question<'_>) -> Result<Counted, StoreError> {
+        self.counted(StoreOperation::Count, self.store.count(question).await)
     }
 
     /// Keeps everybody from starting a login for the number for that long.

@@ -1,4 +1,4 @@
-//! The use cases: start, get, wait, watch, confirm a code, cancel, list, erase.
+//! The use cases: check a number, start, get, wait, watch, confirm a code, cancel, list, erase.
 //!
 //! Speaks the domain's words only: no gRPC, no JSON, no SQL. Takes a [`Caller`]
 //! whose credential has been checked, decides what that caller may do and see,
@@ -6,6 +6,7 @@
 
 mod audited;
 mod caller;
+mod check;
 mod cursor;
 mod error;
 mod start;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use caller::{Caller, Role};
+pub use check::CheckPhone;
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::Error;
 pub use start::{CodeChoice, StartLogin};

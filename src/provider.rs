@@ -1,4 +1,4 @@
-//! The seam to the OpenID provider: start, poll, identify.
+//! The seam to the OpenID provider: check a number, start, poll, identify.
 //!
 //! [`Provider`] is what `logins` and `poller` know of it. Discovery, signing
 //! keys, ID-token verification and userinfo are behind it, in [`vipps`].
@@ -7,8 +7,9 @@
 
 use async_trait::async_trait;
 
-use crate::ciba::{AuthReqId, PollAnswer, StartAnswer, Tokens};
+use crate::ciba::{AuthReqId, CheckAnswer, PollAnswer, StartAnswer, Tokens};
 use crate::identity::Identity;
+use crate::phone::PhoneNumber;
 use crate::session::{FailureReason, Terms};
 
 pub mod vipps;
@@ -16,6 +17,10 @@ pub mod vipps;
 /// One credential at an OpenID provider that offers CIBA in poll mode.
 #[async_trait]
 pub trait Provider: Send + Sync {
+    /// Asks whether a number has an account that can be asked. Shows nothing on the
+    /// phone.
+    async fn user_exists(&self, phone: &PhoneNumber) -> CheckAnswer;
+
     /// Asks for one login. Called once per login: a repeated start is a new
     /// request on the phone.
     async fn start(&self, terms: &Terms) -> StartAnswer;

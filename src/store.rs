@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use crate::phone::PhoneNumber;
-use crate::session::{LoginId, Session, TenantId, Terms};
+use crate::session::{LoginId, Session, TenantId};
 use crate::timestamp::Timestamp;
 
 mod charge;
@@ -31,7 +31,7 @@ mod replicas;
 mod retention;
 pub mod seal;
 
-pub use charge::{Admitted, Charge, CoolDown, Counter, DENIAL_RETENTION, Limit};
+pub use charge::{Admitted, Asker, Charge, CoolDown, Counted, Counter, DENIAL_RETENTION, Limit, Question};
 pub use events::{Events, Happened, LoginEvent, Position};
 pub use record::Formats;
 pub use replicas::{Batch, Pulse, Sign};
@@ -229,10 +229,14 @@ pub trait SessionStore: Send + Sync {
     /// unless there are `limit.max` already or the provider wants to hear nothing
     /// for this number. Not part of [`SessionStore::reserve`], because tenants may
     /// be kept in different places; asked first.
-    async fn admit(&self, terms: &Terms, limit: Limit, now: Timestamp) -> Result<Admitted, StoreError>;
+    async fn admit(&self, asker: Asker<'_>, limit: Limit, now: Timestamp) -> Result<Admitted, StoreError>;
 
     /// Takes [`SessionStore::admit`] back, because no phone rang.
-    async fn give_back(&self, terms: &Terms) -> Result<(), StoreError>;
+    async fn give_back(&self, asker: Asker<'_>) -> Result<(), StoreError>;
+
+    /// Counts a question about a number by the guards that starts are counted by,
+    /// unless one of them refuses. Claims nothing.
+    async fn count(&self, question: &Question<'_>) -> Result<Counted, StoreError>;
 
     /// The provider wants to hear nothing for this number until `until`, from
     /// whatever tenant.

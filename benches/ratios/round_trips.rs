@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ciba_gateway::ciba::{Accepted, AuthReqId, PollAnswer, StartAnswer, Tokens};
+use ciba_gateway::ciba::{Accepted, AuthReqId, CheckAnswer, PollAnswer, StartAnswer, Tokens};
 use ciba_gateway::clock::Clock;
 use ciba_gateway::identity::{Claim, Identity};
 use ciba_gateway::ledger::Ledger;
@@ -190,6 +190,10 @@ impl Person {
 
 #[async_trait]
 impl Provider for Person {
+    async fn user_exists(&self, _: &PhoneNumber) -> CheckAnswer {
+        CheckAnswer::Usable(true)
+    }
+
     async fn start(&self, _: &Terms) -> StartAnswer {
         let auth_req_id = AuthReqId::new("the-handle-of-the-provider").expect("a handle");
         StartAnswer::Accepted(Accepted { auth_req_id, expires_in: LIFETIME, interval: INTERVAL })

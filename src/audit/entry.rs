@@ -11,6 +11,18 @@ use crate::session::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum What {
+    /// A caller asked whether a number can log in.
+    CheckAsked,
+    /// That was not answered.
+    CheckRefused {
+        /// The stable reason that the caller was told.
+        reason: &'static str,
+        /// What there was too much of, where that was it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        limit: Option<&'static str>,
+    },
+    /// It was answered. What with is about the person, and not written.
+    CheckAnswered,
     /// A caller asked to have a phone asked.
     StartAsked,
     /// Nothing was started.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Accepted, AuthReqId, DEFAULT_INTERVAL, PollAnswer, Refusal, StartAnswer, Tokens, Unclear};
+use super::{Accepted, AuthReqId, CheckAnswer, DEFAULT_INTERVAL, PollAnswer, Refusal, StartAnswer, Tokens, Unclear};
 use crate::timestamp::Timestamp;
 
 /// An `interval` outside of this is no interval.
@@ -29,6 +29,29 @@ pub struct Reply<'a> {
     pub body: &'a [u8],
     /// When the answer was complete; a `Retry-After` date is relative to it.
     pub received_at: Timestamp,
+}
+
+/// What the answer to the vendor's `user-exists` means (Login API's OpenAPI
+/// document; errors as at the start, since none are documented).
+#[must_use]
+pub fn check_answer(reply: Reply<'_>) -> CheckAnswer {
+    #[derive(Deserialize)]
+    struct Exists {
+        exists: bool,
+    }
+    match reply.status {
+        200 => object::<Exists>(reply.body).map_or(CheckAnswer::Unavailable, |body| CheckAnswer::Usable(body.exists)),
+        429 => CheckAnswer::Busy { retry_after: reply.retry_after() },
+        400 | 401 | 403 => match Word::find(reply.body) {
+            Some(Word::InvalidClient) => CheckAnswer::CredentialsRefused,
+            Some(Word::UnknownUser | Word::OldApp) => CheckAnswer::Usable(false),
+            Some(word) => CheckAnswer::Refused(word.refusal()),
+            None if reply.status == 401 => CheckAnswer::CredentialsRefused,
+            None => CheckAnswer::Unavailable,
+        },
+        404 | 405 | 501 => CheckAnswer::NotOffered,
+        _ => CheckAnswer::Unavailable,
+    }
 }
 
 /// What the answer to a backchannel authentication request means

@@ -1,16 +1,19 @@
 //! From messages to the domain: every field is checked, all mistakes of one
 //! request are reported together, and none of them repeats what was sent.
 
+mod check;
+mod place;
 mod start;
 
 use std::time::Duration;
 
+pub(super) use check::check_phone;
 pub(super) use start::start_login;
 
 use super::status::CallError;
 use super::v1;
-use crate::logins::{Caller, Cursor, From, LoginFilter};
-use crate::phone::BindingCode;
+use crate::logins::{Caller, Cursor, From, LoginFilter, Tenant};
+use crate::phone::{BindingCode, PhoneNumber};
 use crate::session::{AgentId, Channel, InvalidIdentifier, LoginId, TerminalId};
 use crate::store::Rank;
 use crate::timestamp::Timestamp;
@@ -47,6 +50,10 @@ impl Violations {
     fn finish(self) -> Result<(), CallError> {
         if self.0.is_empty() { Ok(()) } else { Err(CallError::Fields(self.0)) }
     }
+}
+
+fn phone_number(text: &str, tenant: &Tenant, wrong: &mut Violations) -> Option<PhoneNumber> {
+    wrong.check("phone_number", PhoneNumber::parse(text, tenant.default_country))
 }
 
 pub(super) fn login_id(text: &str) -> Result<LoginId, CallError> {

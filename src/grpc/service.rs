@@ -97,6 +97,12 @@ impl LoginApi {
         }))
     }
 
+    async fn check(&self, request: Request<v1::CheckPhoneRequest>) -> Result<v1::CheckPhoneResponse, CallError> {
+        let (caller, message) = self.caller(request)?;
+        let check = request::check_phone(&message, &caller, self.logins.tenant(&caller)?)?;
+        Ok(v1::CheckPhoneResponse { usable: self.logins.check_phone(&caller, check).await? })
+    }
+
     async fn start(&self, request: Request<v1::StartLoginRequest>) -> Result<v1::StartLoginResponse, CallError> {
         let (caller, message) = self.caller(request)?;
         let start = request::start_login(message, &caller, self.logins.tenant(&caller)?)?;
@@ -212,6 +218,13 @@ fn watch_logins_message(message: TenantMessage) -> v1::WatchLoginsResponse {
 
 #[tonic::async_trait]
 impl LoginService for LoginApi {
+    async fn check_phone(
+        &self,
+        request: Request<v1::CheckPhoneRequest>,
+    ) -> Result<Response<v1::CheckPhoneResponse>, Status> {
+        self.answer("CheckPhone", self.check(request).await)
+    }
+
     async fn start_login(
         &self,
         request: Request<v1::StartLoginRequest>,

@@ -64,6 +64,8 @@ impl CallError {
                     E::ProviderBusy { .. } => Code::ResourceExhausted,
                     E::ProviderCredentialsRefused => Code::FailedPrecondition,
                     E::ProviderUnavailable => Code::Unavailable,
+                    E::ProviderRefused => Code::FailedPrecondition,
+                    E::CheckNotOffered => Code::Unimplemented,
                     E::StartWithdrawn => Code::Unavailable,
                     E::CodeNotAsked => Code::FailedPrecondition,
                     E::LoginEnded => Code::FailedPrecondition,
@@ -126,6 +128,8 @@ impl CallError {
                     "the provider refuses the gateway's credentials; nothing was started; tell the operator".into()
                 }
                 E::ProviderUnavailable => "the provider cannot be reached; nothing was started; try again".into(),
+                E::ProviderRefused => "the provider refuses to answer this; tell the operator".into(),
+                E::CheckNotOffered => "this provider does not say which numbers can log in".into(),
                 E::RequestIdReused => "this request_id started a login with other content; use a new one".into(),
                 E::Store(StoreError::Unavailable(_)) => {
                     "the gateway's store cannot be reached; try again with the same request_id".into()

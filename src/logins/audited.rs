@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::view::is_reader;
-use super::{Caller, Error, Logins, StartLogin};
+use super::{Caller, CheckPhone, Error, Logins, StartLogin};
 use crate::audit::{Audit, By, Entry, What};
 use crate::ciba::StartAnswer;
 use crate::session::{AgentId, ClientId, Event, LoginId, Terms};
@@ -16,27 +16,40 @@ use crate::timestamp::Timestamp;
 /// Readers that are remembered before old ones are looked for.
 const FEW_READERS: usize = 1024;
 
-fn refusal(error: &Error) -> What {
-    let limit = match error {
+/// What there was too much of, where that was it.
+fn limit(error: &Error) -> Option<&'static str> {
+    match error {
         Error::TooManyStarts { counter, .. } => Some(counter.name()),
         _ => None,
-    };
-    What::StartRefused { reason: error.reason(), limit }
+    }
 }
 
-/// A start that was asked for.
+fn start_refused(error: &Error) -> What {
+    What::StartRefused { reason: error.reason(), limit: limit(error) }
+}
+
+fn check_refused(error: &Error) -> What {
+    What::CheckRefused { reason: error.reason(), limit: limit(error) }
+}
+
+/// A start or a check that was asked for.
 #[derive(Clone)]
 pub(super) struct Asked {
     audit: Audit,
     entry: Entry,
+    refusal: fn(&Error) -> What,
 }
 
 impl Asked {
-    /// Notes that nothing was started; hands the reason on.
+    /// Notes that nothing was done; hands the reason on.
     pub(super) fn refused(&self, error: Error) -> Error {
-        let what = refusal(&error);
-        self.audit.note(Entry { what, ..self.entry.clone() });
+        self.answered((self.refusal)(&error));
         error
+    }
+
+    /// Notes what came of it.
+    pub(super) fn answered(&self, what: What) {
+        self.audit.note(Entry { what, ..self.entry.clone() });
     }
 }
 
@@ -57,7 +70,29 @@ impl Logins {
             call_direction: request.call_direction,
             number: request.phone.clone(),
         };
-        let asked = Asked { audit: self.0.ledger.audit().clone(), entry };
+        self.note_asked(entry, start_refused)
+    }
+
+    /// As [`Logins::asked`], for a check.
+    pub(super) fn check_asked(&self, caller: &Caller, check: &CheckPhone) -> Result<Asked, Error> {
+        let entry = Entry {
+            what: What::CheckAsked,
+            by: Some(By { client: caller.client.clone(), agent: caller.agent.clone() }),
+            tenant: caller.tenant.clone(),
+            login: None,
+            client: caller.client.clone(),
+            agent: check.agent.clone(),
+            terminal: check.terminal.clone(),
+            call: check.call.clone(),
+            channel: check.channel,
+            call_direction: None,
+            number: check.phone.clone(),
+        };
+        self.note_asked(entry, check_refused)
+    }
+
+    fn note_asked(&self, entry: Entry, refusal: fn(&Error) -> What) -> Result<Asked, Error> {
+        let asked = Asked { audit: self.0.ledger.audit().clone(), entry, refusal };
         if asked.audit.refuses_starts() {
             let error = Error::AuditUnavailable;
             // One line for both: who tries again and again shall not fill the queue.

@@ -51,6 +51,12 @@ pub enum Error {
     /// The provider cannot be reached; nothing was sent.
     #[error("the provider cannot be reached")]
     ProviderUnavailable,
+    /// The provider refuses the question.
+    #[error("the provider refuses the question")]
+    ProviderRefused,
+    /// The provider does not say which numbers can log in.
+    #[error("the provider does not say which numbers can log in")]
+    CheckNotOffered,
     /// The start that this `request_id` named was taken back.
     #[error("an earlier start with this request_id was taken back, because nothing was started")]
     StartWithdrawn,
@@ -108,6 +114,8 @@ impl Error {
             Self::ProviderBusy { .. } => "PROVIDER_BUSY",
             Self::ProviderCredentialsRefused => "PROVIDER_CREDENTIALS_REFUSED",
             Self::ProviderUnavailable => "PROVIDER_UNAVAILABLE",
+            Self::ProviderRefused => "PROVIDER_REFUSED",
+            Self::CheckNotOffered => "NOT_SUPPORTED",
             Self::StartWithdrawn => "START_WITHDRAWN",
             Self::CodeNotAsked => "CODE_NOT_ASKED",
             Self::LoginEnded => "LOGIN_ENDED",

@@ -26,7 +26,7 @@ use crate::session::{
     AgentId, CallDirection, CallId, Channel, CodeMode, Event, FailureReason, Labels, LoginId, RequestId, START_LIMIT,
     Session, State, TerminalId, Terms,
 };
-use crate::store::{Admitted, Counter, Record, Reservation, Reserved, StoreError};
+use crate::store::{Admitted, Asker, Counter, Record, Reservation, Reserved, StoreError};
 use crate::timestamp::Timestamp;
 
 /// Codes that happen to be taken in a row before we give up.
@@ -145,7 +145,7 @@ impl Logins {
     async fn reserve(&self, caller: &Caller, request: &StartLogin) -> Result<(Reserved, Turn), Error> {
         let tenant = self.tenant(caller)?;
         let mut reservation = self.reservation(caller, tenant, request)?;
-        let is_counted = self.admit(&reservation.session.terms).await?;
+        let is_counted = self.admit(Asker::from(&*reservation.session.terms)).await?;
         for _ in 0..CODE_ATTEMPTS {
             let turn = self.0.poller.turn(&caller.tenant, &reservation.session.id);
             let reserved = match self.0.ledger.reserve(&reservation).await {
@@ -153,7 +153,7 @@ impl Logins {
                 Err(error) => {
                     // The claim may have been made all the same: nobody would ring for it.
                     if is_counted {
-                        self.give_back(&reservation.session.terms).await;
+                        self.give_back(Asker::from(&*reservation.session.terms)).await;
                     }
                     self.withdraw(&reservation.first_record(), true, turn).await;
                     return Err(error.into());
@@ -167,22 +167,22 @@ impl Logins {
                 | Reserved::CoolingDown { .. }
                 | Reserved::LimitReached { .. } => {
                     if is_counted {
-                        self.give_back(&reservation.session.terms).await;
+                        self.give_back(Asker::from(&*reservation.session.terms)).await;
                     }
                     return Ok((reserved, turn));
                 }
             }
         }
         if is_counted {
-            self.give_back(&reservation.session.terms).await;
+            self.give_back(Asker::from(&*reservation.session.terms)).await;
         }
         Err(Error::Internal("no free code was found"))
     }
 
     /// Asks whether all tenants together may start one more login for the number;
     /// whether this start has just been counted there.
-    async fn admit(&self, terms: &Terms) -> Result<bool, Error> {
-        match self.0.ledger.admit(terms, self.0.policy.starts_per_number).await? {
+    pub(super) async fn admit(&self, asker: Asker<'_>) -> Result<bool, Error> {
+        match self.0.ledger.admit(asker, self.0.policy.starts_per_number).await? {
             Admitted::Counted => Ok(true),
             Admitted::Before => Ok(false),
             Admitted::LimitReached { retry_after } => {
@@ -194,10 +194,20 @@ impl Logins {
 
     /// No phone rang: the number may be rung by others instead. Should that be
     /// lost, it may be rung once less for a while.
-    async fn give_back(&self, terms: &Terms) {
-        if let Err(error) = self.0.ledger.give_back(terms).await {
+    pub(super) async fn give_back(&self, asker: Asker<'_>) {
+        if let Err(error) = self.0.ledger.give_back(asker).await {
             warn!(%error, "a start that did not happen stays counted for its number");
         }
+    }
+
+    /// Nobody else asks for this person either, until the provider wants to hear of
+    /// them again.
+    pub(super) async fn provider_is_busy(&self, phone: &PhoneNumber, retry_after: Option<Duration>) -> Error {
+        let retry_after = retry_after.unwrap_or(PROVIDER_BUSY_DEFAULT);
+        if let Err(error) = self.0.ledger.back_off(phone, retry_after).await {
+            warn!(%error, "the provider's wish for a pause is known to this caller alone");
+        }
+        Error::ProviderBusy { retry_after }
     }
 
     fn reservation(&self, caller: &Caller, tenant: &Tenant, request: &StartLogin) -> Result<Reservation, Error> {
@@ -225,7 +235,7 @@ impl Logins {
         let tenant = self.0.tenants.get(&terms.tenant).ok_or(Error::Internal("the tenant is not configured"))?;
         let credential = Arc::clone(&tenant.credential);
         if self.0.poller.replica().standing(&record.owner) != Standing::Clear {
-            self.give_back(terms).await;
+            self.give_back(Asker::from(&**terms)).await;
             self.withdraw(&record, true, turn).await;
             return Err(StoreError::Unavailable("no sign of life was confirmed of late".into()).into());
         }
@@ -250,12 +260,9 @@ impl Logins {
                 (Event::Failed(FailureReason::StartUnknown), None)
             }
             StartAnswer::Busy { retry_after } => {
-                let retry_after = retry_after.unwrap_or(PROVIDER_BUSY_DEFAULT);
-                if let Err(error) = self.0.ledger.back_off(&terms.phone, retry_after).await {
-                    warn!(%error, "the provider's wish for a pause is known to this caller alone");
-                }
-                self.give_back(terms).await;
-                (Event::Cancelled, Some((Error::ProviderBusy { retry_after }, false)))
+                let error = self.provider_is_busy(&terms.phone, retry_after).await;
+                self.give_back(Asker::from(&**terms)).await;
+                (Event::Cancelled, Some((error, false)))
             }
             StartAnswer::CredentialsRefused => (Event::Cancelled, Some((Error::ProviderCredentialsRefused, false))),
             StartAnswer::NotSent => (Event::Cancelled, Some((Error::ProviderUnavailable, true))),
@@ -264,7 +271,7 @@ impl Logins {
             None => self.settle(&record, &event, sent_at).await,
             Some((error, refund)) => {
                 if refund {
-                    self.give_back(terms).await;
+                    self.give_back(Asker::from(&**terms)).await;
                 }
                 self.withdraw(&record, refund, turn).await;
                 Err(error)

@@ -18,6 +18,7 @@ mod id_token;
 mod keys;
 mod metadata;
 mod settings;
+mod user_exists;
 mod userinfo;
 
 use std::sync::Arc;
@@ -38,9 +39,11 @@ use self::http::{Http, NoAnswer, Operation};
 use self::id_token::{Refused, Rules};
 use self::keys::KeySet;
 use self::metadata::{Discovery, Metadata, discovery_url};
+use self::user_exists::UserExists;
 use super::{IdentifyError, Provider, ProviderProblem};
-use crate::ciba::{self, AuthReqId, GRANT_TYPE, PollAnswer, StartAnswer, Tokens, Unclear};
+use crate::ciba::{self, AuthReqId, CheckAnswer, GRANT_TYPE, PollAnswer, StartAnswer, Tokens, Unclear};
 use crate::identity::{Identity, Subject};
+use crate::phone::PhoneNumber;
 use crate::session::{FailureReason, Terms};
 use crate::telemetry::Metrics;
 use crate::timestamp::Timestamp;
@@ -60,6 +63,7 @@ pub struct Vipps {
     credentials: Credentials,
     poll_timeout: Duration,
     discovery_url: Url,
+    user_exists: UserExists,
     metadata: Cached<Discovery>,
     keys: Cached<KeySet>,
     id_token_rules: Rules,
@@ -85,6 +89,7 @@ impl Vipps {
             credentials: Credentials::new(settings)?,
             poll_timeout: settings.poll_timeout,
             discovery_url,
+            user_exists: UserExists::at(issuer.url()).ok_or(InvalidSettings::Issuer)?,
             metadata: Cached::new(discovery, Arc::clone(&clock)),
             keys: Cached::new(key_set, Arc::clone(&clock)),
             id_token_rules: Rules::new(issuer, &settings.client_id, &settings.signing_algorithms),
@@ -155,11 +160,15 @@ fn reject(refused: Refused) -> IdentifyError {
 
 #[async_trait]
 impl Provider for Vipps {
+    async fn user_exists(&self, phone: &PhoneNumber) -> CheckAnswer {
+        self.user_exists.ask(&self.http, &self.credentials, &login_hint(phone)).await
+    }
+
     async fn start(&self, terms: &Terms) -> StartAnswer {
         let Ok(metadata) = self.metadata().await else {
             return StartAnswer::NotSent;
         };
-        let login_hint = format!("urn:msisdn:{}", terms.phone.msisdn());
+        let login_hint = login_hint(&terms.phone);
         let requested_expiry = terms.requested_expiry().as_secs().to_string();
         let scope = scope(terms);
         let form = vec![
@@ -215,6 +224,11 @@ impl Provider for Vipps {
         }
         Ok(())
     }
+}
+
+/// The vendor's form of a number: country code first, digits alone.
+fn login_hint(phone: &PhoneNumber) -> String {
+    format!("urn:msisdn:{}", phone.msisdn())
 }
 
 /// `openid`, then one scope for each claim that was asked for.

@@ -7,7 +7,9 @@
 
 use std::time::Duration;
 
-use crate::session::Terms;
+use crate::phone::PhoneNumber;
+use crate::session::{AgentId, ClientId, RequestId, TenantId, TerminalId, Terms};
+use crate::timestamp::Timestamp;
 
 /// A limit on how often something may happen in a sliding window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,15 +55,15 @@ impl Counter {
         }
     }
 
-    /// Whose starts are counted together with this one; `None` when the login has
-    /// no such thing. Holds personal data: stores hash it.
+    /// Whose starts are counted together with this one; `None` when there is no
+    /// such thing. Holds personal data: stores hash it.
     #[must_use]
-    pub fn subject(self, terms: &Terms) -> Option<&str> {
+    pub fn subject(self, asker: Asker<'_>) -> Option<&str> {
         match self {
-            Self::Number => Some(terms.phone.msisdn()),
-            Self::Agent | Self::AgentNumbers => terms.agent.as_ref().map(|agent| agent.as_str()),
-            Self::Terminal => terms.terminal.as_ref().map(|terminal| terminal.as_str()),
-            Self::Client => Some(terms.client.as_str()),
+            Self::Number => Some(asker.phone.msisdn()),
+            Self::Agent | Self::AgentNumbers => asker.agent.map(AgentId::as_str),
+            Self::Terminal => asker.terminal.map(TerminalId::as_str),
+            Self::Client => Some(asker.client.as_str()),
             Self::Tenant => Some(""),
         }
     }
@@ -70,6 +72,36 @@ impl Counter {
     #[must_use]
     pub const fn counts_numbers(self) -> bool {
         matches!(self, Self::AgentNumbers)
+    }
+}
+
+/// Who asks for which number, as far as it is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// Whose login it would be.
+    pub tenant: &'a TenantId,
+    /// Which of the tenant's systems asks.
+    pub client: &'a ClientId,
+    /// What counts once, however often it is asked for.
+    pub request_id: &'a RequestId,
+    /// Whose phone it is.
+    pub phone: &'a PhoneNumber,
+    /// The agent who asks.
+    pub agent: Option<&'a AgentId>,
+    /// The till or box.
+    pub terminal: Option<&'a TerminalId>,
+}
+
+impl<'a> From<&'a Terms> for Asker<'a> {
+    fn from(terms: &'a Terms) -> Self {
+        Self {
+            tenant: &terms.tenant,
+            client: &terms.client,
+            request_id: &terms.request_id,
+            phone: &terms.phone,
+            agent: terms.agent.as_ref(),
+            terminal: terms.terminal.as_ref(),
+        }
     }
 }
 
@@ -105,6 +137,38 @@ impl CoolDown {
         let doublings = denials.saturating_sub(1).min(31);
         self.first.saturating_mul(1_u32 << doublings).min(self.longest)
     }
+}
+
+/// A question about a number: counted as a start is, and nothing is claimed.
+#[derive(Clone, Debug)]
+pub struct Question<'a> {
+    /// Who asks about which number.
+    pub asker: Asker<'a>,
+    /// The guards.
+    pub charges: &'a [Charge],
+    /// How long those are left alone who have said no.
+    pub cool_down: CoolDown,
+    /// The present.
+    pub now: Timestamp,
+}
+
+/// Whether a question may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// It may, and it was counted.
+    Counted,
+    /// The person has said no of late.
+    CoolingDown {
+        /// When they may be asked again.
+        retry_after: Duration,
+    },
+    /// A guard refused.
+    LimitReached {
+        /// Which; of several the one that takes longest.
+        counter: Counter,
+        /// When the oldest counted start leaves the window.
+        retry_after: Duration,
+    },
 }
 
 /// Whether a start may be made for its number, as all tenants together see it.

@@ -21,11 +21,11 @@ use self::numbers::Numbers;
 use self::tenant::Tenant;
 use super::events::random_epoch;
 use super::{
-    Admitted, Batch, Events, Incarnation, Limit, Listed, Page, Position, Pulse, PutBack, Record, Reservation, Reserved,
-    Saved, SessionStore, Sign, StoreError, Wake,
+    Admitted, Asker, Batch, Counted, Events, Incarnation, Limit, Listed, Page, Position, Pulse, PutBack, Question,
+    Record, Reservation, Reserved, Saved, SessionStore, Sign, StoreError, Wake,
 };
 use crate::phone::PhoneNumber;
-use crate::session::{LoginId, TenantId, Terms};
+use crate::session::{LoginId, TenantId};
 use crate::timestamp::Timestamp;
 
 /// Wakes a slow receiver may be behind before it has missed some.
@@ -119,13 +119,17 @@ impl SessionStore for MemoryStore {
         Ok(reserved)
     }
 
-    async fn admit(&self, terms: &Terms, limit: Limit, now: Timestamp) -> Result<Admitted, StoreError> {
-        Ok(lock(&self.shared.numbers).admit(terms, limit, now))
+    async fn admit(&self, asker: Asker<'_>, limit: Limit, now: Timestamp) -> Result<Admitted, StoreError> {
+        Ok(lock(&self.shared.numbers).admit(asker, limit, now))
     }
 
-    async fn give_back(&self, terms: &Terms) -> Result<(), StoreError> {
-        lock(&self.shared.numbers).give_back(terms);
+    async fn give_back(&self, asker: Asker<'_>) -> Result<(), StoreError> {
+        lock(&self.shared.numbers).give_back(asker);
         Ok(())
+    }
+
+    async fn count(&self, question: &Question<'_>) -> Result<Counted, StoreError> {
+        self.with(question.asker.tenant, |tenant| tenant.count(question))
     }
 
     async fn back_off(&self, number: &PhoneNumber, until: Timestamp, _now: Timestamp) -> Result<(), StoreError> {

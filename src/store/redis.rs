@@ -59,11 +59,11 @@ use self::wakes::Listener;
 use super::hash::HashKeys;
 use super::seal::KeyRing;
 use super::{
-    Admitted, Batch, Counter, Events, Incarnation, Limit, Listed, Page, Position, Pulse, PutBack, Rank, Record,
-    Reservation, Reserved, Saved, SessionStore, StoreError, Wake,
+    Admitted, Asker, Batch, Counted, Counter, Events, Incarnation, Limit, Listed, Page, Position, Pulse, PutBack,
+    Question, Rank, Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake,
 };
 use crate::phone::PhoneNumber;
-use crate::session::{LoginId, State, TenantId, Terms};
+use crate::session::{LoginId, State, TenantId};
 use crate::timestamp::Timestamp;
 
 /// Wakes a slow receiver may be behind before it has missed some.
@@ -213,6 +213,10 @@ fn millis(text: &str) -> Result<Duration, StoreError> {
     text.parse().map(Duration::from_millis).map_err(|_| UNKNOWN_ANSWER)
 }
 
+fn counter(name: &str) -> Result<Counter, StoreError> {
+    Counter::ALL.into_iter().find(|counter| counter.name() == name).ok_or(UNKNOWN_ANSWER)
+}
+
 fn rank(at: &str, login: &str) -> Result<Rank, StoreError> {
     let created_at = at.parse().map(Timestamp::from_millis).map_err(|_| UNKNOWN_ANSWER)?;
     Ok(Rank { created_at, login: LoginId::parse(login).map_err(|_| UNKNOWN_ANSWER)? })
@@ -240,17 +244,15 @@ impl SessionStore for RedisStore {
             ["number_busy"] => Ok(Reserved::NumberBusy),
             ["cooling_down", wait] => Ok(Reserved::CoolingDown { retry_after: millis(wait)? }),
             ["limit_reached", wait, which] => {
-                let counter = Counter::ALL.into_iter().find(|counter| counter.name() == *which);
-                let counter = counter.ok_or(UNKNOWN_ANSWER)?;
-                Ok(Reserved::LimitReached { counter, retry_after: millis(wait)? })
+                Ok(Reserved::LimitReached { counter: counter(which)?, retry_after: millis(wait)? })
             }
             ["code_taken"] => Ok(Reserved::CodeTaken),
             _ => Err(UNKNOWN_ANSWER),
         }
     }
 
-    async fn admit(&self, terms: &Terms, limit: Limit, now: Timestamp) -> Result<Admitted, StoreError> {
-        let (answer, wait): (String, u64) = self.link.call(&self.calls.admit(terms, limit, now)).await?;
+    async fn admit(&self, asker: Asker<'_>, limit: Limit, now: Timestamp) -> Result<Admitted, StoreError> {
+        let (answer, wait): (String, u64) = self.link.call(&self.calls.admit(asker, limit, now)).await?;
         let retry_after = Duration::from_millis(wait);
         match answer.as_str() {
             "counted" => Ok(Admitted::Counted),
@@ -261,8 +263,19 @@ impl SessionStore for RedisStore {
         }
     }
 
-    async fn give_back(&self, terms: &Terms) -> Result<(), StoreError> {
-        self.link.command(&self.calls.give_back(terms)).await
+    async fn give_back(&self, asker: Asker<'_>) -> Result<(), StoreError> {
+        self.link.command(&self.calls.give_back(asker)).await
+    }
+
+    async fn count(&self, question: &Question<'_>) -> Result<Counted, StoreError> {
+        let (answer, wait, which): (String, u64, String) = self.link.call(&self.calls.count(question)).await?;
+        let retry_after = Duration::from_millis(wait);
+        match answer.as_str() {
+            "counted" => Ok(Counted::Counted),
+            "cooling_down" => Ok(Counted::CoolingDown { retry_after }),
+            "limit_reached" => Ok(Counted::LimitReached { counter: counter(&which)?, retry_after }),
+            _ => Err(UNKNOWN_ANSWER),
+        }
     }
 
     async fn back_off(&self, number: &PhoneNumber, until: Timestamp, now: Timestamp) -> Result<(), StoreError> {

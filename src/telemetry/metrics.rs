@@ -44,6 +44,8 @@ pub enum ProviderOperation {
     Discovery,
     /// Signing keys.
     Keys,
+    /// Whether a number can log in.
+    UserExists,
     /// A login.
     Start,
     /// How a login stands.
@@ -61,6 +63,7 @@ impl ProviderOperation {
         match self {
             Self::Discovery => "discovery",
             Self::Keys => "keys",
+            Self::UserExists => "user_exists",
             Self::Start => "start",
             Self::Poll => "poll",
             Self::Userinfo => "userinfo",
@@ -75,6 +78,8 @@ impl ProviderOperation {
 pub enum StoreOperation {
     /// Counting a start over all tenants.
     Admit,
+    /// Counting a question about a number.
+    Count,
     /// Claiming what a start needs.
     Reserve,
     /// Taking that back.

@@ -5,7 +5,7 @@ use ciba_gateway::grpc::v1::StartLoginRequest;
 use tonic::Code;
 
 use crate::support::audit_log::{AuditLog, note, text};
-use crate::support::client::{NUMBER, at_the_till, on_a_call};
+use crate::support::client::{NUMBER, about, at_the_till, on_a_call};
 use crate::support::configuration::Configuration;
 use crate::support::eventually::eventually;
 use crate::support::gateway::Serve;
@@ -74,6 +74,28 @@ async fn the_life_of_a_login_is_told_in_order_and_without_personal_data() {
     }
     assert!(lines[4].contains("\"reason\":\"NUMBER_BUSY\"") && lines[5].contains("\"by_agent\":\"ada\""), "{lines:#?}");
     assert_right(&log.verify(&["audit.log"]).await, &["12 records of 1 runs"]);
+}
+
+/// SR39: who asked about which number, and not what the answer was.
+#[tokio::test]
+async fn a_check_is_told_without_its_answer() {
+    let (log, vipps) = (AuditLog::new(), Vipps::start().await);
+    let serve = Serve::ready(&log.kept_by(Configuration::new(&vipps.issuer()), "audit.log")).await;
+    let desk = serve.client().await;
+    assert_eq!(desk.check(about(NUMBER)).await, Ok(true));
+    assert_eq!(desk.check(about("+4790000010")).await, Ok(false));
+    for _ in 2..=3 {
+        desk.check(about(NUMBER)).await.expect("an answer");
+    }
+    assert_eq!(desk.check(about(NUMBER)).await.expect_err("a refusal").reason, "TOO_MANY_STARTS");
+    let told = async || (log.lines("audit.log").len() == 11).then_some(());
+    eventually("all is written", told).await;
+    let lines = log.lines("audit.log");
+    let pair = ["check_asked", "check_answered"];
+    assert_eq!(happened(&lines), [&["began"][..], &pair.repeat(4), &["check_asked", "check_refused"]].concat());
+    let (yes, no) = (&lines[2], &lines[4]);
+    assert!(!["usable", "exists", "true", "false"].iter().any(|word| yes.contains(word) || no.contains(word)), "{yes}");
+    assert!(lines[10].contains("\"limit\":\"number\""), "{lines:#?}");
 }
 
 /// SR39: a hand-over is told by whoever takes over.

@@ -88,7 +88,7 @@ async fn the_owner_dies_while_it_asks_the_provider() {
             provider.person_approves();
         }
         match asked {
-            Asked::Start => provider.start_takes(secs(2)),
+            Asked::Check | Asked::Start => provider.start_takes(secs(2)),
             Asked::Poll => provider.poll_takes(secs(2)),
             Asked::Identify | Asked::Revoke => provider.identify_takes(secs(2)),
         }

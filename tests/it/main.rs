@@ -9,6 +9,7 @@
 mod access;
 mod audit;
 mod bad_input;
+mod checks;
 mod client_certificates;
 mod clocks;
 mod codes;

@@ -1,6 +1,7 @@
 //! The provider over real sockets, against one that lies.
 
 mod answers;
+mod checks;
 mod documents;
 mod id_tokens;
 mod network;

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::super::status::CallError;
 use super::super::v1;
-use super::{Violations, channel, whole_seconds};
+use super::place::{Place, place};
+use super::{Violations, phone_number, whole_seconds};
 use crate::identity::{Claim, Subject};
 use crate::logins::{Caller, CodeChoice, StartLogin, Tenant};
 use crate::phone::PhoneNumber;
-use crate::session::{AgentId, CallDirection, CallId, Channel, CodeMode, Labels, RequestId, TerminalId};
+use crate::session::{CallDirection, Channel, CodeMode, Labels, RequestId};
 
 const LIFETIME_SECONDS: std::ops::RangeInclusive<u64> = 60..=600;
 const READ_BACK_LIFETIME_SECONDS: u64 = 120;
@@ -26,17 +27,9 @@ pub(in crate::grpc) fn start_login(
     let mut wrong = Violations::default();
     let request_id = wrong.check("request_id", RequestId::new(request.request_id.clone()));
     let phone = phone(&request, tenant, &mut wrong);
-    let channel = channel(request.channel, &mut wrong);
-    if channel.is_none() {
-        wrong.add("channel", "must be one of CALL_CENTRE, POINT_OF_SALE, TV_BOX");
-    }
+    let Place { channel, agent, terminal, call } =
+        place(request.channel, [&request.agent_id, &request.terminal_id, &request.call_id], caller, &mut wrong);
     let call_direction = call_direction(&request, channel, &mut wrong);
-    let agent = agent(&request, channel, caller, &mut wrong);
-    let terminal = wrong.optional("terminal_id", &request.terminal_id, TerminalId::new);
-    if matches!(channel, Some(Channel::PointOfSale | Channel::TvBox)) && request.terminal_id.is_empty() {
-        wrong.add("terminal_id", "is required for points of sale and TV boxes");
-    }
-    let call = wrong.optional("call_id", &request.call_id, CallId::new);
     if call_direction == Some(CallDirection::Outbound) && request.call_id.is_empty() {
         wrong.add("call_id", "is required when the agent calls");
     }
@@ -89,9 +82,7 @@ fn refuse_unsupported(request: &v1::StartLoginRequest) -> Result<(), CallError> 
 
 fn phone(request: &v1::StartLoginRequest, tenant: &Tenant, wrong: &mut Violations) -> Option<PhoneNumber> {
     match &request.person {
-        Some(v1::start_login_request::Person::PhoneNumber(text)) => {
-            wrong.check("phone_number", PhoneNumber::parse(text, tenant.default_country))
-        }
+        Some(v1::start_login_request::Person::PhoneNumber(text)) => phone_number(text, tenant, wrong),
         _ => {
             wrong.add("person", "is required: give a phone_number");
             None
@@ -121,25 +112,6 @@ fn call_direction(
         _ => {}
     }
     direction
-}
-
-fn agent(
-    request: &v1::StartLoginRequest,
-    channel: Option<Channel>,
-    caller: &Caller,
-    wrong: &mut Violations,
-) -> Option<AgentId> {
-    let named = wrong.optional("agent_id", &request.agent_id, AgentId::new);
-    if let (Some(named), Some(calling)) = (&named, &caller.agent)
-        && named != calling
-    {
-        wrong.add("agent_id", "must be the agent of the metadata ciba-agent-id");
-    }
-    let agent = named.or_else(|| caller.agent.clone());
-    if channel == Some(Channel::CallCentre) && agent.is_none() && request.agent_id.is_empty() {
-        wrong.add("agent_id", "is required for call centres");
-    }
-    agent
 }
 
 fn code_choice(request: &v1::StartLoginRequest, channel: Option<Channel>, wrong: &mut Violations) -> CodeChoice {

@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::phone::PhoneNumber;
-use crate::session::{ClientId, RequestId, Terms};
-use crate::store::{Counter, DENIAL_RETENTION, Limit};
+use crate::session::{ClientId, RequestId};
+use crate::store::{Asker, CoolDown, Counter, DENIAL_RETENTION, Limit};
 use crate::timestamp::Timestamp;
 
 /// A client's name for a start.
@@ -32,15 +32,15 @@ pub(super) struct Denials {
     pub(super) last: Timestamp,
 }
 
-pub(super) fn log_of(counter: Counter, terms: &Terms) -> Option<(Counter, String)> {
-    counter.subject(terms).map(|subject| (counter, subject.to_owned()))
+pub(super) fn log_of(counter: Counter, asker: Asker<'_>) -> Option<(Counter, String)> {
+    counter.subject(asker).map(|subject| (counter, subject.to_owned()))
 }
 
-pub(super) fn member(counter: Counter, terms: &Terms) -> Member {
+pub(super) fn member(counter: Counter, asker: Asker<'_>) -> Member {
     if counter.counts_numbers() {
-        Member::Number(terms.phone.clone())
+        Member::Number(asker.phone.clone())
     } else {
-        Member::Start((terms.client.clone(), terms.request_id.clone()))
+        Member::Start((asker.client.clone(), asker.request_id.clone()))
     }
 }
 
@@ -48,6 +48,12 @@ impl Denials {
     /// Whether they still matter.
     pub(super) fn count_at(&self, now: Timestamp) -> bool {
         self.last.plus(DENIAL_RETENTION) > now
+    }
+
+    /// How long nobody asks again; `None` when somebody may now.
+    pub(super) fn wait_for(&self, cool_down: CoolDown, now: Timestamp) -> Option<Duration> {
+        let until = self.last.plus(cool_down.after(self.count));
+        (self.count_at(now) && now < until).then(|| until.since(now))
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::phone::PhoneNumber;
-use crate::session::{ClientId, RequestId, TenantId, Terms};
-use crate::store::{Admitted, Limit};
+use crate::session::{ClientId, RequestId, TenantId};
+use crate::store::{Admitted, Asker, Limit};
 use crate::timestamp::Timestamp;
 
 /// Between two searches for what is past its time.
@@ -28,9 +28,9 @@ struct Number {
 }
 
 impl Numbers {
-    pub(super) fn admit(&mut self, terms: &Terms, limit: Limit, now: Timestamp) -> Admitted {
+    pub(super) fn admit(&mut self, asker: Asker<'_>, limit: Limit, now: Timestamp) -> Admitted {
         self.sweep(now);
-        let (number, start) = (self.numbers.entry(terms.phone.clone()).or_default(), start(terms));
+        let (number, start) = (self.numbers.entry(asker.phone.clone()).or_default(), start(asker));
         number.starts.retain(|(leaves, _)| now < *leaves);
         if number.starts.iter().any(|(_, counted)| *counted == start) {
             return Admitted::Before;
@@ -48,9 +48,9 @@ impl Numbers {
         Admitted::Counted
     }
 
-    pub(super) fn give_back(&mut self, terms: &Terms) {
-        let start = start(terms);
-        if let Some(number) = self.numbers.get_mut(&terms.phone) {
+    pub(super) fn give_back(&mut self, asker: Asker<'_>) {
+        let start = start(asker);
+        if let Some(number) = self.numbers.get_mut(asker.phone) {
             number.starts.retain(|(_, counted)| *counted != start);
         }
     }
@@ -69,6 +69,6 @@ impl Numbers {
     }
 }
 
-fn start(terms: &Terms) -> Start {
-    (terms.tenant.clone(), terms.client.clone(), terms.request_id.clone())
+fn start(asker: Asker<'_>) -> Start {
+    (asker.tenant.clone(), asker.client.clone(), asker.request_id.clone())
 }

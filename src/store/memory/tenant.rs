@@ -12,8 +12,8 @@ use crate::phone::PhoneNumber;
 use crate::session::{CodeCheck, Ended, FailureReason, LoginId, Outcome, Session, State, Terms};
 use crate::store::retention::{identity_until, kept_until};
 use crate::store::{
-    Batch, Charge, Counter, Events, Incarnation, Listed, Page, REQUEST_ID_RETENTION, Rank, Record, Reservation,
-    Reserved, Saved,
+    Asker, Batch, Charge, Counted, Counter, Events, Incarnation, Listed, Page, Question, REQUEST_ID_RETENTION, Rank,
+    Record, Reservation, Reserved, Saved,
 };
 use crate::timestamp::Timestamp;
 
@@ -85,18 +85,12 @@ impl Tenant {
         if self.numbers.get(&terms.phone).is_some_and(|claim| claim.keeps_out(id, now)) {
             return Reserved::NumberBusy;
         }
-        if let Some(denials) = self.denials.get(&terms.phone).filter(|denials| denials.count_at(now)) {
-            let until = denials.last.plus(reservation.cool_down.after(denials.count));
-            if now < until {
-                return Reserved::CoolingDown { retry_after: until.since(now) };
-            }
-        }
-        let waits = reservation
-            .charges
-            .iter()
-            .filter_map(|charge| self.wait_for(charge, terms, now).map(|retry_after| (retry_after, charge.counter)));
-        if let Some((retry_after, counter)) = waits.reduce(|one, next| if next.0 > one.0 { next } else { one }) {
-            return Reserved::LimitReached { counter, retry_after };
+        let question =
+            Question { asker: (&**terms).into(), charges: &reservation.charges, cool_down: reservation.cool_down, now };
+        match self.weigh(&question) {
+            Counted::Counted => {}
+            Counted::CoolingDown { retry_after } => return Reserved::CoolingDown { retry_after },
+            Counted::LimitReached { counter, retry_after } => return Reserved::LimitReached { counter, retry_after },
         }
         if self.codes.get(terms.code.expose()).is_some_and(|claim| claim.keeps_out(id, now)) {
             return Reserved::CodeTaken;
@@ -104,10 +98,7 @@ impl Tenant {
 
         let spent = Spent { login: id.clone(), content: terms.content, until: now.plus(REQUEST_ID_RETENTION) };
         self.requests.insert(request.clone(), spent);
-        for charge in &reservation.charges {
-            let retention = charge.limits.iter().map(|limit| limit.window).fold(Duration::ZERO, Duration::max);
-            self.count(charge.counter, terms, retention, now);
-        }
+        self.charge(&question);
         let record = reservation.first_record();
         // Whoever still stands there is past its deadline.
         self.numbers.remove(&terms.phone);
@@ -136,7 +127,7 @@ impl Tenant {
         }
         if refund {
             let start = Member::Start(request);
-            for log in Counter::ALL.into_iter().filter_map(|counter| log_of(counter, terms)) {
+            for log in Counter::ALL.into_iter().filter_map(|counter| log_of(counter, (&**terms).into())) {
                 self.logs.entry(log).and_modify(|log| log.remove(&start));
             }
         }
@@ -195,7 +186,7 @@ impl Tenant {
         let spent = Spent { login: session.id.clone(), content: terms.content, until };
         self.requests.entry(request).or_insert(spent);
         for counter in Counter::ALL {
-            self.count(counter, terms, LOG_RETENTION, terms.created_at);
+            self.add(counter, (&**terms).into(), LOG_RETENTION, terms.created_at);
         }
         if let State::Ended(Ended { at, outcome: Outcome::Denied }) = session.state {
             self.denials.entry(terms.phone.clone()).or_insert(Denials { count: 1, last: at });
@@ -270,17 +261,44 @@ impl Tenant {
         self.logins.retain(|_, kept| kept.sweep(now));
     }
 
+    pub(super) fn count(&mut self, question: &Question<'_>) -> Counted {
+        let counted = self.weigh(question);
+        if counted == Counted::Counted {
+            self.charge(question);
+        }
+        counted
+    }
+
+    /// Whether one more fits now; counts nothing.
+    fn weigh(&self, question: &Question<'_>) -> Counted {
+        let Question { asker, charges, cool_down, now } = question;
+        let cooling = self.denials.get(asker.phone).and_then(|denials| denials.wait_for(*cool_down, *now));
+        if let Some(retry_after) = cooling {
+            return Counted::CoolingDown { retry_after };
+        }
+        let waits = charges.iter().filter_map(|charge| Some((self.wait_for(charge, *asker, *now)?, charge.counter)));
+        let longest = waits.reduce(|one, next| if next.0 > one.0 { next } else { one });
+        longest.map_or(Counted::Counted, |(retry_after, counter)| Counted::LimitReached { counter, retry_after })
+    }
+
+    fn charge(&mut self, question: &Question<'_>) {
+        for charge in question.charges {
+            let retention = charge.limits.iter().map(|limit| limit.window).fold(Duration::ZERO, Duration::max);
+            self.add(charge.counter, question.asker, retention, question.now);
+        }
+    }
+
     /// How long until one more start fits; `None` when it fits now.
-    fn wait_for(&self, charge: &Charge, terms: &Terms, now: Timestamp) -> Option<Duration> {
-        let (log, member) = (log_of(charge.counter, terms)?, member(charge.counter, terms));
+    fn wait_for(&self, charge: &Charge, asker: Asker<'_>, now: Timestamp) -> Option<Duration> {
+        let (log, member) = (log_of(charge.counter, asker)?, member(charge.counter, asker));
         let none = Log::default();
         let log = self.logs.get(&log).unwrap_or(&none);
         charge.limits.iter().filter_map(|limit| log.wait_for(*limit, &member, now)).max()
     }
 
-    fn count(&mut self, counter: Counter, terms: &Terms, retention: Duration, at: Timestamp) {
-        if let Some(log) = log_of(counter, terms) {
-            self.logs.entry(log).or_default().add(retention, member(counter, terms), at);
+    fn add(&mut self, counter: Counter, asker: Asker<'_>, retention: Duration, at: Timestamp) {
+        if let Some(log) = log_of(counter, asker) {
+            self.logs.entry(log).or_default().add(retention, member(counter, asker), at);
         }
     }
 
@@ -289,7 +307,7 @@ impl Tenant {
         match ended.outcome {
             Outcome::Approved { .. } => {
                 self.denials.remove(&terms.phone);
-                log_of(Counter::Number, terms).map(|log| self.logs.remove(&log));
+                log_of(Counter::Number, terms.into()).map(|log| self.logs.remove(&log));
             }
             Outcome::Denied => {
                 let before = self.denials.get(&terms.phone).filter(|denials| denials.count_at(ended.at));

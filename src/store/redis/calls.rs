@@ -10,17 +10,17 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ::redis::{Cmd, cmd};
 
 use super::names::{Names, NumberNames, member_of_all};
-use super::script::{ADMIT, Call, LIST, LOAD, PUT_BACK, RELEASE, RESERVE, SAVE};
+use super::script::{ADMIT, COUNT, Call, LIST, LOAD, PUT_BACK, RELEASE, RESERVE, SAVE};
 use super::sealed::{Field, Raw, Sealer};
 use crate::phone::PhoneNumber;
-use crate::session::{Ended, LoginId, Outcome, Session, State, TenantId, Terms};
+use crate::session::{Ended, LoginId, Outcome, Session, State, TenantId};
 use crate::store::hash::HashKeys;
 use crate::store::record::Formats;
 use crate::store::retention::{LONGEST_LIFE, kept_until};
 use crate::store::seal::KeyRing;
 use crate::store::{
-    Charge, Counter, DENIAL_RETENTION, Limit, OUTCOME_RETENTION, Page, Position, REQUEST_ID_RETENTION, Record,
-    Reservation, StoreError,
+    Asker, Charge, CoolDown, Counter, DENIAL_RETENTION, Limit, OUTCOME_RETENTION, Page, Position, Question,
+    REQUEST_ID_RETENTION, Record, Reservation, StoreError,
 };
 use crate::timestamp::Timestamp;
 
@@ -75,7 +75,7 @@ impl Calls {
     ) -> Result<Call, StoreError> {
         let Reservation { session, charges, cool_down, now, owner: _ } = reservation;
         let names = self.names(&session.terms.tenant);
-        let request = names.request_digest(&session.terms);
+        let request = names.request_digest(Asker::from(&*session.terms));
         let claim = Claim::of(session, *now);
 
         let mut call = Call::new(&RESERVE)
@@ -103,11 +103,8 @@ impl Calls {
             .key(names.denials(&session.terms.phone))
             .arg(known.epoch)
             .arg(known.number)
-            .arg(millis(settle_time))
-            .arg(millis(DENIAL_RETENTION))
-            .arg(millis(cool_down.first))
-            .arg(millis(cool_down.longest));
-        call = with_charges(call, charges, &names, &session.terms);
+            .arg(millis(settle_time));
+        call = with_charges(with_cool_down(call, *cool_down), charges, &names, Asker::from(&*session.terms));
         let sealer = self.sealer(&session.terms.tenant, &session.id);
         let version = sealer.version(record, Duration::ZERO, names.hash())?;
         Ok(with_fields(with_fields(call, sealer.terms(record)?), version.fields))
@@ -116,7 +113,7 @@ impl Calls {
     pub(super) fn release(&self, record: &Record, refund: bool) -> Result<Call, StoreError> {
         let session = &record.session;
         let names = self.names(&session.terms.tenant);
-        let request = names.request_digest(&session.terms);
+        let request = names.request_digest(Asker::from(&*session.terms));
         let call = Call::new(&RELEASE)
             .key(names.login(&session.id))
             .key(names.request(&request))
@@ -131,26 +128,33 @@ impl Calls {
             .arg(self.writer());
         let call = Self::with_stream(call, &names)?.arg(names.owners()).arg(millis(CLAIM_LATENESS));
         let counters = Counter::ALL.into_iter().filter(|counter| !counter.counts_numbers());
-        let logs = counters.filter_map(|counter| names.log(counter, &session.terms));
+        let logs = counters.filter_map(|counter| names.log(counter, Asker::from(&*session.terms)));
         Ok(logs.fold(call, Call::key))
     }
 
-    pub(super) fn admit(&self, terms: &Terms, limit: Limit, now: Timestamp) -> Call {
-        let names = NumberNames::of(&terms.phone, &self.hash_keys);
+    pub(super) fn admit(&self, asker: Asker<'_>, limit: Limit, now: Timestamp) -> Call {
+        let names = NumberNames::of(asker.phone, &self.hash_keys);
         Call::new(&ADMIT)
             .key(names.log())
             .key(names.back_off())
             .arg(now.as_millis())
-            .arg(member_of_all(terms, &self.hash_keys))
+            .arg(member_of_all(asker, &self.hash_keys))
             .arg(limit.max)
             .arg(millis(limit.window))
             .arg(millis(limit.window + CLEAN_UP_AFTER))
     }
 
-    pub(super) fn give_back(&self, terms: &Terms) -> Cmd {
+    pub(super) fn give_back(&self, asker: Asker<'_>) -> Cmd {
         let mut call = cmd("ZREM");
-        call.arg(NumberNames::of(&terms.phone, &self.hash_keys).log()).arg(member_of_all(terms, &self.hash_keys));
+        call.arg(NumberNames::of(asker.phone, &self.hash_keys).log()).arg(member_of_all(asker, &self.hash_keys));
         call
+    }
+
+    pub(super) fn count(&self, question: &Question<'_>) -> Call {
+        let Question { asker, charges, cool_down, now } = question;
+        let names = self.names(asker.tenant);
+        let call = Call::new(&COUNT).key(names.denials(asker.phone)).arg(now.as_millis());
+        with_charges(with_cool_down(call, *cool_down), charges, &names, *asker)
     }
 
     pub(super) fn back_off(&self, number: &PhoneNumber, until: Timestamp, now: Timestamp) -> Cmd {
@@ -195,7 +199,7 @@ impl Calls {
         let terms = &session.terms;
         let call = Self::with_stream(call, &names)?
             .key(names.denials(&terms.phone))
-            .key(names.log(Counter::Number, terms).unwrap_or_default())
+            .key(names.log(Counter::Number, Asker::from(&**terms)).unwrap_or_default())
             .arg(names.owners())
             .arg(millis(INDEX_RETENTION + CLEAN_UP_AFTER))
             .arg(millis(DENIAL_RETENTION))
@@ -211,7 +215,7 @@ impl Calls {
         let sealer = self.sealer(&terms.tenant, &session.id);
         let version = sealer.version(record, window, names.hash())?;
         let (identity, identity_ttl) = identity_of(version.identity, now);
-        let (claim, request) = (Claim::of(session, now), names.request_digest(terms));
+        let (claim, request) = (Claim::of(session, now), names.request_digest(Asker::from(&**terms)));
         let call = Call::new(&PUT_BACK)
             .key(names.login(&session.id))
             .key(names.identity(&session.id))
@@ -242,10 +246,11 @@ impl Calls {
             .arg(millis(INDEX_RETENTION + CLEAN_UP_AFTER))
             .arg(millis(LOG_RETENTION + CLEAN_UP_AFTER))
             .arg(names.owners());
-        let logs = Counter::ALL.into_iter().filter_map(|counter| Some((counter, names.log(counter, terms)?)));
+        let logs =
+            Counter::ALL.into_iter().filter_map(|counter| Some((counter, names.log(counter, Asker::from(&**terms))?)));
         let logs: Vec<_> = logs.collect();
         let call = logs.iter().fold(call.arg(logs.len()), |call, (counter, log)| {
-            call.key(log.clone()).arg(names.member(*counter, terms))
+            call.key(log.clone()).arg(names.member(*counter, Asker::from(&**terms)))
         });
         Ok(with_fields(with_fields(call, sealer.terms(record)?), version.fields))
     }
@@ -318,15 +323,19 @@ fn denied_at(session: &Session) -> String {
     }
 }
 
-fn with_charges(call: Call, charges: &[Charge], names: &Names, terms: &Terms) -> Call {
-    let logs = charges.iter().filter_map(|charge| Some((charge, names.log(charge.counter, terms)?)));
+fn with_cool_down(call: Call, cool_down: CoolDown) -> Call {
+    call.arg(millis(DENIAL_RETENTION)).arg(millis(cool_down.first)).arg(millis(cool_down.longest))
+}
+
+fn with_charges(call: Call, charges: &[Charge], names: &Names, asker: Asker<'_>) -> Call {
+    let logs = charges.iter().filter_map(|charge| Some((charge, names.log(charge.counter, asker)?)));
     let logs: Vec<_> = logs.collect();
     logs.iter().fold(call.arg(logs.len()), |call, (charge, log)| {
         let retention = charge.limits.iter().map(|limit| limit.window).fold(Duration::ZERO, Duration::max);
         let call = call
             .key(log.clone())
             .arg(charge.counter.name())
-            .arg(names.member(charge.counter, terms))
+            .arg(names.member(charge.counter, asker))
             .arg(u8::from(charge.counter.counts_numbers()))
             .arg(millis(retention))
             .arg(millis(retention + CLEAN_UP_AFTER))

@@ -5,9 +5,9 @@
 //! keyed hashes of them.
 
 use crate::phone::{BindingCode, PhoneNumber};
-use crate::session::{LoginId, TenantId, Terms};
+use crate::session::{LoginId, TenantId};
 use crate::store::hash::{HashKeys, KeyedHash};
-use crate::store::{Counter, Incarnation};
+use crate::store::{Asker, Counter, Incarnation};
 
 const PREFIX: &str = "cg1:";
 
@@ -59,18 +59,18 @@ impl Names {
     }
 
     /// The log of starts by `counter`; `None` when it does not concern the login.
-    pub(super) fn log(&self, counter: Counter, terms: &Terms) -> Option<String> {
-        let subject = counter.subject(terms)?;
+    pub(super) fn log(&self, counter: Counter, asker: Asker<'_>) -> Option<String> {
+        let subject = counter.subject(asker)?;
         let digest = self.hash.digest("log", &[counter.name().as_bytes(), subject.as_bytes()]);
         Some(format!("{}log:{}:{digest}", self.prefix, counter.name()))
     }
 
     /// How a start appears in the log of `counter`.
-    pub(super) fn member(&self, counter: Counter, terms: &Terms) -> String {
+    pub(super) fn member(&self, counter: Counter, asker: Asker<'_>) -> String {
         if counter.counts_numbers() {
-            self.hash.digest("logged number", &[terms.phone.msisdn().as_bytes()])
+            self.hash.digest("logged number", &[asker.phone.msisdn().as_bytes()])
         } else {
-            self.request_digest(terms)
+            self.request_digest(asker)
         }
     }
 
@@ -89,8 +89,8 @@ impl Names {
     }
 
     /// How a request id of a client appears in keys and logs.
-    pub(super) fn request_digest(&self, terms: &Terms) -> String {
-        self.hash.digest("request", &[terms.client.as_str().as_bytes(), terms.request_id.as_str().as_bytes()])
+    pub(super) fn request_digest(&self, asker: Asker<'_>) -> String {
+        self.hash.digest("request", &[asker.client.as_str().as_bytes(), asker.request_id.as_str().as_bytes()])
     }
 
     /// The index of logins by time.
@@ -151,8 +151,8 @@ impl NumberNames {
 }
 
 /// How a start appears in [`NumberNames::log`].
-pub(super) fn member_of_all(terms: &Terms, hash_keys: &HashKeys) -> String {
-    let parts = [terms.tenant.as_str(), terms.client.as_str(), terms.request_id.as_str()];
+pub(super) fn member_of_all(asker: Asker<'_>, hash_keys: &HashKeys) -> String {
+    let parts = [asker.tenant.as_str(), asker.client.as_str(), asker.request_id.as_str()];
     hash_keys.for_gateway().digest("request", &parts.map(str::as_bytes))
 }
 

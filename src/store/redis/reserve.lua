@@ -16,35 +16,17 @@
 --       13 a fresh epoch, 14 stream's window, 15 TTL of entries, 16 of the head,
 --       17 epoch of the stream that we know ('' for none), 18 its newest number,
 --       19 how long nothing is reserved after an epoch has begun,
---       20 how long a denial is remembered, 21 how long one denial keeps others
---       away, 22 how long many do,
---       23 number of charges, then for each: its name, its member of the log, '1' when
---       equal members count once by their newest time, retention of the log, its
---       TTL, number of limits, and for each of those: most starts, window,
+--       20 to 22 the cool-down, 23 onwards: the charges,
 --       then the record's fields: name, value
 -- Times and TTLs are in milliseconds.
 
 local now, login = tonumber(ARGV[1]), ARGV[2]
-local FIRST_LOG, FIRST_CHARGE = 11, 24
 local stream = {
   head = KEYS[8], entries = KEYS[9], now = now, fresh = ARGV[13], window = ARGV[14],
   entries_ttl = ARGV[15], head_ttl = ARGV[16],
 }
 
-local charges, at = {}, FIRST_CHARGE
-for i = 1, tonumber(ARGV[23]) do
-  local charge = {
-    log = KEYS[FIRST_LOG + i - 1], name = ARGV[at], member = ARGV[at + 1], by_newest = ARGV[at + 2] == '1',
-    retention = ARGV[at + 3], ttl = ARGV[at + 4], limits = {},
-  }
-  for limit = 1, tonumber(ARGV[at + 5]) do
-    local place = at + 4 + 2 * limit
-    charge.limits[limit] = {most = tonumber(ARGV[place]), window = tonumber(ARGV[place + 1])}
-  end
-  at = at + 6 + 2 * #charge.limits
-  charges[i] = charge
-end
-local first_field = at
+local charges, first_field = charges_at(23, 11)
 
 local function is_held(key)
   local held = redis.call('HMGET', key, 'login', 'until')
@@ -54,26 +36,6 @@ end
 local function hold(key)
   redis.call('HSET', key, 'login', login, 'until', ARGV[4])
   redis.call('PEXPIRE', key, ARGV[5])
-end
-
--- How long until one more start fits; nil when it fits now.
-local function wait_for(charge, limit)
-  local counted = redis.call('ZSCORE', charge.log, charge.member)
-  if counted and (not charge.by_newest or tonumber(counted) > now - limit.window) then return nil end
-  local since = '(' .. string.format('%.0f', now - limit.window)
-  local excess = redis.call('ZCOUNT', charge.log, since, '+inf') - limit.most
-  if excess < 0 then return nil end
-  local leaver = redis.call('ZRANGE', charge.log, since, '+inf', 'BYSCORE', 'LIMIT', excess, 1, 'WITHSCORES')
-  if not leaver[2] then return limit.window end
-  return tonumber(leaver[2]) + limit.window - now
-end
-
--- How long whoever has said no is left alone.
-local function cools_for()
-  local found = redis.call('HMGET', KEYS[10], 'count', 'at')
-  if not found[1] or now - found[2] >= tonumber(ARGV[20]) then return 0 end
-  local doublings = math.min(found[1] - 1, 31)
-  return found[2] + math.min(ARGV[21] * 2 ^ doublings, tonumber(ARGV[22])) - now
 end
 
 -- Whoever wanted this has given it up, and nobody would ring.
@@ -112,16 +74,10 @@ end
 
 if is_held(KEYS[3]) then return {'number_busy'} end
 
-local cooling = cools_for()
+local cooling = cools_for(KEYS[10], now, 20)
 if cooling > 0 then return {'cooling_down', string.format('%.0f', cooling)} end
 
-local wait, reached = nil, nil
-for _, charge in ipairs(charges) do
-  for _, limit in ipairs(charge.limits) do
-    local this = wait_for(charge, limit)
-    if this and (not wait or this > wait) then wait, reached = this, charge.name end
-  end
-end
+local wait, reached = longest_wait(charges, now)
 if wait then return {'limit_reached', string.format('%.0f', wait), reached} end
 
 if is_held(KEYS[4]) then return {'code_taken'} end
@@ -137,11 +93,7 @@ redis.call('ZADD', KEYS[5], now, login)
 redis.call('PEXPIRE', KEYS[5], ARGV[10])
 redis.call('ZADD', KEYS[6], 0, login)
 redis.call('PEXPIRE', KEYS[6], ARGV[10])
-for _, charge in ipairs(charges) do
-  redis.call('ZREMRANGEBYSCORE', charge.log, '-inf', string.format('%.0f', now - charge.retention))
-  redis.call('ZADD', charge.log, charge.by_newest and 'GT' or 'NX', now, charge.member)
-  redis.call('PEXPIRE', charge.log, charge.ttl)
-end
+count(charges, now)
 local epoch, number = append_event(stream, login, '1', standing(KEYS[1]))
 wake(ARGV[11], ARGV[12], login, '1')
 return {'new', epoch, number}

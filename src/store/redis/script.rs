@@ -4,19 +4,24 @@ use std::sync::LazyLock;
 
 use ::redis::{Cmd, Script, ToRedisArgs, cmd};
 
-pub(super) static RESERVE: LazyLock<Lua> = LazyLock::new(|| Lua::that_appends(include_str!("reserve.lua")));
+pub(super) static RESERVE: LazyLock<Lua> = LazyLock::new(|| Lua::with(&[APPEND, GUARDS], include_str!("reserve.lua")));
 pub(super) static ADMIT: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("admit.lua")));
-pub(super) static RELEASE: LazyLock<Lua> = LazyLock::new(|| Lua::that_appends(include_str!("release.lua")));
-pub(super) static SAVE: LazyLock<Lua> = LazyLock::new(|| Lua::that_appends(include_str!("save.lua")));
-pub(super) static ADOPT: LazyLock<Lua> = LazyLock::new(|| Lua::that_appends(include_str!("adopt.lua")));
+pub(super) static COUNT: LazyLock<Lua> = LazyLock::new(|| Lua::with(&[GUARDS], include_str!("count.lua")));
+pub(super) static RELEASE: LazyLock<Lua> = LazyLock::new(|| Lua::with(&[APPEND], include_str!("release.lua")));
+pub(super) static SAVE: LazyLock<Lua> = LazyLock::new(|| Lua::with(&[APPEND], include_str!("save.lua")));
+pub(super) static ADOPT: LazyLock<Lua> = LazyLock::new(|| Lua::with(&[APPEND], include_str!("adopt.lua")));
 pub(super) static LOAD: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("load.lua")));
 pub(super) static LIST: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("list.lua")));
 pub(super) static OWNED: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("owned.lua")));
 pub(super) static BEAT: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("beat.lua")));
 pub(super) static LEAVE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("leave.lua")));
 pub(super) static EVENTS: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("events.lua")));
-pub(super) static PUT_BACK: LazyLock<Lua> = LazyLock::new(|| Lua::that_appends(include_str!("put_back.lua")));
+pub(super) static PUT_BACK: LazyLock<Lua> = LazyLock::new(|| Lua::with(&[APPEND], include_str!("put_back.lua")));
 pub(super) static NEW_EPOCH: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("new_epoch.lua")));
+
+/// What other scripts begin with.
+const APPEND: &str = include_str!("append.lua");
+const GUARDS: &str = include_str!("guards.lua");
 
 /// A script that runs as one step.
 pub(super) struct Lua {
@@ -31,10 +36,10 @@ impl Lua {
         Self { source, hash }
     }
 
-    /// With `append.lua` after its first line, which says how it is to be run.
-    fn that_appends(source: &'static str) -> Self {
+    /// With `parts` after its first line, which says how it is to be run.
+    fn with(parts: &[&str], source: &'static str) -> Self {
         let (shebang, rest) = source.split_once('\n').unwrap_or_default();
-        Self::new(format!("{shebang}\n{}\n{rest}", include_str!("append.lua")))
+        Self::new([&[shebang], parts, &[rest]].concat().join("\n"))
     }
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use ciba_gateway::ciba::{Accepted, AuthReqId};
 use ciba_gateway::session::{AgentId, ClientId, Event, TerminalId};
-use ciba_gateway::store::{Charge, Counter, Limit, Record, Reservation, Reserved, SessionStore};
+use ciba_gateway::store::{
+    Asker, Charge, Counted, Counter, Limit, Question, Record, Reservation, Reserved, SessionStore,
+};
 use ciba_gateway::timestamp::Timestamp;
 
 use crate::support::reservations::{
@@ -29,6 +31,8 @@ for_both_stores!(
     who_has_said_no_is_left_alone,
     each_denial_doubles_the_pause,
     an_approval_ends_the_pauses,
+    a_question_is_counted_as_a_start_is,
+    who_has_said_no_is_not_asked_about,
 );
 
 async fn starts_beyond_the_limit_are_refused(store: &dyn SessionStore) {
@@ -249,4 +253,32 @@ async fn an_approval_ends_the_pauses(store: &dyn SessionStore) {
     }
     say_no(store, 3, later).await;
     assert_eq!(pause(store, later).await, Reserved::CoolingDown { retry_after: secs(300) }, "as after the first");
+}
+
+async fn ask(store: &dyn SessionStore, seed: u8, now: Timestamp, limit: Limit) -> Counted {
+    let reservation = start(seed, now, limit);
+    let asker = Asker::from(&*reservation.session.terms);
+    let Reservation { charges, cool_down, .. } = &reservation;
+    let question = Question { asker, charges, cool_down: *cool_down, now };
+    store.count(&question).await.expect("the store answers")
+}
+
+/// SR8
+async fn a_question_is_counted_as_a_start_is(store: &dyn SessionStore) {
+    assert_eq!(ask(store, 1, NOW, limit(2, 600)).await, Counted::Counted);
+    ring_once(store, 2, NOW.plus(secs(10)), limit(2, 600)).await;
+    let reached = Counted::LimitReached { counter: Counter::Number, retry_after: secs(580) };
+    assert_eq!(ask(store, 3, NOW.plus(secs(20)), limit(2, 600)).await, reached);
+    let third = start(4, NOW.plus(secs(20)), limit(2, 600));
+    let refused = Reserved::LimitReached { counter: Counter::Number, retry_after: secs(580) };
+    assert_eq!(refusal(store, &third).await, refused);
+    assert_eq!(ask(store, 5, NOW.plus(secs(600)), limit(2, 600)).await, Counted::Counted);
+}
+
+/// SR9
+async fn who_has_said_no_is_not_asked_about(store: &dyn SessionStore) {
+    say_no(store, 1, NOW).await;
+    let cooling = Counted::CoolingDown { retry_after: secs(1) };
+    assert_eq!(ask(store, 2, NOW.plus(secs(299)), limit(9, 600)).await, cooling);
+    assert_eq!(ask(store, 3, NOW.plus(secs(300)), limit(9, 600)).await, Counted::Counted);
 }

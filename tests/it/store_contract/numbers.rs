@@ -23,7 +23,7 @@ fn terms_of(tenant_name: &str, seed: u8) -> Terms {
 }
 
 async fn admit(store: &dyn SessionStore, terms: &Terms, now: Timestamp) -> Admitted {
-    store.admit(terms, limit(2, 3600), now).await.expect("the store answers")
+    store.admit(terms.into(), limit(2, 3600), now).await.expect("the store answers")
 }
 
 /// SR8
@@ -48,7 +48,7 @@ async fn what_is_given_back_may_be_started_by_others(store: &dyn SessionStore) {
     let first = terms_of("acme", 1);
     admit(store, &first, NOW).await;
     admit(store, &terms_of("acme", 2), NOW).await;
-    store.give_back(&first).await.expect("the store answers");
+    store.give_back((&first).into()).await.expect("the store answers");
     assert_eq!(admit(store, &terms_of("other", 3), NOW).await, Admitted::Counted);
 }
 

@@ -25,6 +25,16 @@ pub(crate) fn at_the_till(request_id: &str, number: &str) -> v1::StartLoginReque
     }
 }
 
+/// A question about a number from a till.
+pub(crate) fn about(number: &str) -> v1::CheckPhoneRequest {
+    v1::CheckPhoneRequest {
+        phone_number: number.to_owned(),
+        channel: v1::Channel::PointOfSale.into(),
+        terminal_id: "till-1".to_owned(),
+        ..Default::default()
+    }
+}
+
 /// A start before a TV box.
 pub(crate) fn at_the_box(request_id: &str, number: &str) -> v1::StartLoginRequest {
     v1::StartLoginRequest {
@@ -125,6 +135,11 @@ impl Client {
     /// Everything that this caller was ever told, as text.
     pub(crate) fn heard(&self) -> String {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+    }
+
+    pub(crate) async fn check(&self, request: v1::CheckPhoneRequest) -> Result<bool, Refusal> {
+        let answer = self.stub.clone().check_phone(self.request(request)).await;
+        Ok(self.hear(answer)?.usable)
     }
 
     pub(crate) async fn try_start(&self, request: v1::StartLoginRequest) -> Result<v1::Login, Refusal> {

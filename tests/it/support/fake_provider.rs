@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ciba_gateway::ciba::{Accepted, AuthReqId, PollAnswer, StartAnswer, Tokens};
+use ciba_gateway::ciba::{Accepted, AuthReqId, CheckAnswer, PollAnswer, StartAnswer, Tokens};
 use ciba_gateway::clock::Clock;
 use ciba_gateway::identity::Identity;
 use ciba_gateway::phone::BindingCode;
@@ -20,6 +20,7 @@ pub(crate) const FULL_NAME: &str = "Ada Lovelace";
 /// What a provider is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
+    Check,
     Start,
     Poll,
     Identify,
@@ -67,6 +68,7 @@ struct Stage {
     interval: Duration,
     /// What the provider grants instead of what was asked for.
     expires_in: Option<Duration>,
+    checks: VecDeque<CheckAnswer>,
     starts: VecDeque<StartAnswer>,
     polls: VecDeque<PollAnswer>,
     /// What the first polls of each login are answered.
@@ -90,6 +92,7 @@ impl FakeProvider {
             person: Person::Thinks,
             interval: Duration::from_secs(5),
             expires_in: None,
+            checks: VecDeque::new(),
             starts: VecDeque::new(),
             polls: VecDeque::new(),
             polls_of_each: Vec::new(),
@@ -123,6 +126,11 @@ impl FakeProvider {
 
     pub(crate) fn grants(&self, expires_in: Duration) {
         self.stage().expires_in = Some(expires_in);
+    }
+
+    /// The next questions about a number are answered so; to later ones it can log in.
+    pub(crate) fn answers_checks(&self, answers: impl IntoIterator<Item = CheckAnswer>) {
+        self.stage().checks.extend(answers);
     }
 
     /// The next starts are answered so; later ones are accepted.
@@ -307,6 +315,13 @@ impl Said {
 
 /// What a replica asks over its line.
 impl FakeProvider {
+    pub(crate) async fn user_exists(&self, asker: usize) -> CheckAnswer {
+        let request = self.arrives(Asked::Check, 0, asker);
+        let answer = self.stage().checks.pop_front();
+        self.takes(request, Duration::ZERO).await;
+        answer.unwrap_or(CheckAnswer::Usable(true))
+    }
+
     pub(crate) async fn start(&self, asker: usize, terms: &Terms) -> StartAnswer {
         let about = self.stage().shown.len() + 1;
         let request = self.arrives(Asked::Start, about, asker);

@@ -30,6 +30,7 @@ use super::signer::Signer;
 
 pub(crate) const DISCOVERY: &str = "/access/.well-known/openid-configuration";
 pub(crate) const JWKS: &str = "/access/jwks.json";
+pub(crate) const USER_EXISTS: &str = "/vipps-login-ciba/api/v1/user-exists";
 pub(crate) const START: &str = "/ciba/backchannel";
 pub(crate) const TOKEN: &str = "/access/token";
 pub(crate) const USERINFO: &str = "/userinfo";

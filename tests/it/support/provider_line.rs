@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ciba_gateway::ciba::{AuthReqId, PollAnswer, StartAnswer, Tokens};
+use ciba_gateway::ciba::{AuthReqId, CheckAnswer, PollAnswer, StartAnswer, Tokens};
 use ciba_gateway::identity::Identity;
+use ciba_gateway::phone::PhoneNumber;
 use ciba_gateway::provider::{IdentifyError, Provider, ProviderProblem};
 use ciba_gateway::session::Terms;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +36,10 @@ impl ProviderLine {
 
 #[async_trait]
 impl Provider for ProviderLine {
+    async fn user_exists(&self, _: &PhoneNumber) -> CheckAnswer {
+        self.through(self.provider.user_exists(self.asker)).await
+    }
+
     async fn start(&self, terms: &Terms) -> StartAnswer {
         self.through(self.provider.start(self.asker, terms)).await
     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ciba_gateway::clock::Clock;
 use ciba_gateway::phone::PhoneNumber;
-use ciba_gateway::session::{LoginId, TenantId, Terms};
+use ciba_gateway::session::{LoginId, TenantId};
 use ciba_gateway::store::memory::MemoryStore;
 use ciba_gateway::store::{
-    Admitted, Batch, Events, Incarnation, Limit, Listed, Page, Position, Pulse, PutBack, Record, Reservation, Reserved,
-    Saved, SessionStore, StoreError, Wake,
+    Admitted, Asker, Batch, Counted, Events, Incarnation, Limit, Listed, Page, Position, Pulse, PutBack, Question,
+    Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake,
 };
 use ciba_gateway::timestamp::Timestamp;
 use tokio::sync::broadcast;
@@ -25,12 +25,16 @@ impl SessionStore for FlakyStore {
         self.call("reserve", self.store.reserve(reservation)).await
     }
 
-    async fn admit(&self, terms: &Terms, limit: Limit, now: Timestamp) -> Result<Admitted, StoreError> {
-        self.call("admit", self.store.admit(terms, limit, now)).await
+    async fn admit(&self, asker: Asker<'_>, limit: Limit, now: Timestamp) -> Result<Admitted, StoreError> {
+        self.call("admit", self.store.admit(asker, limit, now)).await
     }
 
-    async fn give_back(&self, terms: &Terms) -> Result<(), StoreError> {
-        self.call("give_back", self.store.give_back(terms)).await
+    async fn give_back(&self, asker: Asker<'_>) -> Result<(), StoreError> {
+        self.call("give_back", self.store.give_back(asker)).await
+    }
+
+    async fn count(&self, question: &Question<'_>) -> Result<Counted, StoreError> {
+        self.call("count", self.store.count(question)).await
     }
 
     async fn back_off(&self, number: &PhoneNumber, until: Timestamp, now: Timestamp) -> Result<(), StoreError> {

@@ -1,0 +1,52 @@
+//! The vendor's question whether a number has a usable account.
+//!
+//! It is in no discovery document: its path is fixed, on the issuer's host. The
+//! vendor spells its one parameter in two ways, `login_hint` in the guide and
+//! `loginHint` in the OpenAPI document; the one that is taken is kept to.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use url::Url;
+
+use super::Credentials;
+use super::http::{Http, Operation};
+use crate::ciba::{self, CheckAnswer, Refusal};
+
+const PATH: &str = "/vipps-login-ciba/api/v1/user-exists";
+const SPELLINGS: [&str; 2] = ["login_hint", "loginHint"];
+
+/// The endpoint, and how it wants its parameter spelled.
+pub(super) struct UserExists {
+    url: Url,
+    is_second_spelling: AtomicBool,
+}
+
+impl UserExists {
+    /// The one on the issuer's host.
+    pub(super) fn at(issuer: &Url) -> Option<Self> {
+        Some(Self { url: issuer.join(PATH).ok()?, is_second_spelling: AtomicBool::new(false) })
+    }
+
+    /// One request; a second one when the parameter was not understood.
+    pub(super) async fn ask(&self, http: &Http, credentials: &Credentials, login_hint: &str) -> CheckAnswer {
+        let is_second = self.is_second_spelling.load(Ordering::Relaxed);
+        let answer = self.ask_in(is_second, http, credentials, login_hint).await;
+        if answer != CheckAnswer::Refused(Refusal::InvalidRequest) {
+            return answer;
+        }
+        let other = self.ask_in(!is_second, http, credentials, login_hint).await;
+        if matches!(other, CheckAnswer::Usable(_)) {
+            self.is_second_spelling.store(!is_second, Ordering::Relaxed);
+        }
+        other
+    }
+
+    async fn ask_in(&self, is_second: bool, http: &Http, credentials: &Credentials, login_hint: &str) -> CheckAnswer {
+        let form = vec![(SPELLINGS[usize::from(is_second)], login_hint)];
+        let request = credentials.authenticate(http.post(&self.url), form);
+        match http.send(Operation::UserExists, request).await {
+            Ok(answer) => ciba::check_answer(answer.reply()),
+            Err(_) => CheckAnswer::Unavailable,
+        }
+    }
+}
