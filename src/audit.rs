@@ -32,7 +32,7 @@ use tracing::warn;
 use zeroize::Zeroizing;
 
 use chain::Chain;
-pub use entry::{By, Entry, What};
+pub use entry::{By, Entry, Hands, What};
 use output::{FileOutput, Output, StandardOutput};
 use writer::{Item, Writer};
 

@@ -25,7 +25,7 @@ use recovery::Suspicion;
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::phone::PhoneNumber;
-use crate::session::{Event, LoginId, Outcome, Session, State, TenantId};
+use crate::session::{CallId, Event, LoginId, Outcome, Session, State, TenantId};
 use crate::store::{
     Admitted, Asker, Counted, Events, Limit, Page, Position, Question, Rank, Record, Reservation, Reserved, Saved,
     SessionStore, StoreError,
@@ -228,6 +228,22 @@ impl Ledger {
             }
         }
         Err(StoreError::Unreadable("a login changes faster than it can be written"))
+    }
+
+    /// The login of a phone call: see [`SessionStore::login_of_call`].
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn login_of_call(&self, tenant: &TenantId, call: &CallId) -> Result<Option<LoginId>, StoreError> {
+        self.counted(StoreOperation::Find, self.store.login_of_call(tenant, call).await)
+    }
+
+    /// All logins for a number: see [`SessionStore::logins_of_number`].
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn logins_of_number(&self, tenant: &TenantId, number: &PhoneNumber) -> Result<Vec<LoginId>, StoreError> {
+        self.counted(StoreOperation::Find, self.store.logins_of_number(tenant, number, self.clock.now()).await)
     }
 
     /// A page of the tenant's logins, newest first, deadlines applied, and where

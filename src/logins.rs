@@ -1,4 +1,5 @@
-//! The use cases: check a number, start, get, wait, watch, confirm a code, cancel, list, erase.
+//! The use cases: check a number, start, get, wait, watch, confirm a code, hand
+//! over, cancel, list, erase.
 //!
 //! Speaks the domain's words only: no gRPC, no JSON, no SQL. Takes a [`Caller`]
 //! whose credential has been checked, decides what that caller may do and see,
@@ -10,6 +11,7 @@ mod check;
 mod cursor;
 mod error;
 mod start;
+mod transfer;
 mod view;
 mod watch;
 mod watch_all;
@@ -26,6 +28,7 @@ pub use check::CheckPhone;
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::Error;
 pub use start::{CodeChoice, StartLogin};
+pub use transfer::{TransferLogin, Whose};
 pub use view::LoginView;
 pub use watch::WatchEvent;
 pub use watch_all::{Broken, From, TenantEvent, TenantMessage};
@@ -34,10 +37,11 @@ use crate::audit::What;
 use crate::clock::Clock;
 use crate::identity::Claim;
 use crate::ledger::{Applied, Ledger};
-use crate::phone::{BindingCode, Country};
+use crate::phone::{BindingCode, Country, PhoneNumber};
 use crate::poller::{Credential, Poller};
 use crate::session::{
-    AgentId, Channel, CodeCheck, CodeMode, Event, LoginId, Moment, Outcome, State, TenantId, TerminalId, Terms,
+    AgentId, CallId, Channel, ClientId, CodeCheck, CodeMode, Event, LoginId, Moment, Outcome, State, TenantId,
+    TerminalId, Terms,
 };
 use crate::store::{Charge, CoolDown, Limit, Page, Rank, Record};
 
@@ -58,6 +62,8 @@ pub struct Tenant {
     pub may_read_out: bool,
     /// Whether its agents may call people and ask them to identify themselves.
     pub may_call_out: bool,
+    /// Its systems.
+    pub clients: BTreeSet<ClientId>,
     /// How much may be started.
     pub guards: Guards,
     /// Its credential at the provider.
@@ -73,8 +79,10 @@ pub struct LoginFilter {
     pub channel: Option<Channel>,
     /// Only this terminal.
     pub terminal: Option<TerminalId>,
-    /// Only this agent.
+    /// Only what this agent has.
     pub agent: Option<AgentId>,
+    /// Only this phone call.
+    pub call: Option<CallId>,
 }
 
 impl LoginFilter {
@@ -82,7 +90,8 @@ impl LoginFilter {
         (!self.live_only || !moment.has_ended())
             && self.channel.is_none_or(|channel| channel == terms.channel)
             && (self.terminal.is_none() || self.terminal == terms.terminal)
-            && (self.agent.is_none() || self.agent == terms.agent)
+            && (self.agent.is_none() || self.agent.as_ref() == terms.holder().1)
+            && (self.call.is_none() || self.call == terms.call)
     }
 }
 
@@ -222,9 +231,29 @@ impl Logins {
         self.end(caller, login, &Event::Erased).await
     }
 
+    /// Removes the identities of all logins for a number that the caller's client
+    /// has, and ends those that live; how many logins these were.
+    ///
+    /// # Errors
+    /// Store failures; some may then have been erased.
+    pub async fn erase_number(&self, caller: &Caller, phone: &PhoneNumber) -> Result<u32, Error> {
+        let mut erased = 0;
+        for login in self.0.ledger.logins_of_number(&caller.tenant, phone).await? {
+            let Some(record) = self.0.ledger.read(&caller.tenant, &login).await? else { continue };
+            if *record.session.terms.holder().0 != caller.client {
+                continue;
+            }
+            if let Applied::Done(record) = self.0.ledger.apply(&record, &Event::Erased).await? {
+                self.note_event(caller, &record, &Event::Erased);
+                erased += 1;
+            }
+        }
+        Ok(erased)
+    }
+
     async fn end(&self, caller: &Caller, login: &LoginId, event: &Event) -> Result<LoginView, Error> {
         let record = self.find(caller, login).await?;
-        if record.session.terms.client != caller.client {
+        if *record.session.terms.holder().0 != caller.client {
             let call = if *event == Event::Erased { "EraseLogin" } else { "CancelLogin" };
             return Err(self.not_yours(caller, &record, call));
         }

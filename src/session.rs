@@ -22,8 +22,8 @@ use code::Typed;
 pub use moment::{CodeProgress, End, Moment, Phase};
 pub use outcome::{Ended, FailureReason, Outcome};
 pub use terms::{
-    AgentId, CallDirection, CallId, Channel, ClientId, CodeMode, InvalidIdentifier, Labels, LoginId, RequestId,
-    TenantId, TerminalId, Terms,
+    AgentId, CallDirection, CallId, Channel, ClientId, CodeMode, HandedOver, Holder, InvalidIdentifier, Labels,
+    LoginId, RequestId, TenantId, TerminalId, Terms,
 };
 
 use crate::ciba::{Accepted, AuthReqId, MAX_LIFETIME, Schedule, Tokens};
@@ -47,7 +47,8 @@ pub const CODE_TRIES: u8 = 3;
 pub struct Session {
     /// The name callers know it by.
     pub id: LoginId,
-    /// What was asked for; never changes, so that all versions of a login share it.
+    /// What was asked for and who has it; shared by all versions of a login until it
+    /// is handed over.
     pub terms: Arc<Terms>,
     /// Where it stands.
     pub state: State,
@@ -138,6 +139,8 @@ pub enum Event {
     Cancelled,
     /// The agent typed a code.
     CodeTyped(BindingCode),
+    /// A caller handed it over.
+    HandedOver(Holder),
     /// A caller wants the identity gone.
     Erased,
 }
@@ -163,14 +166,20 @@ impl Session {
     /// The login after `event`.
     ///
     /// # Errors
-    /// When the event cannot happen in this state; in particular, nothing but
-    /// erasure happens to a login that has ended.
+    /// When the event cannot happen in this state; in particular, to a login that
+    /// has ended nothing happens but erasure and, while its identity is there, that
+    /// it is handed over.
     pub fn apply(self, event: Event, now: Timestamp) -> Result<Self, IllegalTransition> {
         let illegal = IllegalTransition { state: self.state.name(), event: event.name() };
         let Self { id, terms, state } = self;
+        if let Event::HandedOver(to) = event {
+            let terms = if state.can_be_handed_over() { Arc::new(terms.handed_to(to)) } else { return Err(illegal) };
+            return Ok(Self { id, terms, state });
+        }
         let state = match (state, event) {
             (State::Ended(ended), Event::Erased) => State::Ended(ended.erased()),
             (State::Ended(_), _) => return Err(illegal),
+            (_, Event::HandedOver(_)) => return Err(illegal),
             (_, Event::Cancelled | Event::Erased) => ended(now, Outcome::Cancelled),
             (_, Event::Failed(reason)) => ended(now, Outcome::Failed(reason)),
             (state, Event::CodeTyped(typed)) => state.code_typed(&typed, &terms.code, now).ok_or(illegal)?,
@@ -260,6 +269,13 @@ impl State {
         }
     }
 
+    const fn can_be_handed_over(&self) -> bool {
+        match self {
+            Self::Starting(_) | Self::Pending(_) | Self::Redeemed(_) | Self::AwaitingCode(_) => true,
+            Self::Ended(ended) => matches!(ended.outcome, Outcome::Approved { identity: Some(_) }),
+        }
+    }
+
     const fn code_check(&self) -> Option<&CodeCheck> {
         match self {
             Self::Starting(state) => Some(&state.code),
@@ -325,6 +341,7 @@ impl Event {
             Self::Failed(_) => "failed",
             Self::Cancelled => "cancelled",
             Self::CodeTyped(_) => "code_typed",
+            Self::HandedOver(_) => "handed_over",
             Self::Erased => "erased",
         }
     }

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use crate::phone::PhoneNumber;
-use crate::session::{LoginId, Session, TenantId};
+use crate::session::{CallId, LoginId, Session, TenantId};
 use crate::timestamp::Timestamp;
 
 mod charge;
@@ -70,14 +70,40 @@ impl Record {
     }
 }
 
+/// What a start does when its number or its phone call has a live login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenBusy {
+    /// It is refused.
+    Refuse,
+    /// It stands for that login, if the same client has asked for the same.
+    Join,
+    /// It is refused by the guards first: what it would replace must not go for
+    /// nothing.
+    Replace,
+}
+
+impl WhenBusy {
+    /// A word for scripts.
+    #[must_use]
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Join => "join",
+            Self::Replace => "replace",
+        }
+    }
+}
+
 /// Everything one start claims, in one atomic step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reservation {
-    /// The login in state `Starting`. It claims its number (one live login for
-    /// a number) and its code (unique among the tenant's live logins).
+    /// The login in state `Starting`. It claims its number and its phone call (one
+    /// live login for each) and its code (unique among the tenant's live logins).
     pub session: Session,
     /// Who will poll it.
     pub owner: Incarnation,
+    /// What to do when its number or its phone call has a live login.
+    pub when_busy: WhenBusy,
     /// The guards; counted once per `request_id`.
     pub charges: Vec<Charge>,
     /// How long those are left alone who have said no.
@@ -102,10 +128,14 @@ pub enum Reserved {
     New(Record),
     /// This `request_id` has started this login already, with the same content.
     Existing(LoginId),
+    /// It has joined this live login, which its `request_id` now stands for.
+    Joined(LoginId),
     /// This `request_id` was used with other content.
     RequestIdReused,
-    /// The number has a live login.
-    NumberBusy,
+    /// The number has this live login.
+    NumberBusy(LoginId),
+    /// The phone call has this live login.
+    CallBusy(LoginId),
     /// The person has said no of late.
     CoolingDown {
         /// When they may be asked again.
@@ -242,7 +272,7 @@ pub trait SessionStore: Send + Sync {
     /// whatever tenant.
     async fn back_off(&self, number: &PhoneNumber, until: Timestamp, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Takes a reservation back: the record, its number, its code and its
+    /// Takes a reservation back: the record, its number, its call, its code and its
     /// `request_id` are free again. The charges are given back only with
     /// `refund`. Does nothing when the login has gone on. One that was adopted and
     /// ended as [`FailureReason::StartUnknown`](crate::session::FailureReason) keeps
@@ -260,6 +290,18 @@ pub trait SessionStore: Send + Sync {
     /// A login that has ended frees its number and code, and keeps its identity
     /// for `identity_window`, its outcome for [`OUTCOME_RETENTION`].
     async fn save(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<Saved, StoreError>;
+
+    /// The login that a phone call of the tenant has, or had last; for as long as the
+    /// login's record is kept.
+    async fn login_of_call(&self, tenant: &TenantId, call: &CallId) -> Result<Option<LoginId>, StoreError>;
+
+    /// The tenant's logins for a number whose records may still be kept, in no order.
+    async fn logins_of_number(
+        &self,
+        tenant: &TenantId,
+        number: &PhoneNumber,
+        now: Timestamp,
+    ) -> Result<Vec<LoginId>, StoreError>;
 
     /// The tenant's logins, newest first: the live ones and, unless only those
     /// are wanted, the ones that ended within [`OUTCOME_RETENTION`]. Records that
@@ -317,7 +359,7 @@ pub trait SessionStore: Send + Sync {
     /// The tenant's stream of events after number `after`, at most `limit`, and
     /// which numbers there are. An entry is written in the same step as the
     /// change: by every reservation, release and save that changes the state,
-    /// its outcome or the check of the code; not by a new schedule, a new owner
+    /// its outcome, the check of the code or the holder; not by a new schedule, a new owner
     /// or an erasure. Entries can be read for [`OUTCOME_RETENTION`].
     async fn events(&self, tenant: &TenantId, after: u64, limit: usize, now: Timestamp) -> Result<Events, StoreError>;
 

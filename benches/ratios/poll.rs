@@ -146,6 +146,7 @@ impl Gateway {
             expected_subject: None,
             labels: BTreeMap::new(),
             created_at: self.clock.now(),
+            handed_over: None,
         }
     }
 }

@@ -26,7 +26,7 @@ use ciba_gateway::store::hash::HashKeys;
 use ciba_gateway::store::memory::MemoryStore;
 use ciba_gateway::store::redis::{RedisStore, Settings};
 use ciba_gateway::store::seal::{KeyId, KeyRing};
-use ciba_gateway::store::{Charge, CoolDown, Counter, Limit, SessionStore, Wake};
+use ciba_gateway::store::{Charge, CoolDown, Counter, Limit, SessionStore, Wake, WhenBusy};
 use ciba_gateway::telemetry::Metrics;
 use futures_util::StreamExt;
 use tokio::task::JoinSet;
@@ -91,6 +91,7 @@ impl Gateway {
             default_claims: BTreeSet::from([Claim::Name]),
             may_read_out: false,
             may_call_out: false,
+            clients: [].into(),
             guards: Guards {
                 charges: vec![Charge { counter: Counter::Number, limits: vec![Limit { max: 5, window: LIFETIME }] }],
                 cool_down: CoolDown { first: LIFETIME, longest: LIFETIME },
@@ -164,6 +165,7 @@ fn start(number: u32) -> StartLogin {
         lifetime: None,
         expected_subject: None,
         labels: BTreeMap::new(),
+        when_busy: WhenBusy::Refuse,
     }
 }
 

@@ -66,6 +66,12 @@ pub enum What {
         /// The stable reason that the caller was told.
         reason: &'static str,
     },
+    /// A start stands for a login that lives already.
+    Joined,
+    /// A caller ended the login to start another.
+    Replaced,
+    /// A caller handed the login over.
+    HandedOver,
     /// A caller ended the login.
     Cancelled,
     /// A caller had the identity removed.
@@ -115,6 +121,17 @@ pub struct Entry {
     pub call_direction: Option<CallDirection>,
     /// Whose phone it is about.
     pub number: PhoneNumber,
+    /// From whom to whom it was handed over, where it was.
+    pub hands: Option<Hands>,
+}
+
+/// Two holders of a login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hands {
+    /// Who had it.
+    pub from: By,
+    /// Who has it.
+    pub to: By,
 }
 
 impl Entry {
@@ -133,6 +150,7 @@ impl Entry {
             channel: terms.channel,
             call_direction: terms.call_direction,
             number: terms.phone.clone(),
+            hands: None,
         }
     }
 
@@ -165,6 +183,14 @@ pub(super) struct Subject {
     by_client: Option<ClientId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     by_agent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from_client: Option<ClientId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from_agent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_client: Option<ClientId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_agent: Option<String>,
 }
 
 impl Subject {
@@ -173,7 +199,13 @@ impl Subject {
     pub(super) fn new(entry: Entry, hash: String) -> Self {
         let number = entry.number;
         let hidden = |text: &str| number.hidden_in(text);
-        let (by_client, by_agent) = entry.by.map_or((None, None), |by| (Some(by.client), by.agent));
+        let names = |by: Option<By>| {
+            let agent = by.as_ref().and_then(|by| by.agent.as_ref()).map(|agent| hidden(agent.as_str()));
+            (by.map(|by| by.client), agent)
+        };
+        let (from, to) = entry.hands.map_or((None, None), |hands| (Some(hands.from), Some(hands.to)));
+        let ((by_client, by_agent), (from_client, from_agent), (to_client, to_agent)) =
+            (names(entry.by), names(from), names(to));
         Self {
             tenant: entry.tenant,
             login: entry.login,
@@ -186,7 +218,11 @@ impl Subject {
             number: number.to_string(),
             number_hash: hash,
             by_client,
-            by_agent: by_agent.map(|agent| hidden(agent.as_str())),
+            by_agent,
+            from_client,
+            from_agent,
+            to_client,
+            to_agent,
         }
     }
 }

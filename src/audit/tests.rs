@@ -39,6 +39,7 @@ fn entry(what: What) -> Entry {
         channel: Channel::CallCentre,
         call_direction: Some(CallDirection::Inbound),
         number: PhoneNumber::parse("+4791234578", Country::Norway).unwrap(),
+        hands: None,
     }
 }
 

@@ -86,6 +86,7 @@ impl Parts {
             default_claims: tenant.default_claims.clone(),
             may_read_out: tenant.allow_read_out,
             may_call_out: tenant.outbound_calls_because.is_some(),
+            clients: tenant.clients.iter().map(|client| client.id.clone()).collect(),
             guards: guards(&tenant.guard.over(&config.guard.common)),
             credential: Arc::clone(credential),
         });

@@ -12,9 +12,9 @@ pub(super) use start::start_login;
 
 use super::status::CallError;
 use super::v1;
-use crate::logins::{Caller, Cursor, From, LoginFilter, Tenant};
+use crate::logins::{Caller, Cursor, From, LoginFilter, Tenant, TransferLogin, Whose};
 use crate::phone::{BindingCode, PhoneNumber};
-use crate::session::{AgentId, Channel, InvalidIdentifier, LoginId, TerminalId};
+use crate::session::{AgentId, CallId, Channel, ClientId, InvalidIdentifier, LoginId, TerminalId};
 use crate::store::Rank;
 use crate::timestamp::Timestamp;
 
@@ -56,6 +56,46 @@ fn phone_number(text: &str, tenant: &Tenant, wrong: &mut Violations) -> Option<P
     wrong.check("phone_number", PhoneNumber::parse(text, tenant.default_country))
 }
 
+pub(super) fn transfer(request: &v1::TransferLoginRequest) -> Result<TransferLogin, CallError> {
+    use v1::transfer_login_request::Login;
+    let mut wrong = Violations::default();
+    let whose = match &request.login {
+        Some(Login::LoginId(text)) => wrong.check("login_id", LoginId::parse(text)).map(Whose::Login),
+        Some(Login::CallId(text)) => wrong.check("call_id", CallId::new(text.clone())).map(Whose::Call),
+        None => {
+            wrong.add("login", "is required: give a login_id or a call_id");
+            None
+        }
+    };
+    let agent = wrong.check("agent_id", AgentId::new(request.agent_id.clone()));
+    let client = wrong.optional("client_id", &request.client_id, ClientId::new);
+    wrong.finish()?;
+    let (Some(whose), Some(agent)) = (whose, agent) else {
+        return Err(CallError::field("request", "is incomplete"));
+    };
+    Ok(TransferLogin { whose, agent, client })
+}
+
+/// What is to be erased.
+pub(super) enum Erasure {
+    Login(LoginId),
+    Number(PhoneNumber),
+}
+
+pub(super) fn erasure(request: &v1::EraseLoginRequest, tenant: &Tenant) -> Result<Erasure, CallError> {
+    use v1::erase_login_request::What;
+    match &request.what {
+        Some(What::LoginId(text)) => login_id(text).map(Erasure::Login),
+        Some(What::PhoneNumber(text)) => {
+            let mut wrong = Violations::default();
+            let number = phone_number(text, tenant, &mut wrong);
+            wrong.finish()?;
+            number.map(Erasure::Number).ok_or_else(|| CallError::field("phone_number", "is required"))
+        }
+        None => Err(CallError::field("what", "is required: give a login_id or a phone_number")),
+    }
+}
+
 pub(super) fn login_id(text: &str) -> Result<LoginId, CallError> {
     LoginId::parse(text).map_err(|problem| CallError::field("login_id", problem.to_string()))
 }
@@ -85,11 +125,11 @@ fn span(field: &str, value: Option<&prost_types::Duration>, default: Duration) -
 }
 
 pub(super) fn watch_filter(request: &v1::WatchLoginsRequest) -> Result<LoginFilter, CallError> {
-    filter(request.channel, &request.terminal_id, &request.agent_id, false)
+    filter(request.channel, [&request.terminal_id, &request.agent_id, ""], false)
 }
 
 pub(super) fn list_filter(request: &v1::ListLoginsRequest) -> Result<LoginFilter, CallError> {
-    filter(request.channel, &request.terminal_id, &request.agent_id, request.live_only)
+    filter(request.channel, [&request.terminal_id, &request.agent_id, &request.call_id], request.live_only)
 }
 
 /// `None` when unspecified; an unknown value is a violation.
@@ -106,13 +146,14 @@ fn channel(value: i32, wrong: &mut Violations) -> Option<Channel> {
     }
 }
 
-fn filter(channel_value: i32, terminal: &str, agent: &str, live_only: bool) -> Result<LoginFilter, CallError> {
+fn filter(channel_value: i32, [terminal, agent, call]: [&str; 3], live_only: bool) -> Result<LoginFilter, CallError> {
     let mut wrong = Violations::default();
     let filter = LoginFilter {
         live_only,
         channel: channel(channel_value, &mut wrong),
         terminal: wrong.optional("terminal_id", terminal, TerminalId::new),
         agent: wrong.optional("agent_id", agent, AgentId::new),
+        call: wrong.optional("call_id", call, CallId::new),
     };
     wrong.finish().map(|()| filter)
 }

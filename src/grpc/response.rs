@@ -22,7 +22,7 @@ pub(super) fn login(view: &LoginView) -> v1::Login {
         outcome: outcome.into(),
         failure_reason: failure_reason.into(),
         channel: channel(terms.channel).into(),
-        agent_id: terms.agent.as_ref().map(ToString::to_string).unwrap_or_default(),
+        agent_id: terms.holder().1.map(ToString::to_string).unwrap_or_default(),
         terminal_id: terms.terminal.as_ref().map(ToString::to_string).unwrap_or_default(),
         call_id: terms.call.as_ref().map(ToString::to_string).unwrap_or_default(),
         labels: terms.labels.clone().into_iter().collect(),

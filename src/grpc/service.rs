@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
 
 use super::caller::{Callers, Peer, Proven};
+use super::request::Erasure;
 use super::server::Leaving;
 use super::status::CallError;
 use super::v1::login_service_server::{LoginService, LoginServiceServer};
@@ -174,8 +175,25 @@ impl LoginApi {
 
     async fn erase(&self, request: Request<v1::EraseLoginRequest>) -> Result<v1::EraseLoginResponse, CallError> {
         let (caller, message) = self.caller(request)?;
-        let view = self.logins.erase(&caller, &request::login_id(&message.login_id)?).await?;
-        Ok(v1::EraseLoginResponse { login: Some(response::login(&view)) })
+        match request::erasure(&message, self.logins.tenant(&caller)?)? {
+            Erasure::Login(login) => {
+                let view = self.logins.erase(&caller, &login).await?;
+                Ok(v1::EraseLoginResponse { login: Some(response::login(&view)), erased: 1 })
+            }
+            Erasure::Number(number) => {
+                let erased = self.logins.erase_number(&caller, &number).await?;
+                Ok(v1::EraseLoginResponse { login: None, erased })
+            }
+        }
+    }
+
+    async fn transfer(
+        &self,
+        request: Request<v1::TransferLoginRequest>,
+    ) -> Result<v1::TransferLoginResponse, CallError> {
+        let (caller, message) = self.caller(request)?;
+        let view = self.logins.transfer(&caller, request::transfer(&message)?).await?;
+        Ok(v1::TransferLoginResponse { login: Some(response::login(&view)) })
     }
 
     async fn list(&self, request: Request<v1::ListLoginsRequest>) -> Result<v1::ListLoginsResponse, CallError> {
@@ -266,6 +284,13 @@ impl LoginService for LoginApi {
         request: Request<v1::ConfirmCodeRequest>,
     ) -> Result<Response<v1::ConfirmCodeResponse>, Status> {
         self.answer("ConfirmCode", self.confirm(request).await)
+    }
+
+    async fn transfer_login(
+        &self,
+        request: Request<v1::TransferLoginRequest>,
+    ) -> Result<Response<v1::TransferLoginResponse>, Status> {
+        self.answer("TransferLogin", self.transfer(request).await)
     }
 
     async fn cancel_login(

@@ -60,6 +60,8 @@ impl CallError {
                     E::NotYours => Code::PermissionDenied,
                     E::RequestIdReused => Code::AlreadyExists,
                     E::NumberBusy => Code::FailedPrecondition,
+                    E::CallBusy => Code::FailedPrecondition,
+                    E::ClientUnknown => Code::NotFound,
                     E::TooManyStarts { .. } => Code::ResourceExhausted,
                     E::ProviderBusy { .. } => Code::ResourceExhausted,
                     E::ProviderCredentialsRefused => Code::FailedPrecondition,
@@ -110,6 +112,8 @@ impl CallError {
                     "this tenant's agents do not call people to have them identified; let the person call".into()
                 }
                 E::NumberBusy => "this number has a live login; wait for its end or cancel it".into(),
+                E::CallBusy => "this phone call has a live login; wait for its end, cancel it, or hand it over".into(),
+                E::ClientUnknown => "client_id is the name of no client of this tenant".into(),
                 E::TooManyStarts { counter, .. } => {
                     let what = match counter {
                         Counter::Number => "too many logins were started for this number",

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::view::is_reader;
 use super::{Caller, CheckPhone, Error, Logins, StartLogin};
-use crate::audit::{Audit, By, Entry, What};
+use crate::audit::{Audit, By, Entry, Hands, What};
 use crate::ciba::StartAnswer;
 use crate::session::{AgentId, ClientId, Event, LoginId, Terms};
 use crate::store::Record;
@@ -47,6 +47,11 @@ impl Asked {
         error
     }
 
+    /// Notes that it stands for a login that lives already.
+    pub(super) fn joined(&self, login: &LoginId) {
+        self.audit.note(Entry { what: What::Joined, login: Some(login.clone()), ..self.entry.clone() });
+    }
+
     /// Notes what came of it.
     pub(super) fn answered(&self, what: What) {
         self.audit.note(Entry { what, ..self.entry.clone() });
@@ -69,6 +74,7 @@ impl Logins {
             channel: request.channel,
             call_direction: request.call_direction,
             number: request.phone.clone(),
+            hands: None,
         };
         self.note_asked(entry, start_refused)
     }
@@ -87,6 +93,7 @@ impl Logins {
             channel: check.channel,
             call_direction: None,
             number: check.phone.clone(),
+            hands: None,
         };
         self.note_asked(entry, check_refused)
     }
@@ -123,6 +130,17 @@ impl Logins {
         self.0.ledger.audit().note(entry.by(&caller.client, caller.agent.as_ref()));
     }
 
+    /// Notes that a login has passed from one to the other.
+    pub(super) fn note_hand_over(&self, caller: &Caller, before: &Record, after: &Record) {
+        let holder = |record: &Record| {
+            let (client, agent) = record.session.terms.holder();
+            By { client: client.clone(), agent: agent.cloned() }
+        };
+        let entry = Entry::of(&after.session.id, &after.session.terms, What::HandedOver);
+        let hands = Some(Hands { from: holder(before), to: holder(after) });
+        self.0.ledger.audit().note(Entry { hands, ..entry.by(&caller.client, caller.agent.as_ref()) });
+    }
+
     /// As [`Logins::note`], for a caller who let this happen.
     pub(super) fn note_event(&self, caller: &Caller, record: &Record, event: &Event) {
         let what = if matches!(event, Event::Erased) { What::Erased } else { What::Cancelled };
@@ -149,7 +167,7 @@ pub(super) type Reads = Mutex<HashMap<(LoginId, ClientId, Option<AgentId>), Time
 pub(super) struct Reader {
     audit: Audit,
     reads: Arc<Reads>,
-    caller: Caller,
+    pub(super) caller: Caller,
 }
 
 impl Reader {

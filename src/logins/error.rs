@@ -30,6 +30,12 @@ pub enum Error {
     /// The number has a live login.
     #[error("this number has a live login")]
     NumberBusy,
+    /// The phone call has a live login.
+    #[error("this phone call has a live login")]
+    CallBusy,
+    /// The tenant has no such system.
+    #[error("the tenant has no such client")]
+    ClientUnknown,
     /// A guard refused.
     #[error("too many starts, counted by {}", .counter.name())]
     TooManyStarts {
@@ -110,6 +116,8 @@ impl Error {
             Self::NotYours => "NOT_YOURS",
             Self::RequestIdReused => "REQUEST_ID_REUSED",
             Self::NumberBusy => "NUMBER_BUSY",
+            Self::CallBusy => "CALL_BUSY",
+            Self::ClientUnknown => "CLIENT_UNKNOWN",
             Self::TooManyStarts { .. } => "TOO_MANY_STARTS",
             Self::ProviderBusy { .. } => "PROVIDER_BUSY",
             Self::ProviderCredentialsRefused => "PROVIDER_CREDENTIALS_REFUSED",

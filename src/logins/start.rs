@@ -16,6 +16,7 @@ use tracing::{Instrument, info, info_span, warn};
 
 use super::audited::Asked;
 use super::{Caller, Error, LoginView, Logins, Tenant};
+use crate::audit::What;
 use crate::ciba::StartAnswer;
 use crate::identity::{Claim, Subject};
 use crate::ledger::Applied;
@@ -26,7 +27,7 @@ use crate::session::{
     AgentId, CallDirection, CallId, Channel, CodeMode, Event, FailureReason, Labels, LoginId, RequestId, START_LIMIT,
     Session, State, TerminalId, Terms,
 };
-use crate::store::{Admitted, Asker, Counter, Record, Reservation, Reserved, StoreError};
+use crate::store::{Admitted, Asker, Counter, Record, Reservation, Reserved, StoreError, WhenBusy};
 use crate::timestamp::Timestamp;
 
 /// Codes that happen to be taken in a row before we give up.
@@ -38,6 +39,7 @@ const STORE_RETRY: Duration = Duration::from_millis(250);
 #[derive(Clone, Debug, Serialize)]
 pub struct StartLogin {
     /// The caller's name for this start.
+    #[serde(skip)]
     pub request_id: RequestId,
     /// Whose phone is asked.
     pub phone: PhoneNumber,
@@ -61,6 +63,9 @@ pub struct StartLogin {
     pub expected_subject: Option<Subject>,
     /// The caller's notes.
     pub labels: Labels,
+    /// What to do when the number or the call has a live login.
+    #[serde(skip)]
+    pub when_busy: WhenBusy,
 }
 
 /// What is done with the code.
@@ -120,14 +125,19 @@ impl Logins {
     /// In a task of its own: a caller who hangs up does not stop a start, not
     /// even while the store makes the claim.
     async fn carry_out(&self, caller: &Caller, request: StartLogin, asked: Asked) -> Result<Begun, Error> {
-        let (logins, caller) = (self.clone(), caller.clone());
+        let (logins, caller, joining) = (self.clone(), caller.clone(), asked.clone());
         let start = async move {
             let (reserved, turn) = logins.reserve(&caller, &request).await?;
             match reserved {
                 Reserved::New(record) => logins.ask_provider(record, turn).await.map(Begun::Now),
                 Reserved::Existing(login) => Ok(Begun::Before(login)),
+                Reserved::Joined(login) => {
+                    joining.joined(&login);
+                    Ok(Begun::Before(login))
+                }
                 Reserved::RequestIdReused => Err(Error::RequestIdReused),
-                Reserved::NumberBusy => Err(Error::NumberBusy),
+                Reserved::NumberBusy(_) => Err(Error::NumberBusy),
+                Reserved::CallBusy(_) => Err(Error::CallBusy),
                 Reserved::CoolingDown { retry_after } => {
                     Err(Error::TooManyStarts { counter: Counter::Number, retry_after })
                 }
@@ -161,9 +171,13 @@ impl Logins {
             };
             match reserved {
                 Reserved::CodeTaken => reservation = self.reservation(caller, tenant, request)?,
+                Reserved::NumberBusy(ref busy) | Reserved::CallBusy(ref busy)
+                    if request.when_busy == WhenBusy::Replace && self.makes_way(caller, request, busy).await? => {}
                 Reserved::New(_) | Reserved::Existing(_) => return Ok((reserved, turn)),
                 Reserved::RequestIdReused
-                | Reserved::NumberBusy
+                | Reserved::Joined(_)
+                | Reserved::NumberBusy(_)
+                | Reserved::CallBusy(_)
                 | Reserved::CoolingDown { .. }
                 | Reserved::LimitReached { .. } => {
                     if is_counted {
@@ -177,6 +191,22 @@ impl Logins {
             self.give_back(Asker::from(&*reservation.session.terms)).await;
         }
         Err(Error::Internal("no free code was found"))
+    }
+
+    /// Ends the login that keeps a start out, if it is whose start it is; whether it
+    /// is over.
+    async fn makes_way(&self, caller: &Caller, request: &StartLogin, busy: &LoginId) -> Result<bool, Error> {
+        let Some(record) = self.0.ledger.read(&caller.tenant, busy).await? else { return Ok(true) };
+        let terms = &record.session.terms;
+        let is_own = terms.is_held_by(&caller.client, request.agent.as_ref())
+            && (terms.agent.is_some() || terms.terminal == request.terminal);
+        if !is_own {
+            return Ok(false);
+        }
+        if let Applied::Done(ended) = self.0.ledger.apply(&record, &Event::Cancelled).await? {
+            self.note(caller, &ended, What::Replaced);
+        }
+        Ok(true)
     }
 
     /// Asks whether all tenants together may start one more login for the number;
@@ -218,6 +248,7 @@ impl Logins {
         Ok(Reservation {
             charges: tenant.guards.charges.clone(),
             cool_down: tenant.guards.cool_down,
+            when_busy: request.when_busy,
             session: Session::new(LoginId::from_random(id), terms, now),
             owner: self.0.poller.replica().incarnation(),
             now,
@@ -366,6 +397,7 @@ fn terms(caller: &Caller, tenant: &Tenant, request: &StartLogin, now: Timestamp)
         expected_subject: request.expected_subject.clone(),
         labels: request.labels.clone(),
         created_at: now,
+        handed_over: None,
     })
 }
 

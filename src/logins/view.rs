@@ -1,8 +1,8 @@
 //! What one caller may see of one login.
 //!
 //! The identity is for the login's reader alone: the client that started it
-//! and, where an agent is named, that agent. The code is for the reader too,
-//! and in read-back mode for nobody.
+//! and, where an agent is named, that agent, or whom they handed it over to. The
+//! code is for the reader too, and in read-back mode for nobody.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,9 +56,10 @@ impl Logins {
 }
 
 impl LoginView {
-    /// The same, with the identity that `record` may hold.
+    /// The same, with the identity that `record` may hold for whoever has it now.
     pub(super) fn with_identity_of(self, record: Arc<Record>) -> Self {
-        Self { record: Some(record), ..self }
+        let is_reader = is_reader(&self.reader.caller, &record.session.terms);
+        Self { is_reader, record: Some(record), ..self }
     }
 
     /// Which login.
@@ -108,5 +109,5 @@ impl LoginView {
 }
 
 pub(super) fn is_reader(caller: &Caller, terms: &Terms) -> bool {
-    terms.client == caller.client && (terms.agent.is_none() || terms.agent == caller.agent)
+    terms.is_held_by(&caller.client, caller.agent.as_ref())
 }

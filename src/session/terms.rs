@@ -19,7 +19,7 @@ use crate::timestamp::Timestamp;
 /// Labels of one login, name to value; echoed, never interpreted.
 pub type Labels = BTreeMap<String, String>;
 
-/// Everything about a login that never changes.
+/// What was asked for. Nothing of it changes but the holder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Terms {
     /// Whose login it is.
@@ -57,9 +57,63 @@ pub struct Terms {
     pub labels: Labels,
     /// When it was asked for.
     pub created_at: Timestamp,
+    /// To whom it was handed over, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed_over: Option<HandedOver>,
+}
+
+/// That a login has passed to somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandedOver {
+    /// Who has it now.
+    pub to: Holder,
+    /// How often it was handed over.
+    pub times: u32,
+}
+
+/// Who may type the code of a login, read its identity and hand it over: a
+/// system of the tenant and, where one is named, the agent alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The system.
+    pub client: ClientId,
+    /// The agent.
+    pub agent: Option<AgentId>,
 }
 
 impl Terms {
+    /// Who has the login now: who asked for it, until it is handed over.
+    #[must_use]
+    pub fn holder(&self) -> (&ClientId, Option<&AgentId>) {
+        match &self.handed_over {
+            Some(HandedOver { to, .. }) => (&to.client, to.agent.as_ref()),
+            None => (&self.client, self.agent.as_ref()),
+        }
+    }
+
+    /// Whether `agent` at `client` has the login now.
+    #[must_use]
+    pub fn is_held_by(&self, client: &ClientId, agent: Option<&AgentId>) -> bool {
+        let (holding, named) = self.holder();
+        holding == client && (named.is_none() || named == agent)
+    }
+
+    /// How often it was handed over.
+    #[must_use]
+    pub fn times_handed_over(&self) -> u32 {
+        self.handed_over.as_ref().map_or(0, |handed_over| handed_over.times)
+    }
+
+    /// The same in the hands of `to`; unchanged when it is there already.
+    #[must_use]
+    pub(super) fn handed_to(&self, to: Holder) -> Self {
+        if self.holder() == (&to.client, to.agent.as_ref()) {
+            return self.clone();
+        }
+        let times = self.times_handed_over().saturating_add(1);
+        Self { handed_over: Some(HandedOver { to, times }), ..self.clone() }
+    }
+
     /// What to ask the provider for: in read-back mode the lifetime less the
     /// time that typing the code may take.
     #[must_use]

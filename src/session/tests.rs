@@ -29,6 +29,7 @@ fn terms(code_mode: CodeMode) -> Terms {
         expected_subject: None,
         labels: Labels::new(),
         created_at: T0,
+        handed_over: None,
     }
 }
 
@@ -69,8 +70,13 @@ fn events() -> Vec<Event> {
         Event::Failed(FailureReason::ProviderError),
         Event::Cancelled,
         Event::CodeTyped(code("ACDEF")),
+        Event::HandedOver(ola()),
         Event::Erased,
     ]
+}
+
+fn ola() -> Holder {
+    Holder { client: ClientId::new("desktop").unwrap(), agent: Some(AgentId::new("ola").unwrap()) }
 }
 
 fn new_session(mode: CodeMode) -> Session {
@@ -96,11 +102,20 @@ fn states(mode: CodeMode) -> [Session; 5] {
 #[test]
 fn every_pair_of_state_and_event_is_decided() {
     let expected = [
-        ("starting", ["pending", "-", "-", "-", "-", "-", "-", "ended", "ended", "starting", "ended"]),
-        ("pending", ["-", "pending", "redeemed", "-", "ended", "ended", "ended", "ended", "ended", "pending", "ended"]),
-        ("redeemed", ["-", "-", "-", "awaiting_code", "-", "-", "-", "ended", "ended", "redeemed", "ended"]),
-        ("awaiting_code", ["-", "-", "-", "-", "-", "-", "-", "ended", "ended", "ended", "ended"]),
-        ("ended", ["-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "ended"]),
+        ("starting", ["pending", "-", "-", "-", "-", "-", "-", "ended", "ended", "starting", "starting", "ended"]),
+        (
+            "pending",
+            [
+                "-", "pending", "redeemed", "-", "ended", "ended", "ended", "ended", "ended", "pending", "pending",
+                "ended",
+            ],
+        ),
+        (
+            "redeemed",
+            ["-", "-", "-", "awaiting_code", "-", "-", "-", "ended", "ended", "redeemed", "redeemed", "ended"],
+        ),
+        ("awaiting_code", ["-", "-", "-", "-", "-", "-", "-", "ended", "ended", "ended", "awaiting_code", "ended"]),
+        ("ended", ["-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "ended"]),
     ];
     for (session, (name, row)) in states(CodeMode::ReadBack).into_iter().zip(expected) {
         assert_eq!(session.state.name(), name);
@@ -206,6 +221,28 @@ fn erasing_removes_the_identity_and_keeps_the_outcome() {
     let approved = states(CodeMode::Display)[3].clone();
     let erased = approved.apply(Event::Erased, T0).unwrap();
     assert_eq!(outcome(&erased), Outcome::Approved { identity: None });
+}
+
+#[test]
+fn who_has_a_login_is_whom_it_was_handed_to_last() {
+    let session = states(CodeMode::ReadBack)[1].clone();
+    let kari = session.terms.agent.clone();
+    assert!(session.terms.is_held_by(&session.terms.client, kari.as_ref()));
+    let handed = session.clone().apply(Event::HandedOver(ola()), T0).unwrap();
+    assert!(handed.terms.is_held_by(&ola().client, ola().agent.as_ref()));
+    assert!(!handed.terms.is_held_by(&ola().client, kari.as_ref()));
+    assert_eq!((handed.terms.times_handed_over(), &handed.terms.agent), (1, &kari));
+    assert_eq!(handed.state, session.state, "what was typed stays typed");
+    assert_eq!(handed.clone().apply(Event::HandedOver(ola()), T0).unwrap(), handed, "again is harmless");
+}
+
+#[test]
+fn an_identity_is_handed_over_while_it_is_there() {
+    let approved = states(CodeMode::Display)[3].clone();
+    let handed = approved.apply(Event::HandedOver(ola()), T0).unwrap();
+    assert!(matches!(outcome(&handed), Outcome::Approved { identity: Some(_) }));
+    let erased = handed.apply(Event::Erased, T0).unwrap();
+    assert!(erased.apply(Event::HandedOver(ola()), T0).is_err());
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub struct Position {
     pub number: u64,
 }
 
-/// Says that a login has come to a new state, or that a code was typed. Nothing
+/// Says that a login has come to a new state or into other hands, or that a code was typed. Nothing
 /// that it keeps is personal; the terms are read with it from the record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoginEvent {

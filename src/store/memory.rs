@@ -25,7 +25,7 @@ use super::{
     Record, Reservation, Reserved, Saved, SessionStore, Sign, StoreError, Wake,
 };
 use crate::phone::PhoneNumber;
-use crate::session::{LoginId, TenantId};
+use crate::session::{CallId, LoginId, TenantId};
 use crate::timestamp::Timestamp;
 
 /// Wakes a slow receiver may be behind before it has missed some.
@@ -156,6 +156,19 @@ impl SessionStore for MemoryStore {
             self.tell_others(record);
         }
         Ok(saved)
+    }
+
+    async fn login_of_call(&self, tenant: &TenantId, call: &CallId) -> Result<Option<LoginId>, StoreError> {
+        self.with(tenant, |tenant| tenant.login_of_call(call))
+    }
+
+    async fn logins_of_number(
+        &self,
+        tenant: &TenantId,
+        number: &PhoneNumber,
+        _now: Timestamp,
+    ) -> Result<Vec<LoginId>, StoreError> {
+        self.with(tenant, |tenant| tenant.logins_of_number(number))
     }
 
     async fn list(&self, tenant: &TenantId, now: Timestamp, page: &Page) -> Result<Listed, StoreError> {

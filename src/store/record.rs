@@ -61,11 +61,12 @@ impl Formats {
 
 /// Fields written with every version of a record; what a state does not have
 /// is removed.
-pub(super) const CHANGING: [&str; 15] = [
+pub(super) const CHANGING: [&str; 16] = [
     "code",
     "deadline",
     "ended_at",
     "epoch",
+    "handed_over",
     "identity_until",
     "kept_until",
     "outcome",
@@ -93,6 +94,8 @@ pub(super) struct Flat {
     pub(super) clear: Vec<(&'static str, String)>,
     /// To be sealed into the field `secret`.
     pub(super) secret: Option<Plaintext>,
+    /// To be sealed into the field `terms`, when they may have changed.
+    pub(super) terms: Option<Plaintext>,
     /// To be sealed and kept until then, beside the record.
     pub(super) identity: Option<(Plaintext, Timestamp)>,
 }
@@ -102,7 +105,7 @@ impl Flat {
     pub(super) fn of(record: &Record, identity_window: Duration) -> Result<Self, StoreError> {
         let session = &record.session;
         let until = identity_until(session, identity_window);
-        let mut flat = Self { clear: Vec::new(), secret: None, identity: None };
+        let mut flat = Self { clear: Vec::new(), secret: None, terms: None, identity: None };
         flat.put("state", session.state.name());
         flat.put("version", record.version.to_string());
         flat.put("epoch", record.epoch.to_string());
@@ -110,6 +113,10 @@ impl Flat {
         flat.put("kept_until", millis(kept_until(session)));
         if let Some(deadline) = session.deadline() {
             flat.put("deadline", millis(deadline));
+        }
+        if session.terms.handed_over.is_some() {
+            flat.put("handed_over", session.terms.times_handed_over().to_string());
+            flat.terms = Some(to_json(session.terms.as_ref())?);
         }
         let secret = flat.put_state(&session.state)?;
         if let (Some(identity), Some(until)) = (identity(&session.state), until) {

@@ -63,7 +63,7 @@ use super::{
     Question, Rank, Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake,
 };
 use crate::phone::PhoneNumber;
-use crate::session::{LoginId, State, TenantId};
+use crate::session::{CallId, LoginId, State, TenantId};
 use crate::timestamp::Timestamp;
 
 /// Wakes a slow receiver may be behind before it has missed some.
@@ -241,7 +241,9 @@ impl SessionStore for RedisStore {
             ["recovering", wait] => Err(StoreError::Recovering { retry_after: millis(wait)? }),
             ["existing", login] => LoginId::parse(login).map(Reserved::Existing).map_err(|_| UNKNOWN_ANSWER),
             ["reused"] => Ok(Reserved::RequestIdReused),
-            ["number_busy"] => Ok(Reserved::NumberBusy),
+            ["joined", login] => LoginId::parse(login).map(Reserved::Joined).map_err(|_| UNKNOWN_ANSWER),
+            ["number_busy", login] => LoginId::parse(login).map(Reserved::NumberBusy).map_err(|_| UNKNOWN_ANSWER),
+            ["call_busy", login] => LoginId::parse(login).map(Reserved::CallBusy).map_err(|_| UNKNOWN_ANSWER),
             ["cooling_down", wait] => Ok(Reserved::CoolingDown { retry_after: millis(wait)? }),
             ["limit_reached", wait, which] => {
                 Ok(Reserved::LimitReached { counter: counter(which)?, retry_after: millis(wait)? })
@@ -313,6 +315,21 @@ impl SessionStore for RedisStore {
             "gone" => Ok(Saved::Gone),
             _ => Err(UNKNOWN_ANSWER),
         }
+    }
+
+    async fn login_of_call(&self, tenant: &TenantId, call: &CallId) -> Result<Option<LoginId>, StoreError> {
+        let login: Option<String> = self.link.command(&self.calls.login_of_call(tenant, call)).await?;
+        login.map(|login| LoginId::parse(&login).map_err(|_| UNKNOWN_ANSWER)).transpose()
+    }
+
+    async fn logins_of_number(
+        &self,
+        tenant: &TenantId,
+        number: &PhoneNumber,
+        now: Timestamp,
+    ) -> Result<Vec<LoginId>, StoreError> {
+        let logins: Vec<String> = self.link.command(&self.calls.logins_of_number(tenant, number, now)).await?;
+        logins.iter().map(|login| LoginId::parse(login).map_err(|_| UNKNOWN_ANSWER)).collect()
     }
 
     async fn list(&self, tenant: &TenantId, now: Timestamp, page: &Page) -> Result<Listed, StoreError> {

@@ -88,6 +88,8 @@ pub enum StoreOperation {
     Load,
     /// Writing a login.
     Save,
+    /// Finding logins by their phone call or number.
+    Find,
     /// Reading a tenant's logins.
     List,
     /// Reading a tenant's stream of events.

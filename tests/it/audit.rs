@@ -98,7 +98,26 @@ async fn a_check_is_told_without_its_answer() {
     assert!(lines[10].contains("\"limit\":\"number\""), "{lines:#?}");
 }
 
-/// SR39: a hand-over is told by whoever takes over.
+/// SR39: both names, and whose doing it was.
+#[tokio::test]
+async fn a_transfer_names_both_agents() {
+    let (log, vipps) = (AuditLog::new(), Vipps::start().await);
+    let serve = Serve::ready(&log.kept_by(Configuration::new(&vipps.issuer()), "audit.log")).await;
+    let ada = serve.client().await.with_agent("ada");
+    let login = ada.start(on_a_call("r-1", NUMBER)).await;
+    ada.hand_to(&login, "bo").await.expect("handed over");
+    ada.hand_to(&login, "cy").await.expect_err("not hers any more");
+    let told = async || (log.lines("audit.log").len() == 5).then_some(());
+    eventually("all is written", told).await;
+    let lines = log.lines("audit.log");
+    assert_eq!(happened(&lines)[3..], ["handed_over", "call_refused"]);
+    for name in [r#""by_agent":"ada""#, r#""from_agent":"ada""#, r#""to_agent":"bo""#] {
+        assert!(lines[3].contains(name), "no {name} in {}", lines[3]);
+    }
+    assert!(lines[4].contains(r#""call":"TransferLogin""#), "{}", lines[4]);
+}
+
+/// SR39: a take-over is told by whoever takes over.
 #[tokio::test]
 async fn a_login_that_is_taken_over_is_told_by_its_heir() {
     let (log, vipps, redis) = (AuditLog::new(), Vipps::start().await, RedisServer::start().await);

@@ -94,8 +94,6 @@ fn unsupported_starts() -> Vec<Start> {
         Start { purpose: BAIT.to_owned(), ..till() },
         Start { claims: vec![v1::Claim::Nin.into()], ..till() },
         Start { finish: Some(Finish::FinishByRedirect(redirect)), ..till() },
-        Start { when_number_busy: v1::WhenNumberBusy::Join.into(), ..till() },
-        Start { when_number_busy: v1::WhenNumberBusy::Replace.into(), ..till() },
         Start { language: "bait".to_owned(), ..till() },
     ]
 }

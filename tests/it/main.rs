@@ -9,6 +9,7 @@
 mod access;
 mod audit;
 mod bad_input;
+mod busy;
 mod checks;
 mod client_certificates;
 mod clocks;
@@ -50,6 +51,7 @@ mod stopping;
 mod store_contract;
 mod support;
 mod three_processes;
+mod transfers;
 mod transport;
 mod two_versions;
 mod watch;

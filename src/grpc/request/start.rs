@@ -11,6 +11,7 @@ use crate::identity::{Claim, Subject};
 use crate::logins::{Caller, CodeChoice, StartLogin, Tenant};
 use crate::phone::PhoneNumber;
 use crate::session::{CallDirection, Channel, CodeMode, Labels, RequestId};
+use crate::store::WhenBusy;
 
 const LIFETIME_SECONDS: std::ops::RangeInclusive<u64> = 60..=600;
 const READ_BACK_LIFETIME_SECONDS: u64 = 120;
@@ -38,9 +39,7 @@ pub(in crate::grpc) fn start_login(
     let lifetime = lifetime(&request, channel, code, tenant, &mut wrong);
     let expected_subject = expected_subject(&request, &mut wrong);
     let labels = labels(&request, &mut wrong);
-    if v1::WhenNumberBusy::try_from(request.when_number_busy).is_err() {
-        wrong.add("when_number_busy", "is a value that this version does not know");
-    }
+    let when_busy = when_busy(&request, &mut wrong);
     wrong.finish()?;
     let (Some(request_id), Some(phone), Some(channel)) = (request_id, phone, channel) else {
         return Err(CallError::field("request", "is incomplete"));
@@ -58,6 +57,7 @@ pub(in crate::grpc) fn start_login(
         lifetime,
         expected_subject,
         labels,
+        when_busy,
     })
 }
 
@@ -70,8 +70,6 @@ fn refuse_unsupported(request: &v1::StartLoginRequest) -> Result<(), CallError> 
         (!request.purpose.is_empty(), "purpose"),
         (request.claims.contains(&(v1::Claim::Nin as i32)), "the claim NIN"),
         (matches!(request.finish, Some(Finish::FinishByRedirect(_))), "finish_by_redirect"),
-        (request.when_number_busy == v1::WhenNumberBusy::Join as i32, "when_number_busy JOIN"),
-        (request.when_number_busy == v1::WhenNumberBusy::Replace as i32, "when_number_busy REPLACE"),
         (!matches!(request.language.as_str(), "" | "en"), "a language other than en"),
     ];
     match unsupported.into_iter().find(|(is_used, _)| *is_used) {
@@ -112,6 +110,18 @@ fn call_direction(
         _ => {}
     }
     direction
+}
+
+fn when_busy(request: &v1::StartLoginRequest, wrong: &mut Violations) -> WhenBusy {
+    match v1::WhenNumberBusy::try_from(request.when_number_busy) {
+        Ok(v1::WhenNumberBusy::Unspecified | v1::WhenNumberBusy::Refuse) => WhenBusy::Refuse,
+        Ok(v1::WhenNumberBusy::Join) => WhenBusy::Join,
+        Ok(v1::WhenNumberBusy::Replace) => WhenBusy::Replace,
+        Err(_) => {
+            wrong.add("when_number_busy", "is a value that this version does not know");
+            WhenBusy::Refuse
+        }
+    }
 }
 
 fn code_choice(request: &v1::StartLoginRequest, channel: Option<Channel>, wrong: &mut Violations) -> CodeChoice {

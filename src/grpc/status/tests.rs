@@ -30,6 +30,8 @@ fn table() -> Vec<Row> {
         (of(E::NotYours), Code::PermissionDenied, "NOT_YOURS", None),
         (of(E::RequestIdReused), Code::AlreadyExists, "REQUEST_ID_REUSED", None),
         (of(E::NumberBusy), Code::FailedPrecondition, "NUMBER_BUSY", None),
+        (of(E::CallBusy), Code::FailedPrecondition, "CALL_BUSY", None),
+        (of(E::ClientUnknown), Code::NotFound, "CLIENT_UNKNOWN", None),
         (
             of(E::TooManyStarts { counter: Counter::Agent, retry_after: secs(77) }),
             Code::ResourceExhausted,
@@ -39,6 +41,8 @@ fn table() -> Vec<Row> {
         (of(E::ProviderBusy { retry_after: secs(78) }), Code::ResourceExhausted, "PROVIDER_BUSY", Some(secs(78))),
         (of(E::ProviderCredentialsRefused), Code::FailedPrecondition, "PROVIDER_CREDENTIALS_REFUSED", None),
         (of(E::ProviderUnavailable), Code::Unavailable, "PROVIDER_UNAVAILABLE", Some(secs(2))),
+        (of(E::ProviderRefused), Code::FailedPrecondition, "PROVIDER_REFUSED", None),
+        (of(E::CheckNotOffered), Code::Unimplemented, "NOT_SUPPORTED", None),
         (of(E::StartWithdrawn), Code::Unavailable, "START_WITHDRAWN", Some(secs(2))),
         (of(E::CodeNotAsked), Code::FailedPrecondition, "CODE_NOT_ASKED", None),
         (of(E::LoginEnded), Code::FailedPrecondition, "LOGIN_ENDED", None),

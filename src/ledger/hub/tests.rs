@@ -28,6 +28,7 @@ pub(crate) fn record(seed: u8, version: u64) -> Record {
         expected_subject: None,
         labels: Labels::new(),
         created_at: T0,
+        handed_over: None,
     };
     let session = Session::new(LoginId::from_random([seed; 20]), terms, T0);
     Record { session, format: 1, version, epoch: 1, owner: Incarnation("a-run".to_owned()) }

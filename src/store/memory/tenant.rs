@@ -9,11 +9,11 @@ use std::time::Duration;
 use super::counting::{Denials, Log, Member, Request, log_of, member};
 use super::stream::Stream;
 use crate::phone::PhoneNumber;
-use crate::session::{CodeCheck, Ended, FailureReason, LoginId, Outcome, Session, State, Terms};
+use crate::session::{CallId, CodeCheck, Ended, FailureReason, LoginId, Outcome, Session, State, Terms};
 use crate::store::retention::{identity_until, kept_until};
 use crate::store::{
     Asker, Batch, Charge, Counted, Counter, Events, Incarnation, Listed, Page, Question, REQUEST_ID_RETENTION, Rank,
-    Record, Reservation, Reserved, Saved,
+    Record, Reservation, Reserved, Saved, WhenBusy,
 };
 use crate::timestamp::Timestamp;
 
@@ -33,6 +33,8 @@ pub(super) struct Tenant {
     withdrawn: VecDeque<LoginId>,
     requests: HashMap<Request, Spent>,
     numbers: HashMap<PhoneNumber, Claim>,
+    /// With the login that each had last.
+    calls: HashMap<CallId, Claim>,
     /// By the code's text.
     codes: HashMap<String, Claim>,
     logs: HashMap<(Counter, String), Log>,
@@ -68,6 +70,7 @@ impl Tenant {
             withdrawn: VecDeque::new(),
             requests: HashMap::new(),
             numbers: HashMap::new(),
+            calls: HashMap::new(),
             codes: HashMap::new(),
             logs: HashMap::new(),
             denials: HashMap::new(),
@@ -82,8 +85,25 @@ impl Tenant {
         if let Some(spent) = self.requests.get(&request).filter(|spent| now < spent.until) {
             return spent.answer(reservation);
         }
-        if self.numbers.get(&terms.phone).is_some_and(|claim| claim.keeps_out(id, now)) {
-            return Reserved::NumberBusy;
+        let call = terms.call.as_ref().and_then(|call| self.calls.get(call));
+        let claims = [self.numbers.get(&terms.phone), call].map(|claim| claim.filter(|claim| claim.keeps_out(id, now)));
+        let busy = match claims {
+            [Some(number), _] => Some(Reserved::NumberBusy(number.login.clone())),
+            [None, Some(call)] => Some(Reserved::CallBusy(call.login.clone())),
+            [None, None] => None,
+        };
+        if let (Some(Reserved::NumberBusy(holder) | Reserved::CallBusy(holder)), WhenBusy::Join) =
+            (&busy, reservation.when_busy)
+            && self.has_content_of(holder, reservation)
+        {
+            let until = now.plus(REQUEST_ID_RETENTION);
+            let spent = Spent { login: holder.clone(), content: terms.content, until };
+            self.requests.insert(request, spent);
+            return Reserved::Joined(holder.clone());
+        }
+        // Whoever would replace it must be able to start before it goes.
+        if let Some(busy) = busy.clone().filter(|_| reservation.when_busy != WhenBusy::Replace) {
+            return busy;
         }
         let question =
             Question { asker: (&**terms).into(), charges: &reservation.charges, cool_down: reservation.cool_down, now };
@@ -91,6 +111,9 @@ impl Tenant {
             Counted::Counted => {}
             Counted::CoolingDown { retry_after } => return Reserved::CoolingDown { retry_after },
             Counted::LimitReached { counter, retry_after } => return Reserved::LimitReached { counter, retry_after },
+        }
+        if let Some(busy) = busy {
+            return busy;
         }
         if self.codes.get(terms.code.expose()).is_some_and(|claim| claim.keeps_out(id, now)) {
             return Reserved::CodeTaken;
@@ -103,9 +126,28 @@ impl Tenant {
         // Whoever still stands there is past its deadline.
         self.numbers.remove(&terms.phone);
         self.codes.remove(terms.code.expose());
+        if let Some(call) = &terms.call {
+            self.calls.remove(call);
+        }
         self.put(record.clone(), Duration::ZERO);
         self.stream.append(&record, now);
         Reserved::New(record)
+    }
+
+    /// Whether `holder` is the same client's, and what the reservation asks for.
+    fn has_content_of(&self, holder: &LoginId, reservation: &Reservation) -> bool {
+        let terms = &reservation.session.terms;
+        let known = self.logins.get(holder).map(|kept| &kept.record.session.terms);
+        known.is_some_and(|known| known.client == terms.client && known.content == terms.content)
+    }
+
+    pub(super) fn login_of_call(&self, call: &CallId) -> Option<LoginId> {
+        self.calls.get(call).map(|claim| claim.login.clone())
+    }
+
+    pub(super) fn logins_of_number(&self, number: &PhoneNumber) -> Vec<LoginId> {
+        let of_number = self.logins.iter().filter(|(_, kept)| kept.record.session.terms.phone == *number);
+        of_number.map(|(login, _)| login.clone()).collect()
     }
 
     /// The record that is gone, if it was still `Starting`.
@@ -135,6 +177,7 @@ impl Tenant {
             return None;
         }
         self.free(&record.session);
+        self.calls.retain(|_, claim| claim.login != *id);
         let released = self.logins.remove(id)?.record;
         self.stream.released(&released);
         Some(released)
@@ -259,6 +302,7 @@ impl Tenant {
         self.logs.retain(|_, log| log.sweep(now));
         self.denials.retain(|_, denials| denials.count_at(now));
         self.logins.retain(|_, kept| kept.sweep(now));
+        self.calls.retain(|_, claim| self.logins.contains_key(&claim.login));
     }
 
     pub(super) fn count(&mut self, question: &Question<'_>) -> Counted {
@@ -333,7 +377,8 @@ impl Tenant {
         let claim = || Claim { login: session.id.clone(), until };
         let number = self.numbers.entry(session.terms.phone.clone()).or_insert_with(claim);
         let code = self.codes.entry(session.terms.code.expose().to_owned()).or_insert_with(claim);
-        for held in [number, code] {
+        let call = session.terms.call.clone().map(|call| self.calls.entry(call).or_insert_with(claim));
+        for held in [number, code].into_iter().chain(call) {
             if held.login == session.id {
                 held.until = until;
             }
@@ -344,6 +389,10 @@ impl Tenant {
         let number = &session.terms.phone;
         if self.numbers.get(number).is_some_and(|claim| claim.login == session.id) {
             self.numbers.remove(number);
+        }
+        let call = session.terms.call.as_ref().and_then(|call| self.calls.get_mut(call));
+        if let Some(claim) = call.filter(|claim| claim.login == session.id) {
+            claim.until = Timestamp::default();
         }
         let code = session.terms.code.expose();
         if self.codes.get(code).is_some_and(|claim| claim.login == session.id) {
@@ -376,13 +425,13 @@ impl Kept {
 }
 
 /// What makes an event when it changes.
-fn marks(session: &Session) -> (&'static str, Option<Discriminant<CodeCheck>>, u8) {
+fn marks(session: &Session) -> (&'static str, Option<Discriminant<CodeCheck>>, u8, u32) {
     let code = session.code_check();
     let tries = match code {
         Some(CodeCheck::Open { tries, .. }) => *tries,
         Some(CodeCheck::NotAsked | CodeCheck::Matched) | None => 0,
     };
-    (session.state.name(), code.map(discriminant), tries)
+    (session.state.name(), code.map(discriminant), tries, session.terms.times_handed_over())
 }
 
 /// The login when nobody may know any more who it was.

@@ -13,7 +13,7 @@ use super::names::{Names, NumberNames, member_of_all};
 use super::script::{ADMIT, COUNT, Call, LIST, LOAD, PUT_BACK, RELEASE, RESERVE, SAVE};
 use super::sealed::{Field, Raw, Sealer};
 use crate::phone::PhoneNumber;
-use crate::session::{Ended, LoginId, Outcome, Session, State, TenantId};
+use crate::session::{CallId, Ended, LoginId, Outcome, Session, State, TenantId};
 use crate::store::hash::HashKeys;
 use crate::store::record::Formats;
 use crate::store::retention::{LONGEST_LIFE, kept_until};
@@ -73,7 +73,7 @@ impl Calls {
         known: Option<Position>,
         settle_time: Duration,
     ) -> Result<Call, StoreError> {
-        let Reservation { session, charges, cool_down, now, owner: _ } = reservation;
+        let Reservation { session, when_busy, charges, cool_down, now, owner: _ } = reservation;
         let names = self.names(&session.terms.tenant);
         let request = names.request_digest(Asker::from(&*session.terms));
         let claim = Claim::of(session, *now);
@@ -88,7 +88,7 @@ impl Calls {
             .key(names.withdrawn(&session.id))
             .arg(now.as_millis())
             .arg(session.id.as_str())
-            .arg(names.hash().digest("content", &[&session.terms.content]))
+            .arg(names.content(&session.terms))
             .arg(claim.until)
             .arg(claim.ttl)
             .arg(now.plus(REQUEST_ID_RETENTION).as_millis())
@@ -104,7 +104,13 @@ impl Calls {
             .arg(known.epoch)
             .arg(known.number)
             .arg(millis(settle_time));
-        call = with_charges(with_cool_down(call, *cool_down), charges, &names, Asker::from(&*session.terms));
+        call = with_cool_down(call, *cool_down)
+            .key(names.call(session.terms.call.as_ref()))
+            .key(names.logins_of(&session.terms.phone))
+            .arg(u8::from(session.terms.call.is_some()))
+            .arg(when_busy.name())
+            .arg(names.logins());
+        call = with_charges(call, charges, &names, Asker::from(&*session.terms));
         let sealer = self.sealer(&session.terms.tenant, &session.id);
         let version = sealer.version(record, Duration::ZERO, names.hash())?;
         Ok(with_fields(with_fields(call, sealer.terms(record)?), version.fields))
@@ -126,7 +132,11 @@ impl Calls {
             .arg(u8::from(refund))
             .arg(names.channel())
             .arg(self.writer());
-        let call = Self::with_stream(call, &names)?.arg(names.owners()).arg(millis(CLAIM_LATENESS));
+        let call = Self::with_stream(call, &names)?
+            .key(names.call(session.terms.call.as_ref()))
+            .key(names.logins_of(&session.terms.phone))
+            .arg(names.owners())
+            .arg(millis(CLAIM_LATENESS));
         let counters = Counter::ALL.into_iter().filter(|counter| !counter.counts_numbers());
         let logs = counters.filter_map(|counter| names.log(counter, Asker::from(&*session.terms)));
         Ok(logs.fold(call, Call::key))
@@ -200,6 +210,7 @@ impl Calls {
         let call = Self::with_stream(call, &names)?
             .key(names.denials(&terms.phone))
             .key(names.log(Counter::Number, Asker::from(&**terms)).unwrap_or_default())
+            .key(names.call(terms.call.as_ref()))
             .arg(names.owners())
             .arg(millis(INDEX_RETENTION + CLEAN_UP_AFTER))
             .arg(millis(DENIAL_RETENTION))
@@ -238,14 +249,17 @@ impl Calls {
             .arg(self.writer());
         let call = Self::with_stream(call, &names)?
             .key(names.withdrawn(&session.id))
-            .arg(names.hash().digest("content", &[&terms.content]))
+            .key(names.call(terms.call.as_ref()))
+            .key(names.logins_of(&terms.phone))
+            .arg(names.content(terms))
             .arg(denied_at(session))
             .arg(terms.created_at.as_millis())
             .arg(terms.created_at.plus(REQUEST_ID_RETENTION).as_millis())
             .arg(millis(REQUEST_ID_RETENTION + CLEAN_UP_AFTER))
             .arg(millis(INDEX_RETENTION + CLEAN_UP_AFTER))
             .arg(millis(LOG_RETENTION + CLEAN_UP_AFTER))
-            .arg(names.owners());
+            .arg(names.owners())
+            .arg(u8::from(terms.call.is_some()));
         let logs =
             Counter::ALL.into_iter().filter_map(|counter| Some((counter, names.log(counter, Asker::from(&**terms))?)));
         let logs: Vec<_> = logs.collect();
@@ -253,6 +267,19 @@ impl Calls {
             call.key(log.clone()).arg(names.member(*counter, Asker::from(&**terms)))
         });
         Ok(with_fields(with_fields(call, sealer.terms(record)?), version.fields))
+    }
+
+    pub(super) fn login_of_call(&self, tenant: &TenantId, call_id: &CallId) -> Cmd {
+        let mut call = cmd("HGET");
+        call.arg(self.names(tenant).call(Some(call_id))).arg("login");
+        call
+    }
+
+    pub(super) fn logins_of_number(&self, tenant: &TenantId, number: &PhoneNumber, now: Timestamp) -> Cmd {
+        let mut call = cmd("ZRANGE");
+        let since = now.minus(INDEX_RETENTION).as_millis();
+        call.arg(self.names(tenant).logins_of(number)).arg(since).arg("+inf").arg("BYSCORE");
+        call
     }
 
     pub(super) fn list(&self, tenant: &TenantId, now: Timestamp, page: &Page) -> Call {

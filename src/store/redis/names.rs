@@ -5,7 +5,7 @@
 //! keyed hashes of them.
 
 use crate::phone::{BindingCode, PhoneNumber};
-use crate::session::{LoginId, TenantId};
+use crate::session::{CallId, LoginId, TenantId, Terms};
 use crate::store::hash::{HashKeys, KeyedHash};
 use crate::store::{Asker, Counter, Incarnation};
 
@@ -51,6 +51,21 @@ impl Names {
     /// The live login of a number.
     pub(super) fn number(&self, number: &PhoneNumber) -> String {
         self.hashed("number", &[number.msisdn().as_bytes()])
+    }
+
+    /// The login of a phone call; a name that nothing has when there is no call.
+    pub(super) fn call(&self, call: Option<&CallId>) -> String {
+        call.map_or_else(|| format!("{}no-call", self.prefix), |call| self.hashed("call", &[call.as_str().as_bytes()]))
+    }
+
+    /// All logins of a number.
+    pub(super) fn logins_of(&self, number: &PhoneNumber) -> String {
+        self.hashed("logins-of", &[number.msisdn().as_bytes()])
+    }
+
+    /// How what a client has asked for appears in records and request ids.
+    pub(super) fn content(&self, terms: &Terms) -> String {
+        self.hash.digest("content", &[terms.client.as_str().as_bytes(), &terms.content])
     }
 
     /// How often a number's person has said no.

@@ -8,7 +8,8 @@
 -- KEYS  1 record, 2 identity, 3 live number, 4 live code, 5 request id,
 --       6 index of logins, 7 logins of its owner, 8 denials of the number,
 --       9 stream's head, 10 stream's entries, 11 mark of what was taken back,
---       12 onwards: the logs that count the start
+--       12 phone call, 13 logins of the number,
+--       14 onwards: the logs that count the start
 -- ARGV  1 now, 2 login id, 3 version, 4 '1' when it has ended, 5 record's TTL,
 --       6 number and code are held until, 7 their TTL,
 --       8 sealed identity ('' for none), 9 its TTL, 10 wake channel, 11 writer,
@@ -17,13 +18,13 @@
 --       18 when it was asked for,
 --       19 request id is remembered until, 20 its TTL, 21 index's TTL,
 --       22 TTL of logs and denials, 23 key of an owner's logins without the owner,
---       24 number of logs, then the member of each,
+--       24 '1' when there is a phone call, 25 number of logs, then the member of each,
 --       then the record's fields: name, value
 -- Times and TTLs are in milliseconds. Answers 'written', 'kept' or 'withdrawn'.
 
 local login, ended = ARGV[2], ARGV[4] == '1'
-local logs = tonumber(ARGV[24])
-local FIRST_MEMBER, FIRST_FIELD = 25, 25 + logs
+local logs = tonumber(ARGV[25])
+local FIRST_MEMBER, FIRST_FIELD = 26, 26 + logs
 local stream = {
   head = KEYS[9], entries = KEYS[10], now = tonumber(ARGV[1]), fresh = ARGV[12], window = ARGV[13],
   entries_ttl = ARGV[14], head_ttl = ARGV[15],
@@ -40,7 +41,7 @@ if found[1] then
 end
 
 redis.call('DEL', KEYS[1], KEYS[2])
-redis.call('HSET', KEYS[1], unpack(ARGV, FIRST_FIELD))
+redis.call('HSET', KEYS[1], 'content', ARGV[16], unpack(ARGV, FIRST_FIELD))
 redis.call('HSET', KEYS[1], 'version', version)
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 if ARGV[8] ~= '' then redis.call('SET', KEYS[2], ARGV[8], 'PX', ARGV[9]) end
@@ -54,6 +55,13 @@ for _, key in ipairs({KEYS[3], KEYS[4]}) do
     redis.call('PEXPIRE', key, ARGV[7])
   end
 end
+local caller = redis.call('HGET', KEYS[12], 'login')
+if ARGV[24] == '1' and (not caller or caller == login) then
+  redis.call('HSET', KEYS[12], 'login', login, 'until', ended and '0' or ARGV[6])
+  redis.call('PEXPIRE', KEYS[12], ARGV[5])
+end
+redis.call('ZADD', KEYS[13], 'NX', ARGV[18], login)
+redis.call('PEXPIRE', KEYS[13], ARGV[21])
 if not redis.call('HGET', KEYS[5], 'login') then
   redis.call('HSET', KEYS[5], 'login', login, 'content', ARGV[16], 'until', ARGV[19])
   redis.call('PEXPIRE', KEYS[5], ARGV[20])
@@ -65,8 +73,8 @@ if not ended then
   redis.call('PEXPIRE', KEYS[7], ARGV[21])
 end
 for i = 0, logs - 1 do
-  redis.call('ZADD', KEYS[12 + i], 'GT', ARGV[18], ARGV[FIRST_MEMBER + i])
-  redis.call('PEXPIRE', KEYS[12 + i], ARGV[22])
+  redis.call('ZADD', KEYS[14 + i], 'GT', ARGV[18], ARGV[FIRST_MEMBER + i])
+  redis.call('PEXPIRE', KEYS[14 + i], ARGV[22])
 end
 if ARGV[17] ~= '' and not redis.call('HGET', KEYS[8], 'count') then
   redis.call('HSET', KEYS[8], 'count', '1', 'at', ARGV[17])

@@ -9,7 +9,8 @@
 --
 -- KEYS  1 record, 2 request id, 3 live number, 4 live code, 5 index of logins,
 --       6 mark of what was taken back, 7 stream's head, 8 stream's entries,
---       9 onwards: the logs that count the start
+--       9 live phone call, 10 logins of the number,
+--       11 onwards: the logs that count the start
 -- ARGV  1 login id, 2 member of the logs, 3 '1' to give the charges back,
 --       4 wake channel, 5 writer, 6 a fresh epoch, 7 stream's window,
 --       8 TTL of entries, 9 of the head,
@@ -29,15 +30,16 @@ if found[1] and found[1] ~= 'starting' and not is_given_up then return 'kept' en
 redis.call('SET', KEYS[6], '1', 'PX', ARGV[11])
 if not found[1] then return 'kept out' end
 
-for _, key in ipairs({KEYS[2], KEYS[3], KEYS[4]}) do
+for _, key in ipairs({KEYS[2], KEYS[3], KEYS[4], KEYS[9]}) do
   if redis.call('HGET', key, 'login') == login then redis.call('DEL', key) end
 end
 if ARGV[3] == '1' then
-  for i = 9, #KEYS do redis.call('ZREM', KEYS[i], ARGV[2]) end
+  for i = 11, #KEYS do redis.call('ZREM', KEYS[i], ARGV[2]) end
 end
 if is_given_up then return 'ended' end
 
 redis.call('ZREM', KEYS[5], login)
+redis.call('ZREM', KEYS[10], login)
 redis.call('DEL', KEYS[1])
 redis.call('ZREM', ARGV[10] .. found[3], login)
 local version = string.format('%.0f', found[2] + 1)

@@ -6,8 +6,9 @@
 --
 -- KEYS  1 record, 2 request id, 3 live number, 4 live code, 5 index of logins,
 --       6 logins of its owner, 7 mark of what was taken back, 8 stream's head,
---       9 stream's entries, 10 denials of the number,
---       11 onwards: one log of starts for each charge
+--       9 stream's entries, 10 denials of the number, 11 live phone call,
+--       12 logins of the number,
+--       13 onwards: one log of starts for each charge
 -- ARGV  1 now, 2 login id, 3 digest of the content,
 --       4 number and code are held until, 5 their TTL,
 --       6 request id is remembered until, 7 its TTL,
@@ -16,7 +17,9 @@
 --       13 a fresh epoch, 14 stream's window, 15 TTL of entries, 16 of the head,
 --       17 epoch of the stream that we know ('' for none), 18 its newest number,
 --       19 how long nothing is reserved after an epoch has begun,
---       20 to 22 the cool-down, 23 onwards: the charges,
+--       20 to 22 the cool-down, 23 '1' when there is a phone call, 24 what to do
+--       when number or call has a live login: 'refuse', 'join' if it has the same
+--       content, or 'replace', for which the guards are asked first, 25 record key without login id, 26 onwards: the charges,
 --       then the record's fields: name, value
 -- Times and TTLs are in milliseconds.
 
@@ -26,11 +29,21 @@ local stream = {
   entries_ttl = ARGV[15], head_ttl = ARGV[16],
 }
 
-local charges, first_field = charges_at(23, 11)
+local charges, first_field = charges_at(26, 13)
 
-local function is_held(key)
+-- The other login that holds it, if there is one.
+local function holder_of(key)
   local held = redis.call('HMGET', key, 'login', 'until')
-  return held[1] and held[1] ~= login and now < tonumber(held[2])
+  if held[1] and held[1] ~= login and now < tonumber(held[2]) then return held[1] end
+end
+
+-- Whether the live login `holder` is what is asked for; then the request id is
+-- spent for it.
+local function joins(holder)
+  if redis.call('HGET', ARGV[25] .. holder, 'content') ~= ARGV[3] then return false end
+  redis.call('HSET', KEYS[2], 'login', holder, 'content', ARGV[3], 'until', ARGV[6])
+  redis.call('PEXPIRE', KEYS[2], ARGV[7])
+  return true
 end
 
 local function hold(key)
@@ -72,22 +85,30 @@ if known[1] and now < tonumber(known[3]) then
   return {'reused'}
 end
 
-if is_held(KEYS[3]) then return {'number_busy'} end
+local holder, busy = holder_of(KEYS[3]), 'number_busy'
+if not holder and ARGV[23] == '1' then holder, busy = holder_of(KEYS[11]), 'call_busy' end
+if holder and ARGV[24] == 'join' and joins(holder) then return {'joined', holder} end
+if holder and ARGV[24] ~= 'replace' then return {busy, holder} end
 
 local cooling = cools_for(KEYS[10], now, 20)
 if cooling > 0 then return {'cooling_down', string.format('%.0f', cooling)} end
 
 local wait, reached = longest_wait(charges, now)
 if wait then return {'limit_reached', string.format('%.0f', wait), reached} end
+if holder then return {busy, holder} end
 
-if is_held(KEYS[4]) then return {'code_taken'} end
+if holder_of(KEYS[4]) then return {'code_taken'} end
 
-redis.call('HSET', KEYS[1], unpack(ARGV, first_field))
+redis.call('HSET', KEYS[1], 'content', ARGV[3], unpack(ARGV, first_field))
 redis.call('PEXPIRE', KEYS[1], ARGV[8])
 redis.call('HSET', KEYS[2], 'login', login, 'content', ARGV[3], 'until', ARGV[6])
 redis.call('PEXPIRE', KEYS[2], ARGV[7])
 hold(KEYS[3])
 hold(KEYS[4])
+if ARGV[23] == '1' then hold(KEYS[11]) end
+redis.call('ZREMRANGEBYSCORE', KEYS[12], '-inf', ARGV[9])
+redis.call('ZADD', KEYS[12], now, login)
+redis.call('PEXPIRE', KEYS[12], ARGV[10])
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', ARGV[9])
 redis.call('ZADD', KEYS[5], now, login)
 redis.call('PEXPIRE', KEYS[5], ARGV[10])

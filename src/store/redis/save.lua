@@ -7,7 +7,7 @@
 --
 -- KEYS  1 record, 2 identity, 3 live number, 4 live code, 5 logins of its owner,
 --       6 stream's head, 7 stream's entries, 8 denials of the number,
---       9 log of starts for the number
+--       9 log of starts for the number, 10 phone call
 -- ARGV  1 now, 2 login id, 3 version that was read, 4 write token,
 --       5 version to write, 6 record's TTL,
 --       7 number and code are held until ('' once the login has ended), 8 their TTL,
@@ -29,8 +29,8 @@ local stream = {
 
 -- What makes an event when it changes.
 local function marks()
-  local found = redis.call('HMGET', KEYS[1], 'state', 'code', 'tries')
-  return table.concat({found[1] or '', found[2] or '', found[3] or ''}, ' ')
+  local found = redis.call('HMGET', KEYS[1], 'state', 'code', 'tries', 'handed_over')
+  return table.concat({found[1] or '', found[2] or '', found[3] or '', found[4] or ''}, ' ')
 end
 
 -- What the person's own word means for the next who wants to ask.
@@ -79,6 +79,12 @@ for _, key in ipairs({KEYS[3], KEYS[4]}) do
   elseif held_until == '' and holder == login then
     redis.call('DEL', key)
   end
+end
+
+-- Of a phone call it is known afterwards too which login it had.
+if redis.call('HGET', KEYS[10], 'login') == login then
+  redis.call('HSET', KEYS[10], 'until', held_until == '' and '0' or held_until)
+  redis.call('PEXPIRE', KEYS[10], ARGV[6])
 end
 
 -- The owner may be another one than before.

@@ -42,7 +42,7 @@ pub(super) struct Version {
 }
 
 impl Sealer<'_> {
-    /// The fields that are written once.
+    /// The fields that are written at the beginning.
     pub(super) fn terms(&self, record: &Record) -> Result<Vec<Field>, StoreError> {
         let Record { session, format, .. } = record;
         Ok(vec![
@@ -65,6 +65,9 @@ impl Sealer<'_> {
         let mut fields: Vec<Field> = flat.clear.into_iter().map(|(name, text)| (name, text.into_bytes())).collect();
         if let Some(secret) = flat.secret {
             fields.push(("secret", self.seal(record.format, "secret", &secret)?));
+        }
+        if let Some(terms) = flat.terms {
+            fields.push(("terms", self.seal(record.format, "terms", &terms)?));
         }
         let removed = CHANGING.into_iter().filter(|name| fields.iter().all(|(field, _)| field != name)).collect();
         let identity = match flat.identity {
@@ -118,6 +121,7 @@ fn digest(flat: &Flat, hash: &KeyedHash) -> String {
         parts.extend([name.as_bytes(), text.as_bytes()]);
     }
     parts.extend([&b"secret"[..], flat.secret.as_deref().map_or(&[], Vec::as_slice)]);
+    parts.extend([&b"terms"[..], flat.terms.as_deref().map_or(&[], Vec::as_slice)]);
     parts.extend([&b"identity"[..], flat.identity.as_ref().map_or(&[], |(json, _)| json.as_slice())]);
     hash.digest("write", &parts)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ciba_gateway::logins::{Caller, CodeChoice, LoginView, StartLogin};
 use ciba_gateway::phone::{BindingCode, PhoneNumber};
 use ciba_gateway::session::{CallDirection, Channel, ClientId, End, Phase, RequestId, TenantId, TerminalId};
+use ciba_gateway::store::WhenBusy;
 
 use super::plan::LIFETIME;
 
@@ -50,6 +51,7 @@ pub(super) fn request(login: usize, is_read_back: bool) -> StartLogin {
         lifetime: Some(LIFETIME),
         expected_subject: None,
         labels: [].into(),
+        when_busy: WhenBusy::Refuse,
     }
 }
 

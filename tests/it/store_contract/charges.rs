@@ -110,7 +110,7 @@ async fn without_a_refund_the_charge_stays(store: &dyn SessionStore) {
 
 async fn a_refused_start_is_not_charged(store: &dyn SessionStore) {
     let live = reserve(store, &start(1, NOW, limit(2, 600))).await;
-    assert_eq!(refusal(store, &start(2, NOW, limit(2, 600))).await, Reserved::NumberBusy);
+    assert_eq!(refusal(store, &start(2, NOW, limit(2, 600))).await, Reserved::NumberBusy(live.session.id.clone()));
     advance(store, &live, Event::Cancelled, NOW).await;
     ring_once(store, 3, NOW, limit(2, 600)).await;
 }

@@ -54,7 +54,7 @@ async fn a_lost_login_is_put_back_with_all_it_claims(stage: &Stage) {
     retry.session.terms = record.session.terms.clone();
     assert_eq!(refusal(&*other, &retry).await, Reserved::Existing(record.session.id.clone()));
     let same_number = reservation_of_number(1, 3);
-    assert_eq!(refusal(&*other, &same_number).await, Reserved::NumberBusy);
+    assert_eq!(refusal(&*other, &same_number).await, Reserved::NumberBusy(record.session.id.clone()));
     let ended = advance(&*other, &record, Event::Cancelled, NOW).await;
     assert_eq!(owned(store, "first-run").await, []);
     let refused = refusal(store, &charged(same_number, limit(1, 600))).await;

@@ -1,12 +1,12 @@
 //! Who may have which number, code and request id.
 
-use ciba_gateway::session::{ClientId, Event};
-use ciba_gateway::store::{Reservation, Reserved, SessionStore, StoreError};
+use ciba_gateway::session::{AgentId, CallId, ClientId, Event, Holder, LoginId};
+use ciba_gateway::store::{Counter, Happened, Reservation, Reserved, SessionStore, StoreError, WhenBusy};
 use futures_util::future::join_all;
 use std::sync::Arc;
 
 use crate::support::reservations::{
-    NOW, accepted, after, code, login_id, number, request_id, reservation, reservation_at, secs, tenant,
+    NOW, accepted, after, charged, code, limit, login_id, number, request_id, reservation, reservation_at, secs, tenant,
 };
 use crate::support::stores::{WINDOW, advance, list, load, refusal, reserve, save};
 
@@ -29,6 +29,12 @@ for_both_stores!(
     a_claim_that_comes_after_its_withdrawal_is_not_made,
     what_was_accepted_is_not_released,
     tenants_do_not_get_into_each_others_way,
+    a_second_start_for_a_live_call_is_refused,
+    a_call_is_known_by_its_last_login,
+    the_same_start_joins_the_live_login,
+    who_would_replace_is_asked_by_the_guards_first,
+    all_logins_of_a_number_are_found,
+    a_login_in_other_hands_is_as_it_was,
 );
 
 async fn a_start_is_there_at_once(store: &dyn SessionStore) {
@@ -41,7 +47,7 @@ async fn a_start_is_there_at_once(store: &dyn SessionStore) {
 /// SR6.
 async fn a_second_start_for_a_live_number_is_refused(store: &dyn SessionStore) {
     reserve(store, &reservation(1)).await;
-    assert_eq!(refusal(store, &for_number_of(1, 2)).await, Reserved::NumberBusy);
+    assert_eq!(refusal(store, &for_number_of(1, 2)).await, Reserved::NumberBusy(login_id(1)));
 }
 
 async fn a_number_is_free_once_its_login_has_ended(store: &dyn SessionStore) {
@@ -55,7 +61,7 @@ async fn a_number_is_free_once_its_login_is_past_its_deadline(store: &dyn Sessio
     let deadline = record.session.deadline().expect("a deadline");
     let next = at(for_number_of(1, 2), deadline);
     let just_before = at(for_number_of(1, 2), deadline.minus(secs(1)));
-    assert_eq!(refusal(store, &just_before).await, Reserved::NumberBusy);
+    assert_eq!(refusal(store, &just_before).await, Reserved::NumberBusy(login_id(1)));
     reserve(store, &next).await;
 }
 
@@ -66,14 +72,14 @@ async fn a_late_end_does_not_free_the_number_of_the_next(store: &dyn SessionStor
 
     let ended = late.session.overdue(deadline).expect("it is overdue");
     save(store, &ciba_gateway::store::Record { session: ended, ..late }, deadline).await;
-    assert_eq!(refusal(store, &at(for_number_of(1, 3), deadline)).await, Reserved::NumberBusy);
+    assert_eq!(refusal(store, &at(for_number_of(1, 3), deadline)).await, Reserved::NumberBusy(login_id(2)));
 }
 
 async fn a_longer_life_keeps_the_number_longer(store: &dyn SessionStore) {
     let starting = reserve(store, &reservation(1)).await;
     let first_deadline = starting.session.deadline().expect("a deadline");
     advance(store, &starting, accepted(), NOW).await;
-    assert_eq!(refusal(store, &at(for_number_of(1, 2), first_deadline)).await, Reserved::NumberBusy);
+    assert_eq!(refusal(store, &at(for_number_of(1, 2), first_deadline)).await, Reserved::NumberBusy(login_id(1)));
 }
 
 async fn a_code_is_unique_among_live_logins(store: &dyn SessionStore) {
@@ -188,7 +194,7 @@ async fn what_was_accepted_is_not_released(store: &dyn SessionStore) {
     store.release(&starting, true).await.expect("the store answers");
 
     assert_eq!(load(store, &pending, NOW).await, Some(pending.clone()));
-    assert_eq!(refusal(store, &for_number_of(1, 2)).await, Reserved::NumberBusy);
+    assert_eq!(refusal(store, &for_number_of(1, 2)).await, Reserved::NumberBusy(login_id(1)));
     store.save(&after(&pending, Event::Denied, NOW), NOW, WINDOW).await.expect("the store answers");
 }
 
@@ -227,4 +233,97 @@ fn at(reservation: Reservation, now: ciba_gateway::timestamp::Timestamp) -> Rese
     moved.session.terms = reservation.session.terms;
     Arc::make_mut(&mut moved.session.terms).created_at = now;
     Reservation { session: moved.session, now, ..reservation }
+}
+
+fn of_call(mut reservation: Reservation, call: &str) -> Reservation {
+    let terms = Arc::make_mut(&mut reservation.session.terms);
+    terms.call = Some(CallId::new(call).expect("a call"));
+    reservation
+}
+
+async fn login_of_call(store: &dyn SessionStore, call: &str) -> Option<LoginId> {
+    let call = CallId::new(call).expect("a call");
+    store.login_of_call(&tenant("acme"), &call).await.expect("the store answers")
+}
+
+/// SR6.
+async fn a_second_start_for_a_live_call_is_refused(store: &dyn SessionStore) {
+    let record = reserve(store, &of_call(reservation(1), "call-7")).await;
+    assert_eq!(refusal(store, &of_call(reservation(2), "call-7")).await, Reserved::CallBusy(login_id(1)));
+    reserve(store, &of_call(reservation(3), "call-8")).await;
+    let pending = advance(store, &record, accepted(), NOW).await;
+    let first_deadline = record.session.deadline().expect("a deadline");
+    let later = at(of_call(reservation(2), "call-7"), first_deadline);
+    assert_eq!(refusal(store, &later).await, Reserved::CallBusy(login_id(1)));
+    advance(store, &pending, Event::Cancelled, NOW).await;
+    reserve(store, &of_call(reservation(2), "call-7")).await;
+}
+
+async fn a_call_is_known_by_its_last_login(store: &dyn SessionStore) {
+    assert_eq!(login_of_call(store, "call-7").await, None);
+    let first = reserve(store, &of_call(reservation(1), "call-7")).await;
+    advance(store, &first, Event::Cancelled, NOW).await;
+    assert_eq!(login_of_call(store, "call-7").await, Some(login_id(1)));
+    let second = reserve(store, &of_call(reservation(2), "call-7")).await;
+    assert_eq!(login_of_call(store, "call-7").await, Some(login_id(2)));
+    store.release(&second, true).await.expect("the store answers");
+    assert_eq!(login_of_call(store, "call-7").await, None);
+}
+
+async fn the_same_start_joins_the_live_login(store: &dyn SessionStore) {
+    let record = reserve(store, &of_call(reservation(1), "call-7")).await;
+    let mut same = of_call(for_number_of(1, 2), "call-7");
+    same.when_busy = WhenBusy::Join;
+    assert_eq!(refusal(store, &same).await, Reserved::NumberBusy(login_id(1)), "other content");
+    Arc::make_mut(&mut same.session.terms).content = record.session.terms.content;
+    assert_eq!(refusal(store, &same).await, Reserved::Joined(login_id(1)));
+    assert_eq!(refusal(store, &same).await, Reserved::Existing(login_id(1)), "again");
+    let mut of_another = same.clone();
+    let terms = Arc::make_mut(&mut of_another.session.terms);
+    (terms.client, terms.request_id) = (ClientId::new("other-desk").expect("a client"), request_id(3));
+    assert_eq!(refusal(store, &of_another).await, Reserved::NumberBusy(login_id(1)));
+}
+
+async fn who_would_replace_is_asked_by_the_guards_first(store: &dyn SessionStore) {
+    reserve(store, &charged(reservation(1), limit(1, 600))).await;
+    let mut next = charged(for_number_of(1, 2), limit(1, 600));
+    assert_eq!(refusal(store, &next).await, Reserved::NumberBusy(login_id(1)));
+    next.when_busy = WhenBusy::Replace;
+    let reached = Reserved::LimitReached { counter: Counter::Number, retry_after: secs(600) };
+    assert_eq!(refusal(store, &next).await, reached);
+    next.charges.clear();
+    assert_eq!(refusal(store, &next).await, Reserved::NumberBusy(login_id(1)));
+}
+
+/// SR40.
+async fn all_logins_of_a_number_are_found(store: &dyn SessionStore) {
+    let first = reserve(store, &reservation(1)).await;
+    advance(store, &first, Event::Cancelled, NOW).await;
+    reserve(store, &for_number_of(1, 2)).await;
+    reserve(store, &reservation(3)).await;
+    let found = async |number| {
+        let found = store.logins_of_number(&tenant("acme"), &number, NOW).await.expect("the store answers");
+        std::collections::BTreeSet::from_iter(found)
+    };
+    assert_eq!(found(number(1)).await, [login_id(1), login_id(2)].into());
+    assert_eq!(found(number(4)).await, [].into());
+}
+
+/// Who has it is kept through what comes after, and is an event.
+async fn a_login_in_other_hands_is_as_it_was(store: &dyn SessionStore) {
+    let record = advance(store, &reserve(store, &reservation(1)).await, accepted(), NOW).await;
+    let ola = AgentId::new("ola").expect("an agent");
+    let to = Holder { client: record.session.terms.client.clone(), agent: Some(ola.clone()) };
+    let events = async || store.events(&tenant("acme"), 0, 100, NOW).await.expect("the store answers").entries;
+    let before = events().await.len();
+    let handed = advance(store, &record, Event::HandedOver(to), NOW).await;
+    assert_eq!(load(store, &handed, NOW).await, Some(handed.clone()));
+    assert_eq!(handed.session.terms.holder().1, Some(&ola));
+    let entries = events().await;
+    assert_eq!(entries.len(), before + 1);
+    let Happened::Changed { terms, .. } = &entries[before].what else { panic!("{entries:?}") };
+    assert_eq!(terms.holder().1, Some(&ola));
+    let cancelled = advance(store, &handed, Event::Cancelled, NOW).await;
+    let found = load(store, &cancelled, NOW).await.expect("a record");
+    assert_eq!(found.session.terms.holder().1, Some(&ola));
 }

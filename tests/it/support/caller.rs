@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use ciba_gateway::grpc::v1::erase_login_request::What;
 use ciba_gateway::grpc::v1::login_service_client::LoginServiceClient;
 use ciba_gateway::grpc::v1::start_login_request::Person;
 use ciba_gateway::grpc::v1::{
@@ -126,7 +127,7 @@ impl Caller {
     }
 
     pub(crate) async fn erase(&self, login_id: &str) -> Login {
-        let request = self.request(EraseLoginRequest { login_id: login_id.into() });
+        let request = self.request(EraseLoginRequest { what: Some(What::LoginId(login_id.into())) });
         let erased = self.client.clone().erase_login(request).await.expect("the gateway answers");
         erased.into_inner().login.expect("a login")
     }

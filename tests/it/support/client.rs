@@ -55,6 +55,14 @@ pub(crate) fn on_a_call(request_id: &str, number: &str) -> v1::StartLoginRequest
     }
 }
 
+pub(crate) fn hand_over(login_id: &str, agent: &str) -> v1::TransferLoginRequest {
+    v1::TransferLoginRequest {
+        login: Some(v1::transfer_login_request::Login::LoginId(login_id.to_owned())),
+        agent_id: agent.to_owned(),
+        client_id: String::new(),
+    }
+}
+
 /// How a call was refused.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Refusal {
@@ -210,13 +218,29 @@ impl Client {
     }
 
     pub(crate) async fn try_erase(&self, login_id: &str) -> Result<v1::Login, Refusal> {
-        let request = v1::EraseLoginRequest { login_id: login_id.to_owned() };
+        let request = v1::EraseLoginRequest { what: Some(v1::erase_login_request::What::LoginId(login_id.to_owned())) };
         let answer = self.stub.clone().erase_login(self.request(request)).await;
         Ok(self.hear(answer)?.login.expect("a login"))
     }
 
     pub(crate) async fn erase(&self, login: &v1::Login) -> v1::Login {
         self.try_erase(&login.login_id).await.expect("a login")
+    }
+
+    pub(crate) async fn erase_number(&self, number: &str) -> Result<u32, Refusal> {
+        let what = Some(v1::erase_login_request::What::PhoneNumber(number.to_owned()));
+        let answer = self.stub.clone().erase_login(self.request(v1::EraseLoginRequest { what })).await;
+        Ok(self.hear(answer)?.erased)
+    }
+
+    pub(crate) async fn try_transfer(&self, request: v1::TransferLoginRequest) -> Result<v1::Login, Refusal> {
+        let answer = self.stub.clone().transfer_login(self.request(request)).await;
+        Ok(self.hear(answer)?.login.expect("a login"))
+    }
+
+    /// Hands a login to an agent of the system that has it.
+    pub(crate) async fn hand_to(&self, login: &v1::Login, agent: &str) -> Result<v1::Login, Refusal> {
+        self.try_transfer(hand_over(&login.login_id, agent)).await
     }
 
     pub(crate) async fn try_list(&self, request: v1::ListLoginsRequest) -> Result<v1::ListLoginsResponse, Refusal> {

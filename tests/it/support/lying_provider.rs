@@ -355,5 +355,6 @@ pub(crate) fn terms() -> Terms {
         expected_subject: None,
         labels: [].into(),
         created_at: Timestamp::from_millis(1_800_000_000_000),
+        handed_over: None,
     }
 }

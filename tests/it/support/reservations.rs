@@ -7,7 +7,7 @@ use ciba_gateway::ciba::{Accepted, AuthReqId, Tokens};
 use ciba_gateway::identity::{Claim, Identity};
 use ciba_gateway::phone::{BindingCode, PhoneNumber};
 use ciba_gateway::session::{Channel, ClientId, CodeMode, Event, LoginId, RequestId, Session, TenantId, Terms};
-use ciba_gateway::store::{Charge, CoolDown, Counter, Incarnation, Limit, Record, Reservation};
+use ciba_gateway::store::{Charge, CoolDown, Counter, Incarnation, Limit, Record, Reservation, WhenBusy};
 use ciba_gateway::timestamp::Timestamp;
 
 /// The present at the beginning of each story.
@@ -61,6 +61,7 @@ pub(crate) fn reservation_at(seed: u8, now: Timestamp) -> Reservation {
     Reservation {
         session: Session::new(login_id(seed), terms(seed, now), now),
         owner: incarnation("first-run"),
+        when_busy: WhenBusy::Refuse,
         charges: Vec::new(),
         cool_down: CoolDown { first: secs(300), longest: secs(86_400) },
         now,
@@ -91,6 +92,7 @@ fn terms(seed: u8, created_at: Timestamp) -> Terms {
         expected_subject: None,
         labels: BTreeMap::from([("case".to_owned(), "label-of-the-case".to_owned())]),
         created_at,
+        handed_over: None,
     }
 }
 

@@ -13,7 +13,7 @@ use ciba_gateway::config::{ApiKey, ClientKey};
 use ciba_gateway::grpc::{Callers, Enrolment, LoginApi};
 use ciba_gateway::identity::Claim;
 use ciba_gateway::ledger::Ledger;
-use ciba_gateway::logins::{Caller, Guards, Logins, Policy, Tenant};
+use ciba_gateway::logins::{Caller, Guards, Logins, Policy, Role, Tenant};
 use ciba_gateway::phone::Country;
 use ciba_gateway::poller::{Credential, Poller};
 use ciba_gateway::provider::Provider;
@@ -53,6 +53,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(25);
 const DESK: u8 = 1;
 const KIOSK: u8 = 2;
 const STRANGER: u8 = 3;
+const LEAD: u8 = 77;
 const ENDING: u8 = 4;
 
 /// How long after the beginning the desk's old key ends.
@@ -212,6 +213,7 @@ fn tenant(id: TenantId, credential: &Arc<Credential>) -> Tenant {
         default_claims: BTreeSet::from([Claim::Name]),
         may_read_out: true,
         may_call_out: false,
+        clients: ["desk", "kiosk", "lead"].map(|id| ClientId::new(id).expect("a client")).into(),
         guards: Guards {
             charges: vec![Charge {
                 counter: Counter::Number,
@@ -252,6 +254,11 @@ impl Gateway {
     /// Another system of `acme`; TV boxes only, no agent.
     pub(crate) fn kiosk(&self) -> Client {
         self.caller(&key(KIOSK))
+    }
+
+    /// The system of those who lead the agents of `acme`.
+    pub(crate) fn lead(&self) -> Client {
+        self.caller(&key(LEAD)).with_agent("lin")
     }
 
     /// A system of another tenant, with the same name and the same agent.
@@ -326,6 +333,7 @@ fn callers() -> Callers {
     Callers::new([
         enrolment("acme", "desk", &all, vec![client_key(DESK, None), old]),
         enrolment("acme", "kiosk", &all[2..], vec![client_key(KIOSK, None)]),
+        lead(enrolment("acme", "lead", &all, vec![client_key(LEAD, None)])),
         enrolment("other", "desk", &all, vec![client_key(STRANGER, None)]),
     ])
 }
@@ -339,6 +347,11 @@ fn enrolment(tenant: &str, client: &str, channels: &[Channel], api_keys: Vec<Cli
         roles: [].into(),
     };
     Enrolment { caller, api_keys, certificates: Vec::new(), authorities: None }
+}
+
+fn lead(mut enrolment: Enrolment) -> Enrolment {
+    enrolment.caller.roles.insert(Role::Supervisor);
+    enrolment
 }
 
 fn client_key(of: u8, not_after: Option<Timestamp>) -> ClientKey {

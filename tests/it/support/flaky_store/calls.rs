@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ciba_gateway::clock::Clock;
 use ciba_gateway::phone::PhoneNumber;
-use ciba_gateway::session::{LoginId, TenantId};
+use ciba_gateway::session::{CallId, LoginId, TenantId};
 use ciba_gateway::store::memory::MemoryStore;
 use ciba_gateway::store::{
     Admitted, Asker, Batch, Counted, Events, Incarnation, Limit, Listed, Page, Position, Pulse, PutBack, Question,
@@ -58,6 +58,19 @@ impl SessionStore for FlakyStore {
         let late = record.clone();
         self.linger("save", |store| async move { store.save(&late, now, identity_window).await });
         self.call("save", self.store.save(record, now, identity_window)).await
+    }
+
+    async fn login_of_call(&self, tenant: &TenantId, call: &CallId) -> Result<Option<LoginId>, StoreError> {
+        self.call("login_of_call", self.store.login_of_call(tenant, call)).await
+    }
+
+    async fn logins_of_number(
+        &self,
+        tenant: &TenantId,
+        number: &PhoneNumber,
+        now: Timestamp,
+    ) -> Result<Vec<LoginId>, StoreError> {
+        self.call("logins_of_number", self.store.logins_of_number(tenant, number, now)).await
     }
 
     async fn list(&self, tenant: &TenantId, now: Timestamp, page: &Page) -> Result<Listed, StoreError> {
