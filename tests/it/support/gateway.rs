@@ -75,7 +75,11 @@ pub(crate) struct Serve {
 impl Serve {
     /// Starts it and waits until it listens; it may not be ready yet.
     pub(crate) async fn start(configuration: &Configuration) -> Self {
-        let file = configuration.file();
+        Self::of(configuration.file()).await
+    }
+
+    /// As [`Serve::start`], with a whole file.
+    pub(crate) async fn of(file: ConfigurationFile) -> Self {
         let process = Process::gateway(&["serve", "--config", &file.path().to_string_lossy()]);
         let line = process.logs("listening").await;
         let (grpc, http) = (logged_address(&line, "grpc"), logged_address(&line, "http"));

@@ -15,6 +15,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use ciba_gateway::ciba::Tokens;
+use ciba_gateway::clock::Clock;
 use ciba_gateway::identity::Claim;
 use ciba_gateway::phone::{BindingCode, PhoneNumber};
 use ciba_gateway::provider::vipps::{ClientAuthentication, Settings, SigningAlgorithm, SystemHeaders, Vipps};
@@ -74,6 +75,14 @@ impl Reply {
             headers.push((name, value.to_owned()));
         }
         self
+    }
+
+    /// The status that it has; 0 when nothing comes.
+    pub(crate) const fn status(&self) -> u16 {
+        match self {
+            Self::Whole(status, ..) | Self::Stuck(status) | Self::Endless(status) | Self::Cut(status) => *status,
+            Self::Silence => 0,
+        }
     }
 
     async fn send(self) -> Response {
@@ -175,6 +184,11 @@ impl LyingProvider {
     /// From now on this endpoint says this; the last reply is repeated.
     pub(crate) fn tell(&self, path: &'static str, replies: impl IntoIterator<Item = Reply>) {
         self.shared.told.lock().unwrap().insert(path, replies.into_iter().collect());
+    }
+
+    /// From now on logins live for a minute and are polled each second.
+    pub(crate) fn answers_fast(&self) {
+        self.tell(START, [Reply::json(200, &json!({ "auth_req_id": "a-1", "expires_in": 60, "interval": 1 }))]);
     }
 
     /// From now on the key set has these keys.
@@ -301,6 +315,11 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let reply = shared.reply(&seen.path);
     shared.seen.send_modify(|all| all.push(seen));
     reply.send().await
+}
+
+/// The present, for a provider whose clock is right.
+pub(crate) fn now() -> Timestamp {
+    Clock::system().now()
 }
 
 /// The tokens of an exchange that gave this ID token.

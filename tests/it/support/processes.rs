@@ -84,6 +84,13 @@ impl Process {
         assert!(status.is_ok_and(|status| status.success()), "kill -{signal} failed");
     }
 
+    /// The most memory that it has had so far.
+    pub(crate) fn peak_memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a running program");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse().ok()).expect("its peak memory")
+    }
+
     /// Whether nobody has seen it end yet.
     pub(crate) fn is_alive(&self) -> bool {
         !(self.stdout.is_complete() && self.stderr.is_complete())
