@@ -200,6 +200,9 @@ pub struct RedisAccess {
 pub struct Keys {
     /// Hashes phone numbers and whatever else is looked up without being kept.
     pub hash_key: SecretKey,
+    /// Under what else numbers and request ids are found, while one key replaces the
+    /// other; not the same.
+    pub other_hash_key: Option<SecretKey>,
     /// The name of the key that seals; one of `seal_keys`.
     pub active_seal_key: String,
     /// All keys that open, by the name that each sealed record carries.

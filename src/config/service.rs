@@ -103,13 +103,20 @@ impl Table for Keys {
     fn read(section: &mut Section<'_>) -> Option<Self> {
         let hash_key = section.required_secret("hash_key", "hash_key_file");
         let hash_key = hash_key.and_then(|given| section.secret_key(&given));
+        let other_hash_key = section.secret("other_hash_key", "other_hash_key_file");
+        let other_hash_key = other_hash_key.and_then(|given| section.secret_key(&given));
+        if let (Some(one), Some(other)) = (&hash_key, &other_hash_key)
+            && one.expose() == other.expose()
+        {
+            section.wrong("other_hash_key", "must be another key than hash_key; leave it out when none is replaced");
+        }
         let active_seal_key: Option<String> = section.required("active_seal_key");
         let SealKeys(seal_keys) = section.required_table("seal", "it holds the seal keys by name")?;
         let active_seal_key = active_seal_key?;
         if !seal_keys.contains_key(&active_seal_key) {
             section.wrong("active_seal_key", "must be the name of a key in [keys.seal]");
         }
-        Some(Self { hash_key: hash_key?, active_seal_key, seal_keys })
+        Some(Self { hash_key: hash_key?, other_hash_key, active_seal_key, seal_keys })
     }
 }
 

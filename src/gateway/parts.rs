@@ -168,7 +168,15 @@ pub(crate) fn redis_store(chosen: &config::Redis, config: &Config) -> Result<Red
     let keys = chosen.keys.seal_keys.iter().map(|(name, key)| (key_id(name), *key.expose()));
     let ring = KeyRing::new(key_id(&chosen.keys.active_seal_key), keys.collect()).map_err(AssemblyError::SealKeys)?;
     let tenants = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
-    Ok(RedisStore::connect(settings, tenants, ring, HashKeys::new(*chosen.keys.hash_key.expose()))?)
+    Ok(RedisStore::connect(settings, tenants, ring, hash_keys(&chosen.keys))?)
+}
+
+fn hash_keys(keys: &config::Keys) -> HashKeys {
+    let hash_keys = HashKeys::new(*keys.hash_key.expose());
+    match &keys.other_hash_key {
+        Some(other) => hash_keys.beside(*other.expose()),
+        None => hash_keys,
+    }
 }
 
 fn access_of(access: &config::RedisAccess) -> Access {

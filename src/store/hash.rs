@@ -21,14 +21,30 @@ const DIGEST_LENGTH: usize = 16;
 const TENANT_INFO: &str = "ciba-gateway store hash v1 ";
 const GATEWAY_INFO: &str = "ciba-gateway store hash over all tenants v1";
 
-/// The configured hash key. Prints nothing; wiped when dropped.
-pub struct HashKeys(Zeroizing<[u8; 32]>);
+/// The configured hash key, and the one that replaces it or that it replaces. Prints
+/// nothing; wiped when dropped.
+pub struct HashKeys {
+    active: Zeroizing<[u8; 32]>,
+    other: Option<Box<HashKeys>>,
+}
 
 impl HashKeys {
     /// Takes the configured key.
     #[must_use]
     pub fn new(key: [u8; 32]) -> Self {
-        Self(Zeroizing::new(key))
+        Self { active: Zeroizing::new(key), other: None }
+    }
+
+    /// The same beside another one, under which things are found too.
+    #[must_use]
+    pub fn beside(self, other: [u8; 32]) -> Self {
+        Self { other: Some(Box::new(Self::new(other))), ..self }
+    }
+
+    /// The other one, where there is one.
+    #[must_use]
+    pub fn other(&self) -> Option<&Self> {
+        self.other.as_deref()
     }
 
     /// The hash of one tenant: HKDF-SHA256 (RFC 5869) with the tenant as info.
@@ -44,7 +60,7 @@ impl HashKeys {
     }
 
     fn derive(&self, info: &[&[u8]]) -> KeyedHash {
-        let (pseudorandom_key, _) = Hkdf::<Sha256>::extract(None, self.0.as_slice());
+        let (pseudorandom_key, _) = Hkdf::<Sha256>::extract(None, self.active.as_slice());
         // HKDF-Expand for a single block (section 2.3), which cannot fail.
         let block = mac(pseudorandom_key.as_slice(), &[info, &[&[1]]].concat());
         KeyedHash(Zeroizing::new(block))

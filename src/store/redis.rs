@@ -254,19 +254,37 @@ impl SessionStore for RedisStore {
     }
 
     async fn admit(&self, asker: Asker<'_>, limit: Limit, now: Timestamp) -> Result<Admitted, StoreError> {
-        let (answer, wait): (String, u64) = self.link.call(&self.calls.admit(asker, limit, now)).await?;
-        let retry_after = Duration::from_millis(wait);
-        match answer.as_str() {
-            "counted" => Ok(Admitted::Counted),
-            "before" => Ok(Admitted::Before),
-            "limit_reached" => Ok(Admitted::LimitReached { retry_after }),
-            "backed_off" => Ok(Admitted::BackedOff { retry_after }),
-            _ => Err(UNKNOWN_ANSWER),
+        let mut is_counted = false;
+        let mut admitted = Admitted::Before;
+        for call in self.calls.admit(asker, limit, now) {
+            let (answer, wait): (String, u64) = self.link.call(&call).await?;
+            let retry_after = Duration::from_millis(wait);
+            admitted = match answer.as_str() {
+                "counted" => Admitted::Counted,
+                "before" => Admitted::Before,
+                "limit_reached" => Admitted::LimitReached { retry_after },
+                "backed_off" => Admitted::BackedOff { retry_after },
+                _ => return Err(UNKNOWN_ANSWER),
+            };
+            match admitted {
+                Admitted::Counted => is_counted = true,
+                Admitted::Before => {}
+                Admitted::LimitReached { .. } | Admitted::BackedOff { .. } => {
+                    if is_counted {
+                        self.give_back(asker).await?;
+                    }
+                    return Ok(admitted);
+                }
+            }
         }
+        Ok(admitted)
     }
 
     async fn give_back(&self, asker: Asker<'_>) -> Result<(), StoreError> {
-        self.link.command(&self.calls.give_back(asker)).await
+        for command in self.calls.give_back(asker) {
+            self.link.command::<()>(&command).await?;
+        }
+        Ok(())
     }
 
     async fn count(&self, question: &Question<'_>) -> Result<Counted, StoreError> {
@@ -281,7 +299,10 @@ impl SessionStore for RedisStore {
     }
 
     async fn back_off(&self, number: &PhoneNumber, until: Timestamp, now: Timestamp) -> Result<(), StoreError> {
-        self.link.command(&self.calls.back_off(number, until, now)).await
+        for command in self.calls.back_off(number, until, now) {
+            self.link.command::<()>(&command).await?;
+        }
+        Ok(())
     }
 
     async fn release(&self, record: &Record, refund: bool) -> Result<(), StoreError> {
@@ -318,8 +339,12 @@ impl SessionStore for RedisStore {
     }
 
     async fn login_of_call(&self, tenant: &TenantId, call: &CallId) -> Result<Option<LoginId>, StoreError> {
-        let login: Option<String> = self.link.command(&self.calls.login_of_call(tenant, call)).await?;
-        login.map(|login| LoginId::parse(&login).map_err(|_| UNKNOWN_ANSWER)).transpose()
+        let mut found = None;
+        for command in self.calls.login_of_call(tenant, call) {
+            let login: Option<String> = self.link.command(&command).await?;
+            found = login.or(found);
+        }
+        found.map(|login| LoginId::parse(&login).map_err(|_| UNKNOWN_ANSWER)).transpose()
     }
 
     async fn logins_of_number(
@@ -328,7 +353,10 @@ impl SessionStore for RedisStore {
         number: &PhoneNumber,
         now: Timestamp,
     ) -> Result<Vec<LoginId>, StoreError> {
-        let logins: Vec<String> = self.link.command(&self.calls.logins_of_number(tenant, number, now)).await?;
+        let mut logins = Vec::new();
+        for command in self.calls.logins_of_number(tenant, number, now) {
+            logins.extend(self.link.command::<Vec<String>>(&command).await?);
+        }
         logins.iter().map(|login| LoginId::parse(login).map_err(|_| UNKNOWN_ANSWER)).collect()
     }
 

@@ -20,6 +20,7 @@ mod demo;
 mod documents;
 mod ends;
 mod fraud;
+mod hash_keys;
 mod hostile;
 mod interleavings;
 mod kill_switch;

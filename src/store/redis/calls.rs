@@ -9,11 +9,11 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use ::redis::{Cmd, cmd};
 
-use super::names::{Names, NumberNames, member_of_all};
+use super::names::{Hashed, Names, NumberNames, member_of_all};
 use super::script::{ADMIT, COUNT, Call, LIST, LOAD, PUT_BACK, RELEASE, RESERVE, SAVE};
 use super::sealed::{Field, Raw, Sealer};
 use crate::phone::PhoneNumber;
-use crate::session::{CallId, Ended, LoginId, Outcome, Session, State, TenantId};
+use crate::session::{CallId, Ended, LoginId, Outcome, Session, State, TenantId, Terms};
 use crate::store::hash::HashKeys;
 use crate::store::record::Formats;
 use crate::store::retention::{LONGEST_LIFE, kept_until};
@@ -113,7 +113,8 @@ impl Calls {
         call = with_charges(call, charges, &names, Asker::from(&*session.terms));
         let sealer = self.sealer(&session.terms.tenant, &session.id);
         let version = sealer.version(record, Duration::ZERO, names.hash())?;
-        Ok(with_fields(with_fields(call, sealer.terms(record)?), version.fields))
+        let call = with_fields(with_fields(call, sealer.terms(record)?), version.fields);
+        Ok(self.rehashed(call, &names, &session.terms))
     }
 
     pub(super) fn release(&self, record: &Record, refund: bool) -> Result<Call, StoreError> {
@@ -139,39 +140,57 @@ impl Calls {
             .arg(millis(CLAIM_LATENESS));
         let counters = Counter::ALL.into_iter().filter(|counter| !counter.counts_numbers());
         let logs = counters.filter_map(|counter| names.log(counter, Asker::from(&*session.terms)));
-        Ok(logs.fold(call, Call::key))
+        Ok(self.rehashed(logs.fold(call, Call::key), &names, &session.terms))
     }
 
-    pub(super) fn admit(&self, asker: Asker<'_>, limit: Limit, now: Timestamp) -> Call {
-        let names = NumberNames::of(asker.phone, &self.hash_keys);
-        Call::new(&ADMIT)
-            .key(names.log())
-            .key(names.back_off())
-            .arg(now.as_millis())
-            .arg(member_of_all(asker, &self.hash_keys))
-            .arg(limit.max)
-            .arg(millis(limit.window))
-            .arg(millis(limit.window + CLEAN_UP_AFTER))
+    /// Under each hash key, the one that is used last: an answer that it was counted is
+    /// to be followed by the next.
+    pub(super) fn admit(&self, asker: Asker<'_>, limit: Limit, now: Timestamp) -> Vec<Call> {
+        let call = |keys: &HashKeys| {
+            let names = NumberNames::of(asker.phone, keys);
+            Call::new(&ADMIT)
+                .key(names.log())
+                .key(names.back_off())
+                .arg(now.as_millis())
+                .arg(member_of_all(asker, keys))
+                .arg(limit.max)
+                .arg(millis(limit.window))
+                .arg(millis(limit.window + CLEAN_UP_AFTER))
+        };
+        self.each_hash_key().map(call).collect()
     }
 
-    pub(super) fn give_back(&self, asker: Asker<'_>) -> Cmd {
-        let mut call = cmd("ZREM");
-        call.arg(NumberNames::of(asker.phone, &self.hash_keys).log()).arg(member_of_all(asker, &self.hash_keys));
-        call
+    pub(super) fn give_back(&self, asker: Asker<'_>) -> Vec<Cmd> {
+        let command = |keys: &HashKeys| {
+            let mut call = cmd("ZREM");
+            call.arg(NumberNames::of(asker.phone, keys).log()).arg(member_of_all(asker, keys));
+            call
+        };
+        self.each_hash_key().map(command).collect()
+    }
+
+    fn each_hash_key(&self) -> impl Iterator<Item = &HashKeys> {
+        self.hash_keys.other().into_iter().chain([&self.hash_keys])
     }
 
     pub(super) fn count(&self, question: &Question<'_>) -> Call {
         let Question { asker, charges, cool_down, now } = question;
         let names = self.names(asker.tenant);
         let call = Call::new(&COUNT).key(names.denials(asker.phone)).arg(now.as_millis());
-        with_charges(with_cool_down(call, *cool_down), charges, &names, *asker)
+        let call = with_charges(with_cool_down(call, *cool_down), charges, &names, *asker);
+        let other = self.other_names(asker.tenant);
+        let pairs = other.as_ref().map(|other| [other, &names].map(|names| names.of_question(*asker)));
+        with_pairs(call, pairs, "")
     }
 
-    pub(super) fn back_off(&self, number: &PhoneNumber, until: Timestamp, now: Timestamp) -> Cmd {
-        let mut call = cmd("SET");
+    pub(super) fn back_off(&self, number: &PhoneNumber, until: Timestamp, now: Timestamp) -> Vec<Cmd> {
         let ttl = millis(until.since(now) + CLEAN_UP_AFTER);
-        call.arg(NumberNames::of(number, &self.hash_keys).back_off()).arg(until.as_millis()).arg("PX").arg(ttl);
-        call
+        let command = |keys: &HashKeys| {
+            let mut call = cmd("SET");
+            call.arg(NumberNames::of(number, keys).back_off()).arg(until.as_millis()).arg("PX").arg(ttl);
+            call
+        };
+        self.each_hash_key().map(command).collect()
     }
 
     pub(super) fn load(&self, tenant: &TenantId, login: &LoginId) -> Call {
@@ -217,7 +236,7 @@ impl Calls {
             .arg(millis(DENIAL_RETENTION + CLEAN_UP_AFTER))
             .arg(version.removed.len())
             .arg(&version.removed);
-        Ok(with_fields(call, version.fields))
+        Ok(self.rehashed(with_fields(call, version.fields), &names, terms))
     }
 
     pub(super) fn put_back(&self, record: &Record, now: Timestamp, window: Duration) -> Result<Call, StoreError> {
@@ -266,20 +285,40 @@ impl Calls {
         let call = logs.iter().fold(call.arg(logs.len()), |call, (counter, log)| {
             call.key(log.clone()).arg(names.member(*counter, Asker::from(&**terms)))
         });
-        Ok(with_fields(with_fields(call, sealer.terms(record)?), version.fields))
+        let call = with_fields(with_fields(call, sealer.terms(record)?), version.fields);
+        Ok(self.rehashed(call, &names, terms))
     }
 
-    pub(super) fn login_of_call(&self, tenant: &TenantId, call_id: &CallId) -> Cmd {
-        let mut call = cmd("HGET");
-        call.arg(self.names(tenant).call(Some(call_id))).arg("login");
-        call
+    /// Under each hash key.
+    pub(super) fn login_of_call(&self, tenant: &TenantId, call_id: &CallId) -> Vec<Cmd> {
+        let command = |keys: &HashKeys| {
+            let mut call = cmd("HGET");
+            call.arg(Names::of(tenant, keys).call(Some(call_id))).arg("login");
+            call
+        };
+        self.each_hash_key().map(command).collect()
     }
 
-    pub(super) fn logins_of_number(&self, tenant: &TenantId, number: &PhoneNumber, now: Timestamp) -> Cmd {
-        let mut call = cmd("ZRANGE");
+    /// Under each hash key.
+    pub(super) fn logins_of_number(&self, tenant: &TenantId, number: &PhoneNumber, now: Timestamp) -> Vec<Cmd> {
         let since = now.minus(INDEX_RETENTION).as_millis();
-        call.arg(self.names(tenant).logins_of(number)).arg(since).arg("+inf").arg("BYSCORE");
-        call
+        let command = |keys: &HashKeys| {
+            let mut call = cmd("ZRANGE");
+            call.arg(Names::of(tenant, keys).logins_of(number)).arg(since).arg("+inf").arg("BYSCORE");
+            call
+        };
+        self.each_hash_key().map(command).collect()
+    }
+
+    fn other_names(&self, tenant: &TenantId) -> Option<Names> {
+        self.hash_keys.other().map(|keys| Names::of(tenant, keys))
+    }
+
+    /// With what a login has under the other hash key, should there be one.
+    fn rehashed(&self, call: Call, names: &Names, terms: &Terms) -> Call {
+        let other = self.other_names(&terms.tenant);
+        let content = other.as_ref().map(|other| other.content(terms)).unwrap_or_default();
+        with_pairs(call, other.as_ref().map(|other| [other, names].map(|names| names.of_login(terms))), &content)
     }
 
     pub(super) fn list(&self, tenant: &TenantId, now: Timestamp, page: &Page) -> Call {
@@ -348,6 +387,15 @@ fn denied_at(session: &Session) -> String {
         State::Ended(Ended { at, outcome: Outcome::Denied }) => at.as_millis().to_string(),
         _ => String::new(),
     }
+}
+
+/// What `rehash.lua` takes: names under the other key beside our own.
+fn with_pairs(call: Call, names: Option<[Vec<Hashed>; 2]>, other_content: &str) -> Call {
+    let [others, ours] = names.unwrap_or_default();
+    let number = ours.len();
+    let pairs = others.into_iter().zip(ours);
+    let call = pairs.fold(call, |call, (other, our)| call.key(other.name).key(our.name).arg(our.kind));
+    call.arg(number).arg(other_content)
 }
 
 fn with_cool_down(call: Call, cool_down: CoolDown) -> Call {

@@ -63,6 +63,25 @@ impl Names {
         self.hashed("logins-of", &[number.msisdn().as_bytes()])
     }
 
+    /// Every hashed name that a login's scripts touch, in one order for all keys.
+    pub(super) fn of_login(&self, terms: &Terms) -> Vec<Hashed> {
+        let asker = Asker::from(terms);
+        let claims = [
+            self.request(&self.request_digest(asker)),
+            self.number(&terms.phone),
+            self.code(&terms.code),
+            self.call(terms.call.as_ref()),
+        ];
+        let claims = claims.into_iter().map(Hashed::claim);
+        claims.chain([Hashed::log(self.logins_of(&terms.phone))]).chain(self.of_question(asker)).collect()
+    }
+
+    /// Every hashed name that counting touches.
+    pub(super) fn of_question(&self, asker: Asker<'_>) -> Vec<Hashed> {
+        let logs = Counter::ALL.into_iter().filter_map(|counter| self.log(counter, asker));
+        [Hashed::claim(self.denials(asker.phone))].into_iter().chain(logs.map(Hashed::log)).collect()
+    }
+
     /// How what a client has asked for appears in records and request ids.
     pub(super) fn content(&self, terms: &Terms) -> String {
         self.hash.digest("content", &[terms.client.as_str().as_bytes(), &terms.content])
@@ -140,6 +159,23 @@ impl Names {
 
     fn hashed(&self, kind: &'static str, parts: &[&[u8]]) -> String {
         format!("{}{kind}:{}", self.prefix, self.hash.digest(kind, parts))
+    }
+}
+
+/// A name that another hash key makes otherwise.
+pub(super) struct Hashed {
+    pub(super) name: String,
+    /// What lies there, as `rehash.lua` calls it.
+    pub(super) kind: &'static str,
+}
+
+impl Hashed {
+    const fn claim(name: String) -> Self {
+        Self { name, kind: "claim" }
+    }
+
+    const fn log(name: String) -> Self {
+        Self { name, kind: "log" }
     }
 }
 

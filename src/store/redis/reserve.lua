@@ -40,7 +40,8 @@ end
 -- Whether the live login `holder` is what is asked for; then the request id is
 -- spent for it.
 local function joins(holder)
-  if redis.call('HGET', ARGV[25] .. holder, 'content') ~= ARGV[3] then return false end
+  local content = redis.call('HGET', ARGV[25] .. holder, 'content')
+  if content ~= ARGV[3] and content ~= other_content then return false end
   redis.call('HSET', KEYS[2], 'login', holder, 'content', ARGV[3], 'until', ARGV[6])
   redis.call('PEXPIRE', KEYS[2], ARGV[7])
   return true
@@ -81,7 +82,7 @@ if known[1] and now < tonumber(known[3]) then
     redis.call('PEXPIRE', KEYS[1], ARGV[8])
     return {'new', '', '0'}
   end
-  if known[2] == ARGV[3] then return {'existing', known[1]} end
+  if known[2] == ARGV[3] or known[2] == other_content then return {'existing', known[1]} end
   return {'reused'}
 end
 

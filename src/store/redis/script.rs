@@ -4,11 +4,12 @@ use std::sync::LazyLock;
 
 use ::redis::{Cmd, Script, ToRedisArgs, cmd};
 
-pub(super) static RESERVE: LazyLock<Lua> = LazyLock::new(|| Lua::with(&[APPEND, GUARDS], include_str!("reserve.lua")));
+pub(super) static RESERVE: LazyLock<Lua> =
+    LazyLock::new(|| Lua::with(&[REHASH, APPEND, GUARDS], include_str!("reserve.lua")));
 pub(super) static ADMIT: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("admit.lua")));
-pub(super) static COUNT: LazyLock<Lua> = LazyLock::new(|| Lua::with(&[GUARDS], include_str!("count.lua")));
-pub(super) static RELEASE: LazyLock<Lua> = LazyLock::new(|| Lua::with(&[APPEND], include_str!("release.lua")));
-pub(super) static SAVE: LazyLock<Lua> = LazyLock::new(|| Lua::with(&[APPEND], include_str!("save.lua")));
+pub(super) static COUNT: LazyLock<Lua> = LazyLock::new(|| Lua::with(&[REHASH, GUARDS], include_str!("count.lua")));
+pub(super) static RELEASE: LazyLock<Lua> = LazyLock::new(|| Lua::with(&[REHASH, APPEND], include_str!("release.lua")));
+pub(super) static SAVE: LazyLock<Lua> = LazyLock::new(|| Lua::with(&[REHASH, APPEND], include_str!("save.lua")));
 pub(super) static ADOPT: LazyLock<Lua> = LazyLock::new(|| Lua::with(&[APPEND], include_str!("adopt.lua")));
 pub(super) static LOAD: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("load.lua")));
 pub(super) static LIST: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("list.lua")));
@@ -16,12 +17,14 @@ pub(super) static OWNED: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!(
 pub(super) static BEAT: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("beat.lua")));
 pub(super) static LEAVE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("leave.lua")));
 pub(super) static EVENTS: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("events.lua")));
-pub(super) static PUT_BACK: LazyLock<Lua> = LazyLock::new(|| Lua::with(&[APPEND], include_str!("put_back.lua")));
+pub(super) static PUT_BACK: LazyLock<Lua> =
+    LazyLock::new(|| Lua::with(&[REHASH, APPEND], include_str!("put_back.lua")));
 pub(super) static NEW_EPOCH: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("new_epoch.lua")));
 
 /// What other scripts begin with.
 const APPEND: &str = include_str!("append.lua");
 const GUARDS: &str = include_str!("guards.lua");
+const REHASH: &str = include_str!("rehash.lua");
 
 /// A script that runs as one step.
 pub(super) struct Lua {

@@ -68,6 +68,12 @@ pub(crate) fn replica_with(server: &RedisServer, ring: KeyRing) -> RedisStore {
     connect(server, vec![tenant("acme"), tenant("other")], ring)
 }
 
+/// One more gateway on that server, with these hash keys.
+pub(crate) fn replica_that_hashes(server: &RedisServer, hash_keys: HashKeys) -> RedisStore {
+    let settings = at_once(Settings::new(server.url()));
+    connect_with(settings, vec![tenant("acme"), tenant("other")], ring(1, &[1]), hash_keys)
+}
+
 /// A gateway that has no connection but the one for commands.
 pub(crate) fn replica_that_does_not_listen(server: &RedisServer) -> RedisStore {
     connect(server, Vec::new(), ring(1, &[1]))
@@ -93,8 +99,12 @@ fn at_once(settings: Settings) -> Settings {
 }
 
 fn connect_to(settings: Settings, tenants: Vec<TenantId>, ring: KeyRing) -> RedisStore {
+    connect_with(settings, tenants, ring, HashKeys::new([9; 32]))
+}
+
+fn connect_with(settings: Settings, tenants: Vec<TenantId>, ring: KeyRing, hash_keys: HashKeys) -> RedisStore {
     let settings = Settings { ping_interval: Duration::from_millis(200), ..settings };
-    RedisStore::connect(settings, tenants, ring, HashKeys::new([9; 32])).expect("settings that can be used")
+    RedisStore::connect(settings, tenants, ring, hash_keys).expect("settings that can be used")
 }
 
 pub(crate) fn ring(active: u8, keys: &[u8]) -> KeyRing {
