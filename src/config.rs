@@ -16,6 +16,7 @@ mod environment;
 mod guard;
 mod mistakes;
 mod provider;
+mod purpose;
 mod secrets;
 mod section;
 mod service;

@@ -6,11 +6,15 @@
 //!
 //! Field formats follow the vendor's OpenAPI "Login API", operation userinfo.
 
-use std::collections::BTreeMap;
+mod nin;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use nin::{InvalidNin, Nin};
 
 /// A claim that a caller can ask for; each is one scope at the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,6 +43,23 @@ pub enum Claim {
 }
 
 impl Claim {
+    /// The claim's name, as the configuration writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::PhoneNumber => "phone_number",
+            Self::Email => "email",
+            Self::Address => "address",
+            Self::Birthdate => "birthdate",
+            Self::Gender => "gender",
+            Self::Nin => "nin",
+            Self::DelegatedConsents => "delegated_consents",
+            Self::CustomFlow => "custom_flow",
+            Self::Agreement => "agreement",
+        }
+    }
+
     /// The provider's scope value (`vipps-login` scope list).
     #[must_use]
     pub const fn scope(self) -> &'static str {
@@ -115,8 +136,8 @@ pub struct Identity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gender: Option<String>,
     /// National identity number, in the form of its country.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nin: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "nin::unless_empty")]
+    pub nin: Option<Nin>,
     /// The registered address; absent also when every field of it came empty.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "address_unless_empty")]
     pub address: Option<Address>,
@@ -150,6 +171,32 @@ impl Identity {
             return Err(InvalidIdentity { line: 0, column: 0 });
         }
         Ok(identity)
+    }
+
+    /// Whether the claim came, and says something.
+    #[must_use]
+    pub fn has(&self, claim: Claim) -> bool {
+        let says = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        match claim {
+            Claim::Name => says(&self.name),
+            Claim::PhoneNumber => says(&self.phone_number),
+            Claim::Email => says(&self.email),
+            Claim::Address => self.address.is_some(),
+            Claim::Birthdate => says(&self.birthdate),
+            Claim::Gender => says(&self.gender),
+            Claim::Nin => self.nin.is_some(),
+            Claim::DelegatedConsents => self.delegated_consents.is_some(),
+            Claim::CustomFlow => self.flow_result.is_some(),
+            Claim::Agreement => self.agreement.is_some(),
+        }
+    }
+
+    /// The same without a national identity number that is not among `claims`:
+    /// nobody had a ground to ask for it.
+    #[must_use]
+    pub fn without_unasked_nin(self, claims: &BTreeSet<Claim>) -> Self {
+        let nin = self.nin.filter(|_| claims.contains(&Claim::Nin));
+        Self { nin, ..self }
     }
 }
 

@@ -15,6 +15,7 @@
 //!           │      ├ session    states and transitions                         (pure)
 //!           │      ├ ciba       protocol words; answer → next step             (pure)
 //!           │      ├ identity   who the person is: typed claims                (pure)
+//!           │      ├ language   the languages that agents are spoken to in     (pure)
 //!           │      └ phone      PhoneNumber, BindingCode                       (pure)
 //!           ├ simulator  a faithful local Vipps, for the demo, tests and integrators
 //!           └ config, telemetry, clock
@@ -35,6 +36,7 @@ pub mod gateway;
 pub mod grpc;
 pub mod http;
 pub mod identity;
+pub mod language;
 pub mod ledger;
 pub mod logins;
 pub mod phone;

@@ -10,6 +10,8 @@ mod caller;
 mod check;
 mod cursor;
 mod error;
+mod policy;
+mod quiet_hours;
 mod start;
 mod transfer;
 mod view;
@@ -27,6 +29,8 @@ pub use caller::{Caller, Role};
 pub use check::CheckPhone;
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::Error;
+pub use policy::Purpose;
+pub use quiet_hours::QuietHours;
 pub use start::{CodeChoice, StartLogin};
 pub use transfer::{TransferLogin, Whose};
 pub use view::LoginView;
@@ -36,12 +40,13 @@ pub use watch_all::{Broken, From, TenantEvent, TenantMessage};
 use crate::audit::What;
 use crate::clock::Clock;
 use crate::identity::Claim;
+use crate::language::Language;
 use crate::ledger::{Applied, Ledger};
 use crate::phone::{BindingCode, Country, PhoneNumber};
 use crate::poller::{Credential, Poller};
 use crate::session::{
-    AgentId, CallId, Channel, ClientId, CodeCheck, CodeMode, Event, LoginId, Moment, Outcome, State, TenantId,
-    TerminalId, Terms,
+    AgentId, CallId, Channel, ClientId, CodeCheck, CodeMode, Event, LoginId, Moment, Outcome, PurposeId, State,
+    TenantId, TerminalId, Terms,
 };
 use crate::store::{Charge, CoolDown, Limit, Page, Rank, Record};
 
@@ -58,10 +63,23 @@ pub struct Tenant {
     pub default_lifetime: Duration,
     /// Claims of logins whose caller names none.
     pub default_claims: BTreeSet<Claim>,
+    /// Claims of every login, without which it fails.
+    pub required_claims: BTreeSet<Claim>,
+    /// What logins may be for; when there are any, each login is for one of them.
+    pub purposes: Vec<Purpose>,
+    /// The purpose of logins whose caller names none; among `purposes`.
+    pub default_purpose: Option<PurposeId>,
+    /// By what right national identity numbers are asked for; `None` for that they
+    /// are not.
+    pub national_id_ground: Option<String>,
+    /// What agents and screens are spoken to in when the caller does not say.
+    pub default_language: Language,
     /// Whether its call centres may choose [`CodeMode::ReadOut`] over read-back.
     pub may_read_out: bool,
     /// Whether its agents may call people and ask them to identify themselves.
     pub may_call_out: bool,
+    /// When its agents call nobody.
+    pub quiet_hours: Option<QuietHours>,
     /// Its systems.
     pub clients: BTreeSet<ClientId>,
     /// How much may be started.

@@ -2,12 +2,15 @@
 //!
 //! [`PhoneNumber`] is a number that Vipps MobilePay Login can take: Norway,
 //! Sweden, Denmark, Finland or Greenland. [`BindingCode`] is the short code
-//! that the app shows and that ties the person on the line to the phone.
+//! that the app shows and that ties the person on the line to the phone; it
+//! can be spelled in words.
 //! Both print masked; there is no way to print them whole by accident.
 //!
 //! Does no I/O and keeps no number tables of its own: reading and judging
 //! numbers is the phone-number library's work. Called by `grpc`, `logins`,
 //! `provider` and `store`.
+
+mod spelling;
 
 use std::fmt;
 
@@ -61,6 +64,16 @@ impl Country {
             Self::Denmark => "45",
             Self::Finland => "358",
             Self::Greenland => "299",
+        }
+    }
+
+    /// What people there call the provider's app. Brands change: nowhere else does
+    /// the gateway name it.
+    #[must_use]
+    pub const fn app_name(self) -> &'static str {
+        match self {
+            Self::Norway | Self::Sweden => "Vipps",
+            Self::Denmark | Self::Finland | Self::Greenland => "MobilePay",
         }
     }
 }

@@ -23,7 +23,7 @@ pub use moment::{CodeProgress, End, Moment, Phase};
 pub use outcome::{Ended, FailureReason, Outcome};
 pub use terms::{
     AgentId, CallDirection, CallId, Channel, ClientId, CodeMode, HandedOver, Holder, InvalidIdentifier, Labels,
-    LoginId, RequestId, TenantId, TerminalId, Terms,
+    LoginId, PurposeId, RequestId, TenantId, TerminalId, Terms,
 };
 
 use crate::ciba::{Accepted, AuthReqId, MAX_LIFETIME, Schedule, Tokens};
@@ -194,7 +194,7 @@ impl Session {
             (State::Pending(_), Event::Denied) => ended(now, Outcome::Denied),
             (State::Pending(_), Event::Expired) => ended(now, Outcome::Expired),
             (State::Pending(_), Event::ResultLost) => ended(now, Outcome::Failed(FailureReason::ResultLost)),
-            (State::Redeemed(redeemed), Event::Approved(identity)) => redeemed.approved(identity, now),
+            (State::Redeemed(redeemed), Event::Approved(identity)) => redeemed.approved(identity, &terms, now),
 
             (
                 State::Starting(_),
@@ -317,8 +317,11 @@ impl Pending {
 }
 
 impl Redeemed {
-    fn approved(self, identity: Box<Identity>, now: Timestamp) -> State {
-        if self.code.withholds() {
+    fn approved(self, identity: Box<Identity>, terms: &Terms, now: Timestamp) -> State {
+        let identity = Box::new(identity.without_unasked_nin(&terms.claims));
+        if terms.required_claims.iter().any(|claim| !identity.has(*claim)) {
+            ended(now, Outcome::Failed(FailureReason::ClaimMissing))
+        } else if self.code.withholds() {
             State::AwaitingCode(AwaitingCode { identity, approved_at: now, code: self.code })
         } else {
             ended(now, Outcome::Approved { identity: Some(identity) })
@@ -352,4 +355,4 @@ const fn ended(at: Timestamp, outcome: Outcome) -> State {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

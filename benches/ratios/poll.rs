@@ -13,6 +13,7 @@ use std::time::Duration;
 use ciba_gateway::ciba::{Accepted, AuthReqId};
 use ciba_gateway::clock::Clock;
 use ciba_gateway::identity::Claim;
+use ciba_gateway::language::Language;
 use ciba_gateway::ledger::Ledger;
 use ciba_gateway::phone::{BindingCode, PhoneNumber};
 use ciba_gateway::poller::{Credential, Poller};
@@ -141,10 +142,13 @@ impl Gateway {
             phone: PhoneNumber::from_msisdn("4791234567").expect("a number"),
             code: BindingCode::parse("WXYZ2").expect("a code"),
             code_mode: CodeMode::ReadBack,
+            purpose: None,
             claims: BTreeSet::from([Claim::Name]),
+            required_claims: [].into(),
             lifetime: Duration::from_secs(600),
             expected_subject: None,
             labels: BTreeMap::new(),
+            language: Language::English,
             created_at: self.clock.now(),
             handed_over: None,
         }

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use ciba_gateway::ciba::{Accepted, AuthReqId, CheckAnswer, PollAnswer, StartAnswer, Tokens};
 use ciba_gateway::clock::Clock;
 use ciba_gateway::identity::{Claim, Identity};
+use ciba_gateway::language::Language;
 use ciba_gateway::ledger::Ledger;
 use ciba_gateway::logins::{Caller, CodeChoice, Guards, Logins, Policy, StartLogin, Tenant, WatchEvent};
 use ciba_gateway::phone::{Country, PhoneNumber};
@@ -89,8 +90,14 @@ impl Gateway {
             default_country: Country::Norway,
             default_lifetime: LIFETIME,
             default_claims: BTreeSet::from([Claim::Name]),
+            required_claims: BTreeSet::new(),
+            purposes: Vec::new(),
+            default_purpose: None,
+            national_id_ground: None,
+            default_language: Language::English,
             may_read_out: false,
             may_call_out: false,
+            quiet_hours: None,
             clients: [].into(),
             guards: Guards {
                 charges: vec![Charge { counter: Counter::Number, limits: vec![Limit { max: 5, window: LIFETIME }] }],
@@ -160,11 +167,13 @@ fn start(number: u32) -> StartLogin {
         agent: None,
         terminal: Some(TerminalId::new("till-3").expect("a till")),
         call: None,
+        purpose: None,
         claims: BTreeSet::new(),
         code: CodeChoice::ByChannel,
         lifetime: None,
         expected_subject: None,
         labels: BTreeMap::new(),
+        language: None,
         when_busy: WhenBusy::Refuse,
     }
 }

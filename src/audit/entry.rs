@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::phone::PhoneNumber;
 use crate::session::{
-    AgentId, CallDirection, CallId, Channel, ClientId, FailureReason, LoginId, TenantId, TerminalId, Terms,
+    AgentId, CallDirection, CallId, Channel, ClientId, FailureReason, LoginId, PurposeId, TenantId, TerminalId, Terms,
 };
 
 /// What happened.
@@ -119,6 +119,11 @@ pub struct Entry {
     pub channel: Channel,
     /// Who called whom.
     pub call_direction: Option<CallDirection>,
+    /// What the login is for.
+    pub purpose: Option<PurposeId>,
+    /// By what right the tenant asks for a national identity number; set where one is
+    /// asked for.
+    pub ground: Option<String>,
     /// Whose phone it is about.
     pub number: PhoneNumber,
     /// From whom to whom it was handed over, where it was.
@@ -149,6 +154,8 @@ impl Entry {
             call: terms.call.clone(),
             channel: terms.channel,
             call_direction: terms.call_direction,
+            purpose: terms.purpose.clone(),
+            ground: None,
             number: terms.phone.clone(),
             hands: None,
         }
@@ -177,6 +184,10 @@ pub(super) struct Subject {
     channel: Channel,
     #[serde(skip_serializing_if = "Option::is_none")]
     call_direction: Option<CallDirection>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purpose: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ground: Option<String>,
     number: String,
     number_hash: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -215,6 +226,8 @@ impl Subject {
             call: entry.call.map(|call| hidden(call.as_str())),
             channel: entry.channel,
             call_direction: entry.call_direction,
+            purpose: entry.purpose.map(|purpose| hidden(purpose.as_str())),
+            ground: entry.ground,
             number: number.to_string(),
             number_hash: hash,
             by_client,

@@ -38,6 +38,8 @@ fn entry(what: What) -> Entry {
         call: Some(CallId::new("call-1").unwrap()),
         channel: Channel::CallCentre,
         call_direction: Some(CallDirection::Inbound),
+        purpose: None,
+        ground: None,
         number: PhoneNumber::parse("+4791234578", Country::Norway).unwrap(),
         hands: None,
     }

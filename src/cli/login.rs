@@ -31,7 +31,10 @@ pub(super) struct Options {
     /// The telephone system's name for the call.
     #[arg(long, default_value = "", value_name = "ID")]
     call: String,
-    /// What to learn about the person; the tenant's default when left out.
+    /// What the login is for, where the tenant has purposes.
+    #[arg(long, default_value = "", value_name = "ID")]
+    purpose: String,
+    /// What to learn about the person; the tenant's or the purpose's default when left out.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "CLAIM,…")]
     claims: Vec<ClaimName>,
     /// What is done with the code that the app shows; by channel when left out.
@@ -40,6 +43,10 @@ pub(super) struct Options {
     /// How long the login may take, in seconds: 60 to 600.
     #[arg(long, value_name = "SECONDS")]
     lifetime: Option<u32>,
+    /// What to be told what to say in: en, nb, sv, da or fi; the tenant's default
+    /// when left out.
+    #[arg(long, default_value = "", value_name = "TAG")]
+    language: String,
     /// The name of this start: repeated with the same name, no phone rings twice.
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
@@ -163,6 +170,8 @@ fn request(options: &Options) -> Result<StartLoginRequest, Problem> {
         call_direction: direction.into(),
         terminal_id: if is_call { String::new() } else { options.terminal.clone() },
         call_id: options.call.clone(),
+        purpose: options.purpose.clone(),
+        language: options.language.clone(),
         claims: options.claims.iter().map(|claim| claim.wire().into()).collect(),
         code_mode: options.code_mode.map_or(CodeMode::Unspecified, CodeModeName::wire).into(),
         lifetime: options.lifetime.map(|seconds| prost_types::Duration { seconds: seconds.into(), nanos: 0 }),
@@ -249,7 +258,9 @@ impl Printer {
         }
         self.terminal.line(format!("login {}  phone {}", login.login_id, login.masked_phone_number));
         if !login.code.is_empty() {
-            self.terminal.line(format!("code  {}", self.terminal.paint(Style::Strong, &login.code)));
+            let (code, spelled) = (&login.code, format!("({})", login.code_spelled));
+            let (code, spelled) = (self.terminal.paint(Style::Strong, code), self.terminal.paint(Style::Dim, &spelled));
+            self.terminal.line(format!("code  {code}  {spelled}"));
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::EXIT_SOFTWARE;
 use super::terminal::{Style, Terminal};
-use crate::grpc::v1::{FailureReason, Identity, Login, LoginState, Outcome};
+use crate::grpc::v1::{Assurance, FailureReason, Identity, Login, LoginState, Outcome};
 
 /// The exit code for each outcome: 0 approved, 10 denied, 11 expired,
 /// 12 cancelled, 13 failed.
@@ -38,6 +38,14 @@ pub(super) fn reason(login: &Login) -> String {
     }
 }
 
+/// What the approval is worth, as the API names it; empty when there is none.
+fn assurance(login: &Login) -> String {
+    match login.assurance() {
+        Assurance::Unspecified => String::new(),
+        level => level.as_str_name().trim_start_matches("ASSURANCE_").to_owned(),
+    }
+}
+
 /// `✓ approved`, `✗ denied` and the like, with the reason of a failure.
 pub(super) fn headline(login: &Login, terminal: Terminal) -> String {
     let (mark, style) = match login.outcome() {
@@ -61,6 +69,7 @@ pub(super) fn person(identity: &Identity) -> Vec<(&'static str, String)> {
         ("email", identity.email.clone()),
         ("address", address.unwrap_or_default()),
         ("gender", identity.gender.clone()),
+        ("nin", identity.nin.clone()),
         ("subject", identity.sub.clone()),
     ];
     pieces.into_iter().filter(|(_, value)| !value.is_empty()).collect()
@@ -79,6 +88,7 @@ pub(super) fn as_json(login: &Login) -> Value {
         "code": login.code,
         "phone": login.masked_phone_number,
         "agent_text": login.agent_text,
+        "assurance": assurance(login),
         "identity": identity,
     })
 }

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono::DateTime;
+use chrono::{DateTime, NaiveTime};
+use chrono_tz::Tz;
 use openidconnect::IssuerUrl;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -14,9 +15,10 @@ use super::store::StoreKind;
 use super::tree::Value;
 use super::{CertificatePolicy, ClientAuthentication, LogFormat, SigningAlgorithm, WhenFull};
 use crate::identity::Claim;
+use crate::language::Language;
 use crate::logins::Role;
 use crate::phone::Country;
-use crate::session::{Channel, ClientId, TenantId};
+use crate::session::{Channel, ClientId, PurposeId, TenantId};
 use crate::timestamp::Timestamp;
 
 /// A plain value of the configuration.
@@ -108,11 +110,18 @@ setting! {
         let millis = DateTime::parse_from_rfc3339(text(value)?.trim()).ok()?.timestamp_millis();
         u64::try_from(millis).ok().map(Self::from_millis)
     };
+    NaiveTime, "must be a time of the day, in quotes, such as \"21:00\"",
+        |value| Self::parse_from_str(text(value)?, "%H:%M").ok();
+    Tz, "must be a time zone of the IANA database, such as \"Europe/Oslo\"", |value| text(value)?.parse().ok();
+    Language, "must be a BCP 47 tag of one of \"en\", \"nb\", \"sv\", \"da\", \"fi\"",
+        |value| Self::parse(text(value)?).ok();
     LogFormat, "must be \"text\" or \"json\"", |value| named(text(value)?);
     WhenFull, "must be \"refuse-starts\" or \"go-on\"", |value| named(text(value)?);
     ClientAuthentication, "must be \"client_secret_basic\" or \"client_secret_post\"", |value| named(text(value)?);
     SigningAlgorithm, "must be \"RS256\" or \"ES256\"", |value| named(text(value)?);
     TenantId, "must be 1 to 32 lower-case letters, digits and hyphens",
+        |value| Self::new(text(value)?).ok();
+    PurposeId, "must be 1 to 64 lower-case letters, digits and hyphens",
         |value| Self::new(text(value)?).ok();
     ClientId, "must be 1 to 64 of letters, digits and - _ . : @ / + =", |value| Self::new(text(value)?).ok();
 }
@@ -129,5 +138,17 @@ impl Setting for Claim {
             Some(claim) => Ok(claim),
             None => Err(Self::EXPECTED.to_owned()),
         }
+    }
+}
+
+/// A claim that may be the national identity number.
+pub(super) struct AnyClaim(pub(super) Claim);
+
+impl Setting for AnyClaim {
+    const EXPECTED: &'static str = "must be one of \"name\", \"phone_number\", \"email\", \"address\", \
+        \"birthdate\", \"gender\", \"nin\", \"delegated_consents\", \"custom_flow\", \"agreement\"";
+
+    fn read(value: &Value) -> Result<Self, String> {
+        text(value).and_then(named).map(Self).ok_or_else(|| Self::EXPECTED.to_owned())
     }
 }

@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::purpose::{NationalId, required_claims, stated_ground};
 use super::section::{Section, Table};
 use super::service::{CERTIFICATES_ASKED, seconds};
 use super::{Certificates, Client, OwnGuard, Provider};
 use crate::identity::Claim;
+use crate::language::Language;
+use crate::logins::{Purpose, QuietHours};
 use crate::phone::Country;
-use crate::session::TenantId;
+use crate::session::{PurposeId, TenantId};
 
 /// `[[tenants]]`: a company that uses the gateway.
 #[derive(Clone, Debug)]
@@ -24,12 +27,26 @@ pub struct Tenant {
     /// What is asked about the person when the caller does not say; never the
     /// national identity number.
     pub default_claims: BTreeSet<Claim>,
+    /// What is asked at each login, and must come back; never the national identity
+    /// number, and among the claims of every purpose.
+    pub required_claims: BTreeSet<Claim>,
+    /// What logins may be for; ids differ. Empty for that nobody says.
+    pub purposes: Vec<Purpose>,
+    /// The purpose of starts that name none; among `purposes`.
+    pub default_purpose: Option<PurposeId>,
+    /// By what right national identity numbers are asked for; `None` for that they
+    /// are not. 10 to 200 characters.
+    pub national_id_ground: Option<String>,
+    /// What agents and screens are spoken to in when the start does not say.
+    pub default_language: Language,
     /// Whether its call centres may have the agent read the code out, where comparing
     /// is all the person does.
     pub allow_read_out: bool,
     /// Why its agents may call people and ask them to identify themselves; `None`
     /// for that they may not. 10 to 200 characters.
     pub outbound_calls_because: Option<String>,
+    /// When its agents call nobody.
+    pub quiet_hours: Option<QuietHours>,
     /// How much may be started in it, where that is not as for all.
     pub guard: OwnGuard,
     /// Its credential at the provider.
@@ -52,6 +69,21 @@ impl Table for Tenant {
         let default_country = section.required("default_country");
         let default_lifetime = section.within("default_lifetime", seconds(300), seconds(60)..=seconds(600));
         let default_claims = section.list("default_claims").unwrap_or_else(|| vec![Claim::Name, Claim::PhoneNumber]);
+        let required_claims = required_claims(section);
+        let national_id_ground = section.table::<NationalId>("national_id").map(|stated| stated.ground);
+        if national_id_ground.is_some() {
+            section.establish(stated_ground(section.path()));
+        }
+        let purposes: Vec<Purpose> =
+            section.tables_if_any("purposes", "leave it out where nobody says what logins are for");
+        let go_with_all =
+            |required: &BTreeSet<Claim>| purposes.iter().all(|purpose| required.is_subset(&purpose.claims));
+        let problem = "must be among the claims of every purpose";
+        section.check("required_claims", Some(&required_claims), go_with_all, problem);
+        let default_purpose = section.optional("default_purpose");
+        let is_one = |id: &PurposeId| purposes.iter().any(|purpose| purpose.id == *id);
+        section.check("default_purpose", default_purpose.as_ref(), is_one, "must be the id of one of the purposes");
+        let default_language = section.or("default_language", Language::English);
         let allow_read_out = section.or("allow_read_out", false);
         let because = section.optional::<String>("outbound_calls_because");
         let is_a_reason = |text: &String| (10..=200).contains(&text.chars().count());
@@ -61,6 +93,7 @@ impl Table for Tenant {
             is_a_reason,
             "must say in 10 to 200 characters why agents may call people and ask them to identify themselves",
         );
+        let quiet_hours = section.table("quiet_hours");
         let guard = section.table_or_defaults("guard");
         let provider = section.required_table("provider", "it holds the credential at Vipps MobilePay Login");
         let has_own_authorities = section.has("client_ca_file");
@@ -79,8 +112,14 @@ impl Table for Tenant {
             default_country: default_country?,
             default_lifetime,
             default_claims: default_claims.into_iter().collect(),
+            required_claims,
+            purposes,
+            default_purpose,
+            national_id_ground,
+            default_language,
             allow_read_out,
             outbound_calls_because: because,
+            quiet_hours,
             guard: guard?,
             provider: provider?,
             client_authorities,

@@ -2,6 +2,7 @@ mod certificates;
 mod documents;
 mod environment;
 mod mistakes;
+mod purposes;
 mod secrets;
 mod store;
 mod values;

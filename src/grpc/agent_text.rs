@@ -1,62 +1,112 @@
-//! What an agent or a screen can say at each point of a login, in English.
+//! What an agent or a screen can say at each point of a login, in the login's
+//! language. The tone is that of `docs/agent-text`.
 
-use crate::session::{CodeMode, CodeProgress, End, FailureReason, Moment, Phase};
+mod da;
+mod en;
+mod fi;
+mod nb;
+mod sv;
 
-/// One or two sentences; never personal data.
-pub(super) fn agent_text(mode: CodeMode, moment: &Moment) -> String {
-    let text = match moment.phase {
-        Phase::Starting => "The request is being sent to the phone.",
-        Phase::Pending => pending_text(mode, moment.code),
-        Phase::Redeemed => "Approved on the phone. One moment while it is verified.",
-        Phase::AwaitingCode => "Approved on the phone. Ask for the code that the app shows, and type it.",
-        Phase::Ended { how, .. } => match how {
-            End::Approved => "It is the person. Go on.",
-            End::Denied => {
-                "The request was rejected on the phone. Ask whether it was a mistake; if they did not expect it, stop."
-            }
-            End::Expired => "Nobody answered in time. Check the number, then try once more.",
-            End::Cancelled => "The login was cancelled. The phone may still show the request; it has no effect.",
-            End::Failed(reason) => failure_text(reason),
-        },
-    };
-    text.to_owned()
+use crate::language::Language;
+use crate::session::{CodeMode, CodeProgress, End, FailureReason, Moment, Phase, Terms};
+
+/// Where the name of the app goes, as the person's country knows it.
+const APP: &str = "{app}";
+
+/// Everything that is said in one language. A text that is missing does not compile.
+struct Texts {
+    starting: &'static str,
+    /// Read-back, until the code is typed.
+    ask_for_code: &'static str,
+    /// Read-back, once it is typed.
+    ask_to_approve: &'static str,
+    read_code_out: &'static str,
+    /// To the person, who stands before the screen.
+    compare_with_screen: &'static str,
+    verifying: &'static str,
+    /// Read-back, approved before the code is typed.
+    type_code: &'static str,
+    approved: &'static str,
+    denied: &'static str,
+    expired: &'static str,
+    cancelled: &'static str,
+    start_unknown: &'static str,
+    person_unknown: &'static str,
+    app_too_old: &'static str,
+    refused: &'static str,
+    provider_unavailable: &'static str,
+    result_lost: &'static str,
+    not_trusted: &'static str,
+    phone_mismatch: &'static str,
+    other_person: &'static str,
+    claim_missing: &'static str,
+    code_not_confirmed: &'static str,
+    code_mismatch: &'static str,
 }
 
-const fn pending_text(mode: CodeMode, code: CodeProgress) -> &'static str {
-    match (mode, code) {
-        (CodeMode::ReadBack, CodeProgress::Matched) => "The code is right. Ask them to approve the request in the app.",
-        (CodeMode::ReadBack, CodeProgress::Open { .. } | CodeProgress::Closed) => {
-            "Ask them to open the app, read you the code that it shows, and approve. No request there? Pull down to refresh."
-        }
-        (CodeMode::ReadOut, _) => {
-            "Read the code aloud. If the app shows the same one, they can approve. No request there? Pull down to refresh."
-        }
-        (CodeMode::Display, _) => "Open the app, compare the code with the one on this screen, and approve.",
+const fn texts(language: Language) -> &'static Texts {
+    match language {
+        Language::English => &en::TEXTS,
+        Language::Norwegian => &nb::TEXTS,
+        Language::Swedish => &sv::TEXTS,
+        Language::Danish => &da::TEXTS,
+        Language::Finnish => &fi::TEXTS,
     }
 }
 
-const fn failure_text(reason: FailureReason) -> &'static str {
-    match reason {
-        FailureReason::StartUnknown => {
-            "It is not known whether the phone was asked. If a request shows there, let it lapse and start again."
+/// One to three short sentences; never personal data.
+pub(super) fn agent_text(terms: &Terms, moment: &Moment) -> String {
+    let text = texts(terms.language).at(terms.code_mode, moment);
+    text.replace(APP, terms.phone.country().app_name())
+}
+
+impl Texts {
+    const fn at(&self, mode: CodeMode, moment: &Moment) -> &'static str {
+        match moment.phase {
+            Phase::Starting => self.starting,
+            Phase::Pending => self.pending(mode, moment.code),
+            Phase::Redeemed => self.verifying,
+            Phase::AwaitingCode => self.type_code,
+            Phase::Ended { how, .. } => match how {
+                End::Approved => self.approved,
+                End::Denied => self.denied,
+                End::Expired => self.expired,
+                End::Cancelled => self.cancelled,
+                End::Failed(reason) => self.failed(reason),
+            },
         }
-        FailureReason::PersonUnknown => "This number cannot log in this way. Use another way.",
-        FailureReason::AppTooOld => "The app on the phone is too old. Ask them to update it, or use another way.",
-        FailureReason::RequestRefused
-        | FailureReason::ScopeRefused
-        | FailureReason::NotEnabled
-        | FailureReason::PolicyRefused
-        | FailureReason::ProviderError => "The login service refused the request. Use another way, and tell support.",
-        FailureReason::ProviderUnavailable => "The login service cannot be reached. Nobody said no; try again later.",
-        FailureReason::ResultLost => "They approved, but the result was lost. Nobody said no; start again.",
-        FailureReason::IdTokenInvalid | FailureReason::UserinfoInvalid => {
-            "The answer of the login service could not be trusted. Do not go on; tell support."
+    }
+
+    const fn pending(&self, mode: CodeMode, code: CodeProgress) -> &'static str {
+        match (mode, code) {
+            (CodeMode::ReadBack, CodeProgress::Matched) => self.ask_to_approve,
+            (CodeMode::ReadBack, CodeProgress::Open { .. } | CodeProgress::Closed) => self.ask_for_code,
+            (CodeMode::ReadOut, _) => self.read_code_out,
+            (CodeMode::Display, _) => self.compare_with_screen,
         }
-        FailureReason::PhoneMismatch => "The approval came from another number. Do not go on; check the number.",
-        FailureReason::OtherPerson => "Somebody else approved than this account belongs to. Do not go on.",
-        FailureReason::CodeNotConfirmed => "The code was not typed in time. Start again.",
-        FailureReason::CodeMismatch => {
-            "Three wrong codes. The person on the line may not hold the phone. Do not go on."
+    }
+
+    const fn failed(&self, reason: FailureReason) -> &'static str {
+        match reason {
+            FailureReason::StartUnknown => self.start_unknown,
+            FailureReason::PersonUnknown => self.person_unknown,
+            FailureReason::AppTooOld => self.app_too_old,
+            FailureReason::RequestRefused
+            | FailureReason::ScopeRefused
+            | FailureReason::NotEnabled
+            | FailureReason::PolicyRefused
+            | FailureReason::ProviderError => self.refused,
+            FailureReason::ProviderUnavailable => self.provider_unavailable,
+            FailureReason::ResultLost => self.result_lost,
+            FailureReason::IdTokenInvalid | FailureReason::UserinfoInvalid => self.not_trusted,
+            FailureReason::PhoneMismatch => self.phone_mismatch,
+            FailureReason::OtherPerson => self.other_person,
+            FailureReason::ClaimMissing => self.claim_missing,
+            FailureReason::CodeNotConfirmed => self.code_not_confirmed,
+            FailureReason::CodeMismatch => self.code_mismatch,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use prost_types::{ListValue, Struct, Value, value::Kind};
 
 use super::agent_text::agent_text;
 use super::v1;
-use crate::identity::{Address, Agreement, Consent, DelegatedConsents, Identity};
+use crate::identity::{Address, Agreement, Consent, DelegatedConsents, Identity, Nin};
 use crate::logins::LoginView;
 use crate::session::{Channel, CodeMode, End, FailureReason, Phase};
 use crate::store::Rank;
@@ -35,8 +35,12 @@ pub(super) fn login(view: &LoginView) -> v1::Login {
         expire_time: moment.deadline.map(timestamp),
         end_time: end_time(moment.phase),
         identity_expire_time: identity.map(|(_, until)| timestamp(until)),
-        identity: identity.map(|(identity, _)| person(identity)),
-        agent_text: agent_text(terms.code_mode, moment),
+        identity: identity.map(|(identity, _)| person(identity, view.may_have_nin())),
+        agent_text: agent_text(terms, moment),
+        purpose: terms.purpose.as_ref().map(ToString::to_string).unwrap_or_default(),
+        code_spelled: view.code().map(|code| code.spelled(terms.language)).unwrap_or_default(),
+        assurance: assurance(moment.phase, terms.code_mode).into(),
+        language: terms.language.to_string(),
     }
 }
 
@@ -92,6 +96,7 @@ const fn failure_reason(reason: FailureReason) -> v1::FailureReason {
         FailureReason::UserinfoInvalid => v1::FailureReason::UserinfoInvalid,
         FailureReason::PhoneMismatch => v1::FailureReason::PhoneMismatch,
         FailureReason::OtherPerson => v1::FailureReason::OtherPerson,
+        FailureReason::ClaimMissing => v1::FailureReason::ClaimMissing,
         FailureReason::CodeNotConfirmed => v1::FailureReason::CodeNotConfirmed,
         FailureReason::CodeMismatch => v1::FailureReason::CodeMismatch,
     }
@@ -120,7 +125,18 @@ fn end_time(phase: Phase) -> Option<prost_types::Timestamp> {
     }
 }
 
-fn person(identity: &Identity) -> v1::Identity {
+/// What an approval is worth: whoever holds the account's device gave it, and this
+/// was done with the code.
+const fn assurance(phase: Phase, mode: CodeMode) -> v1::Assurance {
+    match (phase, mode) {
+        (Phase::Ended { how: End::Approved, .. }, CodeMode::ReadBack) => v1::Assurance::CodeReadBack,
+        (Phase::Ended { how: End::Approved, .. }, CodeMode::ReadOut) => v1::Assurance::CodeReadOut,
+        (Phase::Ended { how: End::Approved, .. }, CodeMode::Display) => v1::Assurance::CodeDisplayed,
+        _ => v1::Assurance::Unspecified,
+    }
+}
+
+fn person(identity: &Identity, with_nin: bool) -> v1::Identity {
     let text = |claim: &Option<String>| claim.clone().unwrap_or_default();
     v1::Identity {
         sub: identity.sub.expose().to_owned(),
@@ -132,7 +148,7 @@ fn person(identity: &Identity) -> v1::Identity {
         email_verified: identity.email_verified.unwrap_or(false),
         phone_number: identity.phone_number.as_deref().map(with_plus).unwrap_or_default(),
         gender: text(&identity.gender),
-        nin: text(&identity.nin),
+        nin: identity.nin.as_ref().filter(|_| with_nin).map(Nin::expose).unwrap_or_default().to_owned(),
         address: identity.address.as_ref().map(address),
         other_addresses: identity.other_addresses.iter().map(address).collect(),
         delegated_consents: identity.delegated_consents.as_ref().map(delegated_consents),

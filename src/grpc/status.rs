@@ -56,6 +56,11 @@ impl CallError {
                     E::ChannelNotAllowed => Code::PermissionDenied,
                     E::ReadOutNotAllowed => Code::PermissionDenied,
                     E::OutboundNotAllowed => Code::PermissionDenied,
+                    E::QuietHours { .. } => Code::FailedPrecondition,
+                    E::PurposeNotAllowed => Code::PermissionDenied,
+                    E::ClaimNotAllowed(_) => Code::PermissionDenied,
+                    E::NationalIdNotAllowed => Code::PermissionDenied,
+                    E::RoleMissing(_) => Code::PermissionDenied,
                     E::NotFound => Code::NotFound,
                     E::NotYours => Code::PermissionDenied,
                     E::RequestIdReused => Code::AlreadyExists,
@@ -111,6 +116,15 @@ impl CallError {
                 E::OutboundNotAllowed => {
                     "this tenant's agents do not call people to have them identified; let the person call".into()
                 }
+                E::QuietHours { .. } => "this tenant's agents call nobody at this hour; see RetryInfo".into(),
+                E::PurposeNotAllowed => "this tenant has no such purpose for this channel".into(),
+                E::ClaimNotAllowed(claim) => {
+                    format!("this purpose does not go with the claim {}; ask for less", claim.name().to_uppercase())
+                }
+                E::NationalIdNotAllowed => {
+                    "this tenant states no ground for asking for national identity numbers".into()
+                }
+                E::RoleMissing(role) => format!("this takes the role {}, which this caller has not", role.name()),
                 E::NumberBusy => "this number has a live login; wait for its end or cancel it".into(),
                 E::CallBusy => "this phone call has a live login; wait for its end, cancel it, or hand it over".into(),
                 E::ClientUnknown => "client_id is the name of no client of this tenant".into(),
@@ -169,6 +183,7 @@ impl CallError {
         match self {
             Self::Logins(
                 E::TooManyStarts { retry_after, .. }
+                | E::QuietHours { retry_after }
                 | E::ProviderBusy { retry_after }
                 | E::Store(StoreError::Recovering { retry_after }),
             ) => Some(*retry_after),

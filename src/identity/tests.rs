@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Claim, Identity, Subject};
+use super::{Claim, Identity, Nin, Subject};
 
 fn read(body: &Value) -> Option<Identity> {
     Identity::from_userinfo(body.to_string().as_bytes()).ok()
@@ -138,6 +138,48 @@ fn nothing_about_a_person_is_printed() {
     assert!(printed.starts_with("Identity(sub, name, birthdate"), "{printed}");
     for secret in ["c06c4afe", "Ada", "1815", "example.com", "4712345678", "10121512345", "Suburbia"] {
         assert!(!printed.contains(secret), "{secret} in {printed}");
+    }
+}
+
+/// SR38, SR41: in each country's forms, and never printed.
+#[test]
+fn a_national_identity_number_prints_masked() {
+    for text in
+        ["10921512345", "701215-0012", "19501215-0000", "501215+0000", "151250-9012", "151250A901X", "1512509012"]
+    {
+        let nin = Nin::new(text).unwrap();
+        assert_eq!((nin.expose(), format!("{nin} {nin:?}").as_str()), (text, "… Nin(…)"));
+        assert_eq!(read(&json!({ "sub": "s", "nin": text })).unwrap().nin, Some(nin));
+    }
+    for text in ["123456789", "12345678901234", "12345x78901", "123456 78901", "123456-78é1", "<script>123"] {
+        let refused = Nin::new(text).unwrap_err();
+        assert!(!format!("{refused} {refused:?}").contains(text));
+        assert_eq!(read(&json!({ "sub": "s", "nin": text })), None, "{text}");
+    }
+    assert_eq!(read(&json!({ "sub": "s", "nin": "" })).unwrap().nin, None);
+}
+
+#[test]
+fn a_claim_is_there_when_it_says_something() {
+    let all = [
+        Claim::Name,
+        Claim::PhoneNumber,
+        Claim::Email,
+        Claim::Address,
+        Claim::Birthdate,
+        Claim::Gender,
+        Claim::Nin,
+        Claim::DelegatedConsents,
+        Claim::CustomFlow,
+        Claim::Agreement,
+    ];
+    let (everything, nothing) = (read(&everything()).unwrap(), read(&json!({ "sub": "s" })).unwrap());
+    let empty =
+        json!({ "sub": "s", "name": "", "email": "", "birthdate": "", "nin": "", "address": { "country": "" } });
+    let empty = read(&empty).unwrap();
+    for claim in all {
+        let has = [everything.has(claim), nothing.has(claim), empty.has(claim)];
+        assert_eq!(has, [true, false, false], "{}", claim.name());
     }
 }
 

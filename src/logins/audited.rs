@@ -9,6 +9,7 @@ use super::view::is_reader;
 use super::{Caller, CheckPhone, Error, Logins, StartLogin};
 use crate::audit::{Audit, By, Entry, Hands, What};
 use crate::ciba::StartAnswer;
+use crate::identity::Claim;
 use crate::session::{AgentId, ClientId, Event, LoginId, Terms};
 use crate::store::Record;
 use crate::timestamp::Timestamp;
@@ -54,7 +55,7 @@ impl Asked {
 
     /// Notes what came of it.
     pub(super) fn answered(&self, what: What) {
-        self.audit.note(Entry { what, ..self.entry.clone() });
+        self.audit.note(Entry { what, ground: None, ..self.entry.clone() });
     }
 }
 
@@ -62,6 +63,8 @@ impl Logins {
     /// Notes that a start is asked for. Refuses it when nobody could tell later
     /// that it was.
     pub(super) fn asked(&self, caller: &Caller, request: &StartLogin) -> Result<Asked, Error> {
+        let tenant = self.tenant(caller)?;
+        let ground = tenant.national_id_ground.as_ref().filter(|_| request.claims.contains(&Claim::Nin));
         let entry = Entry {
             what: What::StartAsked,
             by: Some(By { client: caller.client.clone(), agent: caller.agent.clone() }),
@@ -73,6 +76,8 @@ impl Logins {
             call: request.call.clone(),
             channel: request.channel,
             call_direction: request.call_direction,
+            purpose: tenant.purpose_of(request.purpose.as_ref()),
+            ground: ground.cloned(),
             number: request.phone.clone(),
             hands: None,
         };
@@ -92,6 +97,8 @@ impl Logins {
             call: check.call.clone(),
             channel: check.channel,
             call_direction: None,
+            purpose: None,
+            ground: None,
             number: check.phone.clone(),
             hands: None,
         };
@@ -104,7 +111,7 @@ impl Logins {
             let error = Error::AuditUnavailable;
             // One line for both: who tries again and again shall not fill the queue.
             let what = refusal(&error);
-            asked.audit.note_if_roomy(Entry { what, ..asked.entry });
+            asked.audit.note_if_roomy(Entry { what, ground: None, ..asked.entry });
             return Err(error);
         }
         asked.audit.note(asked.entry.clone());

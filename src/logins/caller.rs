@@ -30,3 +30,14 @@ pub enum Role {
     /// Asks for national identity numbers, where the tenant has a ground for it.
     NationalId,
 }
+
+impl Role {
+    /// The role's name, as the configuration writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Supervisor => "supervisor",
+            Self::NationalId => "national-id",
+        }
+    }
+}

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::Cursor;
+use super::{Cursor, Role};
+use crate::identity::Claim;
 use crate::store::{Counter, StoreError};
 
 /// Why a call could not do what it was asked. Speaks about the call; what
@@ -18,6 +19,24 @@ pub enum Error {
     /// The tenant's agents may not call people and ask them to identify themselves.
     #[error("the tenant does not call people to have them identified")]
     OutboundNotAllowed,
+    /// The tenant's agents call nobody at this time of the day.
+    #[error("the tenant calls nobody now")]
+    QuietHours {
+        /// When they may call again.
+        retry_after: Duration,
+    },
+    /// The tenant has no such purpose, or not for this channel.
+    #[error("the tenant has no such purpose for this channel")]
+    PurposeNotAllowed,
+    /// The claim may not be asked for with this purpose.
+    #[error("the purpose does not go with the claim {0:?}")]
+    ClaimNotAllowed(Claim),
+    /// The tenant has not stated by what right it asks for national identity numbers.
+    #[error("the tenant states no ground for national identity numbers")]
+    NationalIdNotAllowed,
+    /// The caller lacks the role that this takes.
+    #[error("the caller lacks the role {0:?}")]
+    RoleMissing(Role),
     /// No such login in the caller's tenant.
     #[error("there is no such login")]
     NotFound,
@@ -112,6 +131,11 @@ impl Error {
             Self::ChannelNotAllowed => "CHANNEL_NOT_ALLOWED",
             Self::ReadOutNotAllowed => "READ_OUT_NOT_ALLOWED",
             Self::OutboundNotAllowed => "OUTBOUND_NOT_ALLOWED",
+            Self::QuietHours { .. } => "QUIET_HOURS",
+            Self::PurposeNotAllowed => "PURPOSE_NOT_ALLOWED",
+            Self::ClaimNotAllowed(_) => "CLAIM_NOT_ALLOWED",
+            Self::NationalIdNotAllowed => "NATIONAL_ID_NOT_ALLOWED",
+            Self::RoleMissing(_) => "ROLE_MISSING",
             Self::NotFound => "LOGIN_NOT_FOUND",
             Self::NotYours => "NOT_YOURS",
             Self::RequestIdReused => "REQUEST_ID_REUSED",

@@ -15,17 +15,19 @@ use sha2::{Digest, Sha256};
 use tracing::{Instrument, info, info_span, warn};
 
 use super::audited::Asked;
+use super::policy::keeps_policy;
 use super::{Caller, Error, LoginView, Logins, Tenant};
 use crate::audit::What;
 use crate::ciba::StartAnswer;
 use crate::identity::{Claim, Subject};
+use crate::language::Language;
 use crate::ledger::Applied;
 use crate::phone::{BindingCode, PhoneNumber};
 use crate::poller::Turn;
 use crate::replicas::Standing;
 use crate::session::{
-    AgentId, CallDirection, CallId, Channel, CodeMode, Event, FailureReason, Labels, LoginId, RequestId, START_LIMIT,
-    Session, State, TerminalId, Terms,
+    AgentId, CallDirection, CallId, Channel, CodeMode, Event, FailureReason, Labels, LoginId, PurposeId, RequestId,
+    START_LIMIT, Session, State, TerminalId, Terms,
 };
 use crate::store::{Admitted, Asker, Counter, Record, Reservation, Reserved, StoreError, WhenBusy};
 use crate::timestamp::Timestamp;
@@ -53,7 +55,9 @@ pub struct StartLogin {
     pub terminal: Option<TerminalId>,
     /// The phone call.
     pub call: Option<CallId>,
-    /// What is wanted; empty for the tenant's default.
+    /// What it is for; absent for the tenant's default, if it has one.
+    pub purpose: Option<PurposeId>,
+    /// What is wanted; empty for the purpose's or the tenant's default.
     pub claims: BTreeSet<Claim>,
     /// What is done with the code.
     pub code: CodeChoice,
@@ -63,6 +67,8 @@ pub struct StartLogin {
     pub expected_subject: Option<Subject>,
     /// The caller's notes.
     pub labels: Labels,
+    /// What agent or screen is spoken to in; the tenant's default when absent.
+    pub language: Option<Language>,
     /// What to do when the number or the call has a live login.
     #[serde(skip)]
     pub when_busy: WhenBusy,
@@ -106,9 +112,6 @@ impl Logins {
         let asked = self.asked(caller, &request)?;
         if !caller.channels.contains(&request.channel) {
             return Err(asked.refused(Error::ChannelNotAllowed));
-        }
-        if let Err(error) = keeps_policy(self.tenant(caller)?, &request) {
-            return Err(asked.refused(error));
         }
         // Before the look: whoever drains waits for a start that has got past it.
         let _under_way = self.0.tasks.token();
@@ -155,6 +158,9 @@ impl Logins {
     async fn reserve(&self, caller: &Caller, request: &StartLogin) -> Result<(Reserved, Turn), Error> {
         let tenant = self.tenant(caller)?;
         let mut reservation = self.reservation(caller, tenant, request)?;
+        // In quiet hours nothing would come in its place.
+        let is_quiet = tenant.quiet_until(&reservation.session.terms, reservation.now).is_some();
+        let may_replace = request.when_busy == WhenBusy::Replace && !is_quiet;
         let is_counted = self.admit(Asker::from(&*reservation.session.terms)).await?;
         for _ in 0..CODE_ATTEMPTS {
             let turn = self.0.poller.turn(&caller.tenant, &reservation.session.id);
@@ -172,7 +178,7 @@ impl Logins {
             match reserved {
                 Reserved::CodeTaken => reservation = self.reservation(caller, tenant, request)?,
                 Reserved::NumberBusy(ref busy) | Reserved::CallBusy(ref busy)
-                    if request.when_busy == WhenBusy::Replace && self.makes_way(caller, request, busy).await? => {}
+                    if may_replace && self.makes_way(caller, request, busy).await? => {}
                 Reserved::New(_) | Reserved::Existing(_) => return Ok((reserved, turn)),
                 Reserved::RequestIdReused
                 | Reserved::Joined(_)
@@ -261,16 +267,28 @@ impl Logins {
         self.ring(record, turn).instrument(span).await
     }
 
+    /// What is asked last, because a repetition is not asked: the phone of its start
+    /// may be ringing, and whoever asks again is told about it at any hour.
+    fn may_ring(&self, record: &Record, tenant: &Tenant, now: Timestamp) -> Result<(), Error> {
+        if self.0.poller.replica().standing(&record.owner) != Standing::Clear {
+            return Err(StoreError::Unavailable("no sign of life was confirmed of late".into()).into());
+        }
+        match tenant.quiet_until(&record.session.terms, now) {
+            Some(end) => Err(Error::QuietHours { retry_after: end.since(now) }),
+            None => Ok(()),
+        }
+    }
+
     async fn ring(&self, record: Arc<Record>, turn: Turn) -> Result<Arc<Record>, Error> {
         let terms = &record.session.terms;
         let tenant = self.0.tenants.get(&terms.tenant).ok_or(Error::Internal("the tenant is not configured"))?;
         let credential = Arc::clone(&tenant.credential);
-        if self.0.poller.replica().standing(&record.owner) != Standing::Clear {
+        let sent_at = self.0.ledger.clock().now();
+        if let Err(error) = self.may_ring(&record, tenant, sent_at) {
             self.give_back(Asker::from(&**terms)).await;
             self.withdraw(&record, true, turn).await;
-            return Err(StoreError::Unavailable("no sign of life was confirmed of late".into()).into());
+            return Err(error);
         }
-        let sent_at = self.0.ledger.clock().now();
         self.0.ledger.metrics().login_started(terms.channel);
         let answer = Box::pin(credential.provider().start(terms)).await;
         self.note_answer(&record, &answer);
@@ -364,21 +382,10 @@ impl Logins {
     }
 }
 
-/// What a tenant allows whatever its clients ask for.
-fn keeps_policy(tenant: &Tenant, request: &StartLogin) -> Result<(), Error> {
-    let mode = request.code.for_channel(request.channel);
-    if request.channel == Channel::CallCentre && mode != CodeMode::ReadBack && !tenant.may_read_out {
-        return Err(Error::ReadOutNotAllowed);
-    }
-    if request.call_direction == Some(CallDirection::Outbound) && !tenant.may_call_out {
-        return Err(Error::OutboundNotAllowed);
-    }
-    Ok(())
-}
-
+/// What was asked for, if the tenant allows it.
 fn terms(caller: &Caller, tenant: &Tenant, request: &StartLogin, now: Timestamp) -> Result<Terms, Error> {
+    let wanted = keeps_policy(tenant, caller, request)?;
     let code = BindingCode::random(getrandom::fill).map_err(|_| Error::Internal("no randomness"))?;
-    let claims = if request.claims.is_empty() { tenant.default_claims.clone() } else { request.claims.clone() };
     Ok(Terms {
         tenant: caller.tenant.clone(),
         client: caller.client.clone(),
@@ -392,10 +399,13 @@ fn terms(caller: &Caller, tenant: &Tenant, request: &StartLogin, now: Timestamp)
         phone: request.phone.clone(),
         code,
         code_mode: request.code.for_channel(request.channel),
-        claims,
+        purpose: wanted.purpose,
+        claims: wanted.claims,
+        required_claims: wanted.required,
         lifetime: request.lifetime.unwrap_or(tenant.default_lifetime),
         expected_subject: request.expected_subject.clone(),
         labels: request.labels.clone(),
+        language: request.language.unwrap_or(tenant.default_language),
         created_at: now,
         handed_over: None,
     })

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::audited::Reader;
-use super::{Caller, Logins};
+use super::{Caller, Logins, Role};
 use crate::clock::Clock;
 use crate::identity::Identity;
 use crate::phone::BindingCode;
@@ -27,6 +27,7 @@ pub struct LoginView {
     /// Where the identity is, if there is one.
     record: Option<Arc<Record>>,
     is_reader: bool,
+    may_have_nin: bool,
     reader: Reader,
     clock: Clock,
     identity_window: Duration,
@@ -48,6 +49,7 @@ impl Logins {
             moment,
             record: None,
             is_reader: is_reader(caller, terms),
+            may_have_nin: caller.roles.contains(&Role::NationalId),
             reader: self.reader(caller),
             clock: self.0.ledger.clock().clone(),
             identity_window: self.0.ledger.identity_window(),
@@ -96,6 +98,13 @@ impl LoginView {
         }
         self.reader.looks(&self.login, &self.terms, now, until);
         self.is_reader.then_some((identity.as_ref(), until))
+    }
+
+    /// Whether this caller, if it may know the identity, may know the national
+    /// identity number too: a login can come to a reader without the role for it.
+    #[must_use]
+    pub const fn may_have_nin(&self) -> bool {
+        self.may_have_nin
     }
 
     /// The code to read out or to display, if this caller may know it.

@@ -65,10 +65,35 @@ pub enum FailureReason {
     PhoneMismatch,
     /// Not the person that the caller expected.
     OtherPerson,
+    /// Approved, but a claim that this login must have did not come.
+    ClaimMissing,
     /// Approved, but the code was not typed in time.
     CodeNotConfirmed,
     /// Three wrong codes.
     CodeMismatch,
+}
+
+#[cfg(test)]
+impl FailureReason {
+    pub(crate) const ALL: [Self; 17] = [
+        Self::StartUnknown,
+        Self::PersonUnknown,
+        Self::AppTooOld,
+        Self::RequestRefused,
+        Self::ScopeRefused,
+        Self::NotEnabled,
+        Self::PolicyRefused,
+        Self::ProviderError,
+        Self::ProviderUnavailable,
+        Self::ResultLost,
+        Self::IdTokenInvalid,
+        Self::UserinfoInvalid,
+        Self::PhoneMismatch,
+        Self::OtherPerson,
+        Self::ClaimMissing,
+        Self::CodeNotConfirmed,
+        Self::CodeMismatch,
+    ];
 }
 
 impl From<Refusal> for FailureReason {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::CODE_LIMIT;
 use crate::identity::{Claim, Subject};
+use crate::language::Language;
 use crate::phone::{BindingCode, PhoneNumber};
 use crate::timestamp::Timestamp;
 
@@ -47,14 +48,20 @@ pub struct Terms {
     pub code: BindingCode,
     /// Who compares the code with what.
     pub code_mode: CodeMode,
+    /// What the login is for, where the tenant has purposes.
+    pub purpose: Option<PurposeId>,
     /// What is wanted about the person.
     pub claims: BTreeSet<Claim>,
+    /// What must come back about the person; among `claims`.
+    pub required_claims: BTreeSet<Claim>,
     /// How long the whole login may take, 60 to 600 s (120 at least in read-back mode).
     pub lifetime: Duration,
     /// The only person that counts, where the caller knows who it must be.
     pub expected_subject: Option<Subject>,
     /// The caller's own notes.
     pub labels: Labels,
+    /// What agent or screen is spoken to in.
+    pub language: Language,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// To whom it was handed over, where it was.
@@ -262,6 +269,10 @@ identifier!(
 identifier!(
     /// A phone call, by the telephone system's name for it.
     CallId, 128, is_name, "must be 1 to 128 of letters, digits and - _ . : @ / + ="
+);
+identifier!(
+    /// What a login is for, by the tenant's own name for it.
+    PurposeId, 64, is_slug, "must be 1 to 64 lower-case letters, digits and hyphens"
 );
 identifier!(
     /// The caller's own name for one start; one of them rings a phone at most once.

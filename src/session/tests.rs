@@ -6,11 +6,12 @@ use proptest::prelude::*;
 use super::*;
 use crate::ciba::DEFAULT_INTERVAL;
 use crate::identity::Claim;
+use crate::language::Language;
 use crate::phone::{Country, PhoneNumber};
 
 const T0: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
-fn terms(code_mode: CodeMode) -> Terms {
+pub(crate) fn terms(code_mode: CodeMode) -> Terms {
     Terms {
         tenant: TenantId::new("acme").unwrap(),
         client: ClientId::new("desktop").unwrap(),
@@ -24,10 +25,13 @@ fn terms(code_mode: CodeMode) -> Terms {
         phone: PhoneNumber::parse("+4790000001", Country::Norway).unwrap(),
         code: code("ACDEF"),
         code_mode,
+        purpose: None,
         claims: [Claim::Name].into(),
+        required_claims: [].into(),
         lifetime: Duration::from_secs(300),
         expected_subject: None,
         labels: Labels::new(),
+        language: Language::English,
         created_at: T0,
         handed_over: None,
     }
@@ -148,6 +152,26 @@ fn a_code_typed_before_the_approval_lets_the_approval_end_the_login() {
     let session =
         after(CodeMode::ReadBack, [accepted(), typed, Event::Redeemed(tokens()), Event::Approved(identity())]);
     assert!(matches!(session.state, State::Ended(Ended { outcome: Outcome::Approved { identity: Some(_) }, .. })));
+}
+
+/// Whatever was done with the code, and whether or not it was typed by then.
+#[test]
+fn an_identity_without_a_required_claim_is_never_approved() {
+    let typed = Event::CodeTyped(code("ACDEF"));
+    let cases = [(CodeMode::ReadBack, Some(typed)), (CodeMode::ReadBack, None), (CodeMode::Display, None)];
+    for (mode, typed) in cases {
+        let terms = Terms { required_claims: [Claim::Name].into(), ..terms(mode) };
+        let events = [accepted()].into_iter().chain(typed).chain([Event::Redeemed(tokens())]);
+        let redeemed = events.fold(Session::new(LoginId::from_random([7; 20]), terms, T0), |session, event| {
+            session.apply(event, T0).unwrap()
+        });
+        let without = redeemed.clone().apply(Event::Approved(identity()), T0).unwrap();
+        assert_eq!(outcome(&without), Outcome::Failed(FailureReason::ClaimMissing));
+        let named = Identity::from_userinfo(br#"{"sub":"4f3c","name":"Ada"}"#).unwrap();
+        let with = redeemed.apply(Event::Approved(Box::new(named)), T0).unwrap();
+        assert_ne!(with.state.name(), "redeemed");
+        assert!(!matches!(with.state, State::Ended(Ended { outcome: Outcome::Failed(_), .. })));
+    }
 }
 
 #[test]

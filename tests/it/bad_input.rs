@@ -81,6 +81,9 @@ fn wrong_starts() -> Vec<(&'static str, Start)> {
         ("labels", Start { labels: one_label(&"x".repeat(33), "x"), ..till() }),
         ("labels", Start { labels: one_label("x", &"x".repeat(129)), ..till() }),
         ("labels", Start { labels: one_label("x", "bait\nbait"), ..till() }),
+        ("purpose", Start { purpose: "Bait".to_owned(), ..till() }),
+        ("language", Start { language: BAIT.to_owned(), ..till() }),
+        ("language", Start { language: "en_GB".to_owned(), ..till() }),
         ("when_number_busy", Start { when_number_busy: 77, ..till() }),
     ]
 }
@@ -91,10 +94,7 @@ fn unsupported_starts() -> Vec<Start> {
     vec![
         Start { person: Some(Person::QrCheckIn(BAIT.to_owned())), ..till() },
         Start { person: Some(Person::PersonalQr(BAIT.to_owned())), ..till() },
-        Start { purpose: BAIT.to_owned(), ..till() },
-        Start { claims: vec![v1::Claim::Nin.into()], ..till() },
         Start { finish: Some(Finish::FinishByRedirect(redirect)), ..till() },
-        Start { language: "bait".to_owned(), ..till() },
     ]
 }
 

@@ -1,7 +1,7 @@
 //! A fraudster who has an agent's desktop and its key, against a gateway with the
 //! default policy. Each attempt is stopped, and the audit log names the agent.
 
-use ciba_gateway::grpc::v1::{CallDirection, CodeMode, LoginState, Outcome, StartLoginRequest};
+use ciba_gateway::grpc::v1::{CallDirection, Claim, CodeMode, LoginState, Outcome, StartLoginRequest};
 use serde_json::Value;
 use tonic::Code;
 
@@ -66,6 +66,18 @@ async fn who_bombs_one_phone_is_stopped() {
     let told = fraud.told_of("mallory").await;
     let refused = [("what", "start_refused"), ("reason", "TOO_MANY_STARTS"), ("limit", "number")];
     assert_eq!(count(&told, &refused), 3);
+}
+
+/// SR19, SR41: without a stated ground nobody gets a national identity number.
+#[tokio::test]
+async fn who_wants_a_national_identity_number_is_stopped() {
+    let fraud = Fraud::begin().await;
+    let start = StartLoginRequest { claims: vec![Claim::Nin.into()], ..Fraud::call("r-1", NUMBER) };
+    let refusal = fraud.mallory.refused(start).await;
+    assert_eq!((refusal.code, refusal.reason.as_str()), (Code::PermissionDenied, "NATIONAL_ID_NOT_ALLOWED"));
+    assert_eq!(fraud.vipps.rings(NUMBER), 0);
+    let told = fraud.told_of("mallory").await;
+    assert_eq!(count(&told, &[("what", "start_refused"), ("reason", "NATIONAL_ID_NOT_ALLOWED")]), 1);
 }
 
 /// SR9: who has said no is not asked again, by no agent.

@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod assurance;
 mod audit;
 mod bad_input;
 mod busy;
@@ -25,14 +26,19 @@ mod hostile;
 mod interleavings;
 mod kill_switch;
 mod kills;
+mod languages;
+mod limits;
 mod lists;
 mod magic_numbers;
+mod national_ids;
 mod openid_provider;
 mod operators;
 mod outages;
 mod polling;
 mod provider;
+mod purposes;
 mod python_client;
+mod quiet_hours;
 mod recoveries;
 mod redis_cluster;
 mod redis_full;

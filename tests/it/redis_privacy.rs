@@ -8,8 +8,8 @@ use redis::aio::MultiplexedConnection;
 use crate::support::redis_dump::dump;
 use crate::support::redis_server::RedisServer;
 use crate::support::reservations::{
-    ACCESS_TOKEN, AUTH_REQ_ID, FULL_NAME, ID_TOKEN, NOW, accepted, charged, code, identity, limit, number, redeemed,
-    request_id, reservation,
+    ACCESS_TOKEN, AUTH_REQ_ID, FULL_NAME, ID_TOKEN, NIN, NOW, accepted, charged, code, identity, limit, number,
+    redeemed, request_id, reservation,
 };
 use crate::support::stores::{adopt, advance, list, load, replica, replica_with, reserve, ring};
 
@@ -183,6 +183,7 @@ async fn assert_nothing_readable(line: &mut MultiplexedConnection) {
         typed_code.expose(),
         request.as_str(),
         FULL_NAME,
+        NIN,
         "the-subject",
         "label-of-the-case",
         AUTH_REQ_ID,

@@ -2,7 +2,7 @@
 //! searched for what may not be readable in any of it.
 //!
 //! Covers conformance G10 and the rules SR20 (access tokens are nowhere in the
-//! clear), SR28 (no number in Redis), SR38 (numbers print masked) and SR42
+//! clear), SR41 (neither are national identity numbers), SR28 (no number in Redis), SR38 (numbers print masked) and SR42
 //! (metrics carry no session content).
 
 use base64::Engine;
@@ -61,9 +61,10 @@ struct Traces {
     redis: String,
 }
 
-/// With everything that can be asked about a person in the API of today.
+/// With everything about a person that is a secret.
 fn everything(start: StartLoginRequest) -> StartLoginRequest {
-    let claims = [Claim::Name, Claim::PhoneNumber, Claim::Email, Claim::Address, Claim::Birthdate, Claim::Gender];
+    let claims =
+        [Claim::Name, Claim::PhoneNumber, Claim::Email, Claim::Address, Claim::Birthdate, Claim::Gender, Claim::Nin];
     StartLoginRequest { claims: claims.map(i32::from).to_vec(), ..start }
 }
 
@@ -87,6 +88,7 @@ impl Stage {
         let wire = Recorder::start(outside, inner);
         let log = format!("filter = \"trace\"\nformat = \"{format}\"");
         let configuration = Configuration { log, ..Configuration::new(&vipps.issuer()).with_redis(&redis) };
+        let configuration = configuration.that_asks_for_national_ids();
         let serve = Serve::ready(&configuration).await;
         let caller = serve.caller().with_agent("kari");
         Self { vipps, wire, redis, serve, caller, secrets: Secrets::default(), dumps: String::new() }
@@ -231,6 +233,7 @@ fn assert_unreadable(traces: &Traces) {
         ("id token's part", 18),
         ("userinfo.sub", 4),
         ("userinfo.name", 4),
+        ("userinfo.nin", 4),
         ("userinfo.email", 4),
         ("userinfo.address.formatted", 4),
     ] {

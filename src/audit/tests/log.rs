@@ -1,7 +1,7 @@
 //! What is written, and what happens when it cannot be.
 
 use super::*;
-use crate::session::FailureReason;
+use crate::session::{FailureReason, PurposeId};
 
 fn quick() -> Measures {
     Measures { heartbeat: Duration::from_millis(20), retry: Duration::from_millis(10), ..Measures::default() }
@@ -35,10 +35,12 @@ async fn a_record_says_who_why_what_when_and_with_which_result() {
 async fn a_number_is_nowhere_readable() {
     let call = Some(CallId::new("4791234578-20261126@sip").unwrap());
     let terminal = Some(TerminalId::new("line-91234578").unwrap());
-    let lines = written([Entry { call, terminal, ..entry(What::StartAsked) }]).await;
+    let purpose = Some(PurposeId::new("for-4791234578").unwrap());
+    let lines = written([Entry { call, terminal, purpose, ..entry(What::StartAsked) }]).await;
     let text = lines.concat();
     assert!(!text.contains("91234578"), "{text}");
     assert!(text.contains(r#""call":"…-20261126@sip""#), "{text}");
+    assert!(text.contains(r#""purpose":"for-…""#), "{text}");
 }
 
 /// SR40: records of one number are found by its hash, in every run and in no

@@ -5,6 +5,7 @@ use secrecy::ExposeSecret;
 use super::super::{ApiKey, ApiKeyHash, ClientAuthentication, ClientKey, LogFormat, SigningAlgorithm, Store, WhenFull};
 use super::{HASH, KEY, LEAST, changed, line, lines, parse, with};
 use crate::identity::Claim;
+use crate::language::Language;
 use crate::phone::Country;
 use crate::session::Channel;
 
@@ -55,6 +56,9 @@ fn the_least_tenant_has_the_documented_defaults() {
     assert_eq!(tenant.default_lifetime, Duration::from_secs(300));
     assert!(!tenant.allow_read_out && tenant.outbound_calls_because.is_none());
     assert_eq!(tenant.default_claims, [Claim::Name, Claim::PhoneNumber].into());
+    assert!(tenant.required_claims.is_empty() && tenant.purposes.is_empty() && tenant.default_purpose.is_none());
+    assert!(tenant.national_id_ground.is_none() && tenant.quiet_hours.is_none());
+    assert_eq!(tenant.default_language, Language::English);
 
     let provider = &tenant.provider;
     assert_eq!(provider.issuer.as_str(), "https://login.example/access/");

@@ -8,9 +8,10 @@ use super::super::v1;
 use super::place::{Place, place};
 use super::{Violations, phone_number, whole_seconds};
 use crate::identity::{Claim, Subject};
+use crate::language::Language;
 use crate::logins::{Caller, CodeChoice, StartLogin, Tenant};
 use crate::phone::PhoneNumber;
-use crate::session::{CallDirection, Channel, CodeMode, Labels, RequestId};
+use crate::session::{CallDirection, Channel, CodeMode, Labels, PurposeId, RequestId};
 use crate::store::WhenBusy;
 
 const LIFETIME_SECONDS: std::ops::RangeInclusive<u64> = 60..=600;
@@ -35,10 +36,15 @@ pub(in crate::grpc) fn start_login(
         wrong.add("call_id", "is required when the agent calls");
     }
     let code = code_choice(&request, channel, &mut wrong);
+    let purpose = purpose(&request, tenant, &mut wrong);
     let claims = claims(&request, &mut wrong);
     let lifetime = lifetime(&request, channel, code, tenant, &mut wrong);
     let expected_subject = expected_subject(&request, &mut wrong);
     let labels = labels(&request, &mut wrong);
+    let language = match request.language.as_str() {
+        "" => None,
+        tag => wrong.check("language", Language::parse(tag)),
+    };
     let when_busy = when_busy(&request, &mut wrong);
     wrong.finish()?;
     let (Some(request_id), Some(phone), Some(channel)) = (request_id, phone, channel) else {
@@ -52,11 +58,13 @@ pub(in crate::grpc) fn start_login(
         agent,
         terminal,
         call,
+        purpose,
         claims,
         code,
         lifetime,
         expected_subject,
         labels,
+        language,
         when_busy,
     })
 }
@@ -67,10 +75,7 @@ fn refuse_unsupported(request: &v1::StartLoginRequest) -> Result<(), CallError> 
     let unsupported = [
         (matches!(request.person, Some(Person::QrCheckIn(_))), "qr_check_in"),
         (matches!(request.person, Some(Person::PersonalQr(_))), "personal_qr"),
-        (!request.purpose.is_empty(), "purpose"),
-        (request.claims.contains(&(v1::Claim::Nin as i32)), "the claim NIN"),
         (matches!(request.finish, Some(Finish::FinishByRedirect(_))), "finish_by_redirect"),
-        (!matches!(request.language.as_str(), "" | "en"), "a language other than en"),
     ];
     match unsupported.into_iter().find(|(is_used, _)| *is_used) {
         Some((_, what)) => Err(CallError::NotSupported(what)),
@@ -143,6 +148,13 @@ fn code_choice(request: &v1::StartLoginRequest, channel: Option<Channel>, wrong:
             CodeChoice::ByChannel
         }
     }
+}
+
+fn purpose(request: &v1::StartLoginRequest, tenant: &Tenant, wrong: &mut Violations) -> Option<PurposeId> {
+    if request.purpose.is_empty() && !tenant.purposes.is_empty() && tenant.default_purpose.is_none() {
+        wrong.add("purpose", "is required: each login of this tenant is for one of its purposes");
+    }
+    wrong.optional("purpose", &request.purpose, PurposeId::new)
 }
 
 fn claims(request: &v1::StartLoginRequest, wrong: &mut Violations) -> BTreeSet<Claim> {

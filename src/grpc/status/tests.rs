@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use logins::Error as E;
 
 use super::*;
-use crate::logins::Cursor;
+use crate::identity::Claim;
+use crate::logins::{Cursor, Role};
 use crate::session::TenantId;
 
 const PROTO: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/proto/ciba_gateway/v1/login_service.proto"));
@@ -22,9 +23,14 @@ fn table() -> Vec<Row> {
         (CallError::CredentialExpired, Code::Unauthenticated, "CREDENTIAL_EXPIRED", None),
         (CallError::CredentialMismatch, Code::Unauthenticated, "CREDENTIAL_MISMATCH", None),
         (CallError::field("request_id", "is wrong"), Code::InvalidArgument, "INVALID_FIELD", None),
-        (CallError::NotSupported("purpose"), Code::Unimplemented, "NOT_SUPPORTED", None),
+        (CallError::NotSupported("qr_check_in"), Code::Unimplemented, "NOT_SUPPORTED", None),
         (of(E::ReadOutNotAllowed), Code::PermissionDenied, "READ_OUT_NOT_ALLOWED", None),
         (of(E::OutboundNotAllowed), Code::PermissionDenied, "OUTBOUND_NOT_ALLOWED", None),
+        (of(E::QuietHours { retry_after: secs(79) }), Code::FailedPrecondition, "QUIET_HOURS", Some(secs(79))),
+        (of(E::PurposeNotAllowed), Code::PermissionDenied, "PURPOSE_NOT_ALLOWED", None),
+        (of(E::ClaimNotAllowed(Claim::Email)), Code::PermissionDenied, "CLAIM_NOT_ALLOWED", None),
+        (of(E::NationalIdNotAllowed), Code::PermissionDenied, "NATIONAL_ID_NOT_ALLOWED", None),
+        (of(E::RoleMissing(Role::NationalId)), Code::PermissionDenied, "ROLE_MISSING", None),
         (of(E::ChannelNotAllowed), Code::PermissionDenied, "CHANNEL_NOT_ALLOWED", None),
         (of(E::NotFound), Code::NotFound, "LOGIN_NOT_FOUND", None),
         (of(E::NotYours), Code::PermissionDenied, "NOT_YOURS", None),
@@ -40,8 +46,8 @@ fn table() -> Vec<Row> {
         ),
         (of(E::ProviderBusy { retry_after: secs(78) }), Code::ResourceExhausted, "PROVIDER_BUSY", Some(secs(78))),
         (of(E::ProviderCredentialsRefused), Code::FailedPrecondition, "PROVIDER_CREDENTIALS_REFUSED", None),
-        (of(E::ProviderUnavailable), Code::Unavailable, "PROVIDER_UNAVAILABLE", Some(secs(2))),
         (of(E::ProviderRefused), Code::FailedPrecondition, "PROVIDER_REFUSED", None),
+        (of(E::ProviderUnavailable), Code::Unavailable, "PROVIDER_UNAVAILABLE", Some(secs(2))),
         (of(E::CheckNotOffered), Code::Unimplemented, "NOT_SUPPORTED", None),
         (of(E::StartWithdrawn), Code::Unavailable, "START_WITHDRAWN", Some(secs(2))),
         (of(E::CodeNotAsked), Code::FailedPrecondition, "CODE_NOT_ASKED", None),

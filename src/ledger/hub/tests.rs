@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ciba::MAX_LIFETIME;
+use crate::language::Language;
 use crate::phone::{BindingCode, Country, PhoneNumber};
 use crate::session::{Channel, ClientId, CodeMode, Event, Labels, RequestId, Session, Terms};
 use crate::store::Incarnation;
@@ -23,10 +24,13 @@ pub(crate) fn record(seed: u8, version: u64) -> Record {
         phone: PhoneNumber::parse("+4790000001", Country::Norway).unwrap(),
         code: BindingCode::parse("ACDEF").unwrap(),
         code_mode: CodeMode::Display,
+        purpose: None,
         claims: [].into(),
+        required_claims: [].into(),
         lifetime: MAX_LIFETIME,
         expected_subject: None,
         labels: Labels::new(),
+        language: Language::English,
         created_at: T0,
         handed_over: None,
     };

@@ -46,11 +46,13 @@ pub(super) fn request(login: usize, is_read_back: bool) -> StartLogin {
         agent: None,
         terminal: TerminalId::new("till-1").ok(),
         call: None,
+        purpose: None,
         claims: [].into(),
         code: CodeChoice::ByChannel,
         lifetime: Some(LIFETIME),
         expected_subject: None,
         labels: [].into(),
+        language: None,
         when_busy: WhenBusy::Refuse,
     }
 }

@@ -60,6 +60,19 @@ async fn only_the_expected_person_counts() {
     assert!(world.vipps.identify(&tokens, &terms).await.is_ok());
 }
 
+/// SR41: what is no national identity number is not passed off as one.
+#[tokio::test]
+async fn a_garbled_national_identity_number_is_refused() {
+    let world = World::new().await;
+    let with = |nin: Value| Reply::json(200, &json!({ "sub": SUBJECT, "nin": nin }));
+    for garbled in [json!(10_921_512_345_u64), json!("109215"), json!("1092151234567890"), json!("<b>10921512345")] {
+        assert_eq!(identify(&world, with(garbled.clone())).await, Err(INVALID), "{garbled}");
+    }
+    for fine in [json!("10921512345"), json!("701215-0012"), json!(""), json!(null)] {
+        assert_eq!(identify(&world, with(fine.clone())).await, Ok(()), "{fine}");
+    }
+}
+
 #[tokio::test]
 async fn userinfo_that_may_come_later_is_told_from_userinfo_that_will_not() {
     let world = World::new().await;

@@ -163,6 +163,11 @@ impl Client {
         self.try_start(request).await.expect_err("a refusal")
     }
 
+    /// As [`Client::refused`]: everything that came.
+    pub(crate) async fn refused_with(&self, request: v1::StartLoginRequest) -> Status {
+        self.stub.clone().start_login(self.request(request)).await.expect_err("a refusal")
+    }
+
     pub(crate) async fn try_get(&self, login_id: &str) -> Result<v1::Login, Refusal> {
         let request = v1::GetLoginRequest { login_id: login_id.to_owned() };
         let answer = self.stub.clone().get_login(self.request(request)).await;

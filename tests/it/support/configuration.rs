@@ -13,6 +13,9 @@ use super::redis_server::RedisServer;
 /// The client secret that the simulator knows.
 pub(crate) const CLIENT_SECRET: &str = "demo-secret";
 
+/// By what right the tenant `nordlys` asks for national identity numbers.
+pub(crate) const GROUND: &str = "Personal Data Act, section 12: certain identification of borrowers";
+
 /// The API key of the tenant `nordlys`'s client.
 pub(crate) fn api_key() -> ApiKey {
     ApiKey::from_random([7; 32])
@@ -112,6 +115,13 @@ impl Configuration {
     pub(crate) fn with_client_line(mut self, tenant: &'static str, line: &str) -> Self {
         self.clients.entry(tenant).or_default().push_str(&format!("{line}\n"));
         self
+    }
+
+    /// The same with a ground for national identity numbers, and a client that may
+    /// ask for them.
+    pub(crate) fn that_asks_for_national_ids(self) -> Self {
+        self.with_tenant_line("nordlys", &format!("national_id = {{ ground = \"{GROUND}\" }}"))
+            .with_client_line("nordlys", "roles = [\"national-id\"]")
     }
 
     /// The file's text.

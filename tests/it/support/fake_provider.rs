@@ -1,14 +1,14 @@
 //! A provider with behaviour: what the person does, how the line is, and what
 //! was asked of it when.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ciba_gateway::ciba::{Accepted, AuthReqId, CheckAnswer, PollAnswer, StartAnswer, Tokens};
+use ciba_gateway::ciba::{Accepted, AuthReqId, CheckAnswer, PollAnswer, Refusal, StartAnswer, Tokens};
 use ciba_gateway::clock::Clock;
-use ciba_gateway::identity::Identity;
-use ciba_gateway::phone::BindingCode;
+use ciba_gateway::identity::{Claim, Identity};
+use ciba_gateway::phone::{BindingCode, PhoneNumber};
 use ciba_gateway::provider::IdentifyError;
 use ciba_gateway::session::{FailureReason, Terms};
 use ciba_gateway::timestamp::Timestamp;
@@ -16,6 +16,7 @@ use ciba_gateway::timestamp::Timestamp;
 /// The person who approves.
 pub(crate) const SUBJECT: &str = "c06c4afe-d9e1-4c5d-939a-177d752a0944";
 pub(crate) const FULL_NAME: &str = "Ada Lovelace";
+pub(crate) const NIN: &str = "10921512345";
 
 /// What a provider is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,10 @@ struct Stage {
     poll_takes: Duration,
     identify_takes: Duration,
     userinfo_is_down: bool,
+    /// Who has no account.
+    unknown: Vec<PhoneNumber>,
+    withheld: BTreeSet<Claim>,
+    unasked: BTreeSet<Claim>,
     requests: Vec<Request>,
     shown: Vec<Terms>,
     in_flight: HashMap<String, usize>,
@@ -101,6 +106,9 @@ impl FakeProvider {
             poll_takes: Duration::ZERO,
             identify_takes: Duration::ZERO,
             userinfo_is_down: false,
+            unknown: Vec::new(),
+            withheld: BTreeSet::new(),
+            unasked: BTreeSet::new(),
             requests: Vec::new(),
             shown: Vec::new(),
             in_flight: HashMap::new(),
@@ -151,6 +159,21 @@ impl FakeProvider {
     /// The next attempt to identify the person fails so.
     pub(crate) fn does_not_identify(&self, why: IdentifyError) {
         self.stage().identifications.push_back(why);
+    }
+
+    /// Nobody has an account at that number.
+    pub(crate) fn knows_nobody_at(&self, number: &str) {
+        self.stage().unknown.push(PhoneNumber::from_msisdn(number).expect("a number"));
+    }
+
+    /// Does not tell this, although it was asked for.
+    pub(crate) fn withholds(&self, claim: Claim) {
+        self.stage().withheld.insert(claim);
+    }
+
+    /// Tells this, although it was not asked for.
+    pub(crate) fn tells_unasked(&self, claim: Claim) {
+        self.stage().unasked.insert(claim);
     }
 
     pub(crate) fn userinfo_goes_down(&self) {
@@ -333,7 +356,10 @@ impl FakeProvider {
                 expires_in: stage.expires_in.unwrap_or_else(|| terms.requested_expiry()),
                 interval: stage.interval,
             };
-            (stage.starts.pop_front().unwrap_or(StartAnswer::Accepted(accepted)), stage.start_takes)
+            let is_unknown = stage.unknown.contains(&terms.phone);
+            let usual =
+                if is_unknown { StartAnswer::Refused(Refusal::PersonUnknown) } else { StartAnswer::Accepted(accepted) };
+            (stage.starts.pop_front().unwrap_or(usual), stage.start_takes)
         };
         self.takes(request, time).await;
         answer
@@ -376,8 +402,16 @@ impl FakeProvider {
         if terms.expected_subject.as_ref().is_some_and(|expected| expected.expose() != SUBJECT) {
             return Err(IdentifyError::Rejected(FailureReason::OtherPerson));
         }
-        let userinfo = format!(r#"{{"sub":"{SUBJECT}","name":"{FULL_NAME}"}}"#);
-        Ok(Identity::from_userinfo(userinfo.as_bytes()).expect("userinfo"))
+        let told = |claim| !stage.withheld.contains(&claim);
+        let mut userinfo = serde_json::json!({ "sub": SUBJECT });
+        if told(Claim::Name) {
+            userinfo["name"] = FULL_NAME.into();
+        }
+        let is_asked = terms.claims.contains(&Claim::Nin) || stage.unasked.contains(&Claim::Nin);
+        if is_asked && told(Claim::Nin) {
+            userinfo["nin"] = NIN.into();
+        }
+        Ok(Identity::from_userinfo(userinfo.to_string().as_bytes()).expect("userinfo"))
     }
 
     pub(crate) async fn revoke(&self, asker: usize, tokens: &Tokens) {

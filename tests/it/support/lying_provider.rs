@@ -17,6 +17,7 @@ use axum::response::Response;
 use ciba_gateway::ciba::Tokens;
 use ciba_gateway::clock::Clock;
 use ciba_gateway::identity::Claim;
+use ciba_gateway::language::Language;
 use ciba_gateway::phone::{BindingCode, PhoneNumber};
 use ciba_gateway::provider::vipps::{ClientAuthentication, Settings, SigningAlgorithm, SystemHeaders, Vipps};
 use ciba_gateway::session::{CallDirection, Channel, ClientId, CodeMode, RequestId, TenantId, Terms};
@@ -369,10 +370,13 @@ pub(crate) fn terms() -> Terms {
         phone: PhoneNumber::from_msisdn("4791234567").unwrap(),
         code: BindingCode::parse("KX7RM").unwrap(),
         code_mode: CodeMode::ReadOut,
+        purpose: None,
         claims: [Claim::Name, Claim::PhoneNumber].into(),
+        required_claims: [].into(),
         lifetime: Duration::from_secs(300),
         expected_subject: None,
         labels: [].into(),
+        language: Language::English,
         created_at: Timestamp::from_millis(1_800_000_000_000),
         handed_over: None,
     }

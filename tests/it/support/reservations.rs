@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ciba_gateway::ciba::{Accepted, AuthReqId, Tokens};
 use ciba_gateway::identity::{Claim, Identity};
+use ciba_gateway::language::Language;
 use ciba_gateway::phone::{BindingCode, PhoneNumber};
 use ciba_gateway::session::{Channel, ClientId, CodeMode, Event, LoginId, RequestId, Session, TenantId, Terms};
 use ciba_gateway::store::{Charge, CoolDown, Counter, Incarnation, Limit, Record, Reservation, WhenBusy};
@@ -17,6 +18,7 @@ pub(crate) const AUTH_REQ_ID: &str = "the-handle-of-the-provider";
 pub(crate) const ACCESS_TOKEN: &str = "the-access-token";
 pub(crate) const ID_TOKEN: &str = "the-id-token";
 pub(crate) const FULL_NAME: &str = "Ada Lovelace";
+pub(crate) const NIN: &str = "10921512345";
 
 pub(crate) fn tenant(name: &str) -> TenantId {
     TenantId::new(name).expect("a tenant")
@@ -87,17 +89,20 @@ fn terms(seed: u8, created_at: Timestamp) -> Terms {
         phone: number(seed),
         code: code(seed),
         code_mode: CodeMode::ReadBack,
-        claims: BTreeSet::from([Claim::Name]),
+        purpose: None,
+        claims: BTreeSet::from([Claim::Name, Claim::Nin]),
+        required_claims: [].into(),
         lifetime: secs(300),
         expected_subject: None,
         labels: BTreeMap::from([("case".to_owned(), "label-of-the-case".to_owned())]),
+        language: Language::English,
         created_at,
         handed_over: None,
     }
 }
 
 pub(crate) fn identity() -> Box<Identity> {
-    let userinfo = format!(r#"{{"sub":"the-subject","name":"{FULL_NAME}"}}"#);
+    let userinfo = format!(r#"{{"sub":"the-subject","name":"{FULL_NAME}","nin":"{NIN}"}}"#);
     Box::new(Identity::from_userinfo(userinfo.as_bytes()).expect("userinfo"))
 }
 

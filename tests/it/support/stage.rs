@@ -12,6 +12,7 @@ use ciba_gateway::clock::Clock;
 use ciba_gateway::config::{ApiKey, ClientKey};
 use ciba_gateway::grpc::{Callers, Enrolment, LoginApi};
 use ciba_gateway::identity::Claim;
+use ciba_gateway::language::Language;
 use ciba_gateway::ledger::Ledger;
 use ciba_gateway::logins::{Caller, Guards, Logins, Policy, Role, Tenant};
 use ciba_gateway::phone::Country;
@@ -55,6 +56,7 @@ const KIOSK: u8 = 2;
 const STRANGER: u8 = 3;
 const LEAD: u8 = 77;
 const ENDING: u8 = 4;
+const REGISTRY: u8 = 5;
 
 /// How long after the beginning the desk's old key ends.
 pub(crate) const KEY_ENDS: Duration = Duration::from_secs(100);
@@ -74,6 +76,8 @@ pub(crate) struct Stage {
     pub(crate) provider: Arc<FakeProvider>,
     store: Arc<MemoryStore>,
     store_has_time: bool,
+    /// What `acme` has otherwise than other tenants.
+    rules: Box<dyn Fn(&mut Tenant) + Send + Sync>,
     replicas: AtomicUsize,
     /// Whoever beats, adopts or follows stops when it falls.
     curtain: CancellationToken,
@@ -114,6 +118,7 @@ impl Stage {
             provider,
             store: Arc::new(MemoryStore::new()),
             store_has_time: false,
+            rules: Box::new(|_| {}),
             replicas: AtomicUsize::new(0),
             curtain: CancellationToken::new(),
         }
@@ -129,6 +134,14 @@ impl Stage {
     /// A stage with one gateway on it.
     pub(crate) fn with_gateway() -> (Self, Gateway) {
         let stage = Self::new();
+        let gateway = stage.gateway();
+        (stage, gateway)
+    }
+
+    /// A stage with one gateway on it, where `acme` has rules of its own.
+    pub(crate) fn with_rules(rules: impl Fn(&mut Tenant) + Send + Sync + 'static) -> (Self, Gateway) {
+        let mut stage = Self::new();
+        stage.rules = Box::new(rules);
         let gateway = stage.gateway();
         (stage, gateway)
     }
@@ -189,7 +202,8 @@ impl Stage {
         let credentials = ids.iter().map(|id| (id.clone(), Arc::clone(&credential)));
         let poller = Poller::new(ledger.clone(), replica.clone(), credentials).with_jitter(|| 0.5);
         let policy = Policy { starts_per_number: Limit { max: 100, window: GUARD_WINDOW } };
-        let tenants = ids.into_iter().map(|id| tenant(id, &credential)).collect();
+        let mut tenants: Vec<_> = ids.into_iter().map(|id| tenant(id, &credential)).collect();
+        (self.rules)(&mut tenants[0]);
         let logins = Logins::new(ledger.clone(), poller.clone(), tenants, policy);
         let followed = ["acme", "other"].map(|name| TenantId::new(name).expect("a tenant")).into();
         let tasks = TaskTracker::new();
@@ -211,9 +225,15 @@ fn tenant(id: TenantId, credential: &Arc<Credential>) -> Tenant {
         default_country: Country::Norway,
         default_lifetime: secs(300),
         default_claims: BTreeSet::from([Claim::Name]),
+        required_claims: BTreeSet::new(),
+        purposes: Vec::new(),
+        default_purpose: None,
+        national_id_ground: None,
+        default_language: Language::English,
         may_read_out: true,
         may_call_out: false,
-        clients: ["desk", "kiosk", "lead"].map(|id| ClientId::new(id).expect("a client")).into(),
+        quiet_hours: None,
+        clients: ["desk", "kiosk", "lead", "registry"].map(|id| ClientId::new(id).expect("a client")).into(),
         guards: Guards {
             charges: vec![Charge {
                 counter: Counter::Number,
@@ -249,6 +269,12 @@ impl Gateway {
     /// The desk, by its old key, which ends after [`KEY_ENDS`].
     pub(crate) fn desk_with_old_key(&self) -> Client {
         self.caller(&key(ENDING)).with_agent("ada")
+    }
+
+    /// A further system of `acme`, which may ask for national identity numbers; agent
+    /// `ada` sits there.
+    pub(crate) fn registry(&self) -> Client {
+        self.caller(&key(REGISTRY)).with_agent("ada")
     }
 
     /// Another system of `acme`; TV boxes only, no agent.
@@ -330,7 +356,10 @@ fn key(of: u8) -> String {
 fn callers() -> Callers {
     let all = [Channel::CallCentre, Channel::PointOfSale, Channel::TvBox];
     let old = client_key(ENDING, Some(BEGINNING.plus(KEY_ENDS)));
+    let mut registry = enrolment("acme", "registry", &all, vec![client_key(REGISTRY, None)]);
+    registry.caller.roles = [Role::NationalId].into();
     Callers::new([
+        registry,
         enrolment("acme", "desk", &all, vec![client_key(DESK, None), old]),
         enrolment("acme", "kiosk", &all[2..], vec![client_key(KIOSK, None)]),
         lead(enrolment("acme", "lead", &all, vec![client_key(LEAD, None)])),
