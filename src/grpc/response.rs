@@ -1,12 +1,12 @@
 //! From the domain to messages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost_types::{ListValue, Struct, Value, value::Kind};
 
 use super::agent_text::agent_text;
 use super::v1;
-use crate::identity::{Address, Agreement, Consent, DelegatedConsents, Identity, Nin};
+use crate::identity::{Address, Agreement, Claim, Consent, DelegatedConsents, Identity, Nin};
 use crate::logins::LoginView;
 use crate::session::{Channel, CodeMode, End, FailureReason, Phase};
 use crate::store::Rank;
@@ -35,7 +35,7 @@ pub(super) fn login(view: &LoginView) -> v1::Login {
         expire_time: moment.deadline.map(timestamp),
         end_time: end_time(moment.phase),
         identity_expire_time: identity.map(|(_, until)| timestamp(until)),
-        identity: identity.map(|(identity, _)| person(identity, view.may_have_nin())),
+        identity: identity.map(|(identity, _)| person(identity, &terms.claims, view.may_have_nin())),
         agent_text: agent_text(terms, moment),
         purpose: terms.purpose.as_ref().map(ToString::to_string).unwrap_or_default(),
         code_spelled: view.code().map(|code| code.spelled(terms.language)).unwrap_or_default(),
@@ -136,7 +136,7 @@ const fn assurance(phase: Phase, mode: CodeMode) -> v1::Assurance {
     }
 }
 
-fn person(identity: &Identity, with_nin: bool) -> v1::Identity {
+fn person(identity: &Identity, asked: &BTreeSet<Claim>, with_nin: bool) -> v1::Identity {
     let text = |claim: &Option<String>| claim.clone().unwrap_or_default();
     v1::Identity {
         sub: identity.sub.expose().to_owned(),
@@ -159,6 +159,22 @@ fn person(identity: &Identity, with_nin: bool) -> v1::Identity {
             .map(|object| fields(object.iter())),
         agreement: identity.agreement.as_ref().map(agreement),
         other_claims: (!identity.other.is_empty()).then(|| fields(identity.other.iter())),
+        missing_claims: asked.iter().filter(|asked| !identity.has(**asked)).map(|asked| claim(*asked).into()).collect(),
+    }
+}
+
+const fn claim(claim: Claim) -> v1::Claim {
+    match claim {
+        Claim::Name => v1::Claim::Name,
+        Claim::PhoneNumber => v1::Claim::PhoneNumber,
+        Claim::Email => v1::Claim::Email,
+        Claim::Address => v1::Claim::Address,
+        Claim::Birthdate => v1::Claim::Birthdate,
+        Claim::Gender => v1::Claim::Gender,
+        Claim::Nin => v1::Claim::Nin,
+        Claim::DelegatedConsents => v1::Claim::DelegatedConsents,
+        Claim::CustomFlow => v1::Claim::CustomFlow,
+        Claim::Agreement => v1::Claim::Agreement,
     }
 }
 

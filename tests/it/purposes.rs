@@ -157,13 +157,16 @@ async fn a_claim_that_is_not_required_may_stay_away() {
     let desk = gateway.desk();
     let login = desk.start(at_the_till("r-1", NUMBER)).await;
     let login = desk.wait_for_end(&login).await;
-    assert_eq!((standing(&login).as_str(), login.identity.expect("an identity").name.as_str()), ("approved", ""));
+    let identity = login.identity.clone().expect("an identity");
+    assert_eq!((standing(&login).as_str(), identity.name.as_str()), ("approved", ""));
+    assert_eq!(identity.missing_claims, [i32::from(v1::Claim::Name)]);
 
     let (stage, gateway) = Stage::with_rules(|acme| acme.required_claims = [Claim::Name].into());
     stage.provider.person_approves();
     let login = gateway.desk().start(at_the_till("r-1", NUMBER)).await;
     let login = gateway.desk().wait_for_end(&login).await;
-    assert_eq!(login.identity.expect("an identity").name, FULL_NAME);
+    let identity = login.identity.expect("an identity");
+    assert_eq!((identity.name.as_str(), identity.missing_claims), (FULL_NAME, vec![]));
 }
 
 /// SR19, SR39: by configuration, against the simulator, and told in the audit log.
