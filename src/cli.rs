@@ -8,6 +8,7 @@ mod audit;
 mod check;
 mod client;
 mod demo;
+mod hardening;
 mod keys;
 mod login;
 mod outcome;

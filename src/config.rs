@@ -14,6 +14,7 @@ mod certificate_name;
 mod client;
 mod environment;
 mod guard;
+mod limits;
 mod mistakes;
 mod provider;
 mod purpose;
@@ -40,6 +41,7 @@ pub use certificate_name::CertificateName;
 pub use client::Client;
 pub use environment::{FILE_VARIABLE, variables};
 pub use guard::{CommonGuard, Guard, OwnGuard};
+pub use limits::Limits;
 pub use mistakes::{Mistake, Mistakes, Place};
 pub use provider::{ClientAuthentication, Provider, SigningAlgorithm, Systems};
 pub use secrets::{Certificates, SecretKey};
@@ -65,6 +67,8 @@ pub struct Config {
     pub log: Log,
     /// How much may be started.
     pub guard: CommonGuard,
+    /// What this process takes on at once.
+    pub limits: Limits,
     /// Who did what, for those who ask later; `None` for no record of it.
     pub audit: Option<Audit>,
     /// Who uses the gateway; at least one, ids differ.
@@ -311,6 +315,7 @@ impl Table for Config {
         let drain = section.table_or_defaults("drain");
         let log = section.table_or_defaults("log");
         let guard = section.table_or_defaults("guard");
+        let limits = section.table_or_defaults("limits");
         let audit = section.table("audit");
         let tenants: Vec<Tenant> = section.tables("tenants", "there must be one [[tenants]] at least");
         let mut grpc = grpc?;
@@ -325,6 +330,7 @@ impl Table for Config {
             drain: drain?,
             log: log?,
             guard: guard?,
+            limits: limits?,
             audit,
             tenants,
         })

@@ -25,8 +25,8 @@ use parts::Parts;
 pub(crate) use parts::{redis_store, vipps};
 
 use crate::clock::Clock;
-use crate::config::{self, Config, Drain, Grpc};
-use crate::grpc::{Front, LoginApi, TlsError, v1};
+use crate::config::{self, Config, Drain};
+use crate::grpc::{Front, LoginApi, Shield, TlsError, v1};
 use crate::http::{self, Readiness};
 use crate::replicas::Replica;
 
@@ -62,8 +62,8 @@ pub enum RunError {
     /// The descriptors of the API cannot be served.
     #[error("reflection cannot be served")]
     Reflection(#[from] tonic_reflection::server::Error),
-    /// A front stopped by itself.
-    #[error("the {0} front stopped by itself")]
+    /// Something that runs until the end stopped by itself.
+    #[error("{0} stopped by itself")]
     Stopped(&'static str),
 }
 
@@ -88,27 +88,29 @@ pub async fn run(
     let tasks = TaskTracker::new();
     keep_checking(&parts, &readiness, &tasks, &stop);
     survey_store(&parts, &config, &tasks, &stop);
-    let peers = Peers::meet(&parts, &readiness);
+    let mut peers = Peers::meet(&parts, &readiness);
     let tenants = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
 
-    let routes = routes(&parts, &config.grpc, &readiness, &tasks, &stop).await?;
+    let routes = routes(&parts, &config, &readiness, &tasks, &stop).await?;
     let dismissed = CancellationToken::new();
     // Until the last watcher is gone: what ends during a drain is told.
-    tasks.spawn(parts.ledger.clone().follow(tenants, dismissed.clone()));
+    let feeds = tasks.spawn(parts.ledger.clone().follow(tenants, dismissed.clone()));
     let metrics = Arc::clone(&parts.metrics);
     let grpc = Front::new(routes, &config.grpc, metrics, &tasks, stop.clone(), dismissed.clone())?;
     let router = http::router(readiness.clone(), Arc::clone(&parts.metrics));
     // Health and metrics are served while logins are handed over.
-    let http = axum::serve(listeners.http, router).with_graceful_shutdown(dismissed.clone().cancelled_owned());
-    let http = tasks.spawn(async move { http.await });
+    let http = tasks.spawn(http::serve(listeners.http, router, tasks.clone(), dismissed.clone()));
     let grpc = tasks.spawn(grpc.serve(listeners.grpc));
     info!(tenants = config.tenants.len(), store = parts.ledger.store_kind(), "the gateway serves");
 
-    tokio::pin!(grpc, http, shutdown);
+    tokio::pin!(grpc, http, feeds, shutdown);
     tokio::select! {
         () = &mut shutdown => {}
-        _ = &mut grpc => return Err(RunError::Stopped("gRPC")),
-        _ = &mut http => return Err(RunError::Stopped("HTTP")),
+        _ = &mut grpc => return Err(RunError::Stopped("the gRPC front")),
+        _ = &mut http => return Err(RunError::Stopped("the HTTP front")),
+        // A process that gives no sign of life or hears nothing is better dead.
+        _ = &mut feeds => return Err(RunError::Stopped("what follows the store")),
+        () = peers.broke_off() => return Err(RunError::Stopped("what looks after the other replicas")),
     }
     drain(&parts, peers, &readiness, &config.drain, &stop, &dismissed, &tasks).await;
     // Last: what happens during the drain is noted too.
@@ -142,6 +144,14 @@ impl Peers {
         let adopting = parts.replica.clone().adopts(move |adopted| heir.adopt(adopted), no_more_adoptions.clone());
         adopts.spawn(adopting);
         Self { replica: parts.replica.clone(), beats, adopts, no_more_beats, no_more_adoptions }
+    }
+
+    /// Waits until one of its tasks ends untold, by a defect.
+    async fn broke_off(&mut self) {
+        tokio::select! {
+            _ = self.beats.join_next() => {}
+            _ = self.adopts.join_next() => {}
+        }
     }
 
     async fn stop_adopting(&mut self) {
@@ -246,7 +256,7 @@ fn survey_store(parts: &Parts, config: &Config, tasks: &TaskTracker, stop: &Canc
 
 async fn routes(
     parts: &Parts,
-    settings: &Grpc,
+    config: &Config,
     readiness: &Readiness,
     tasks: &TaskTracker,
     stop: &CancellationToken,
@@ -254,15 +264,19 @@ async fn routes(
     let (reporter, health) = tonic_health::server::health_reporter();
     tasks.spawn(stop.clone().run_until_cancelled_owned(report_health(reporter, readiness.clone())));
     let api = LoginApi::server(parts.logins.clone(), Arc::clone(&parts.callers), Arc::clone(&parts.metrics));
-    let mut routes = Routes::new(api).add_service(health);
-    if settings.reflection {
+    let call_time = config.limits.call_time;
+    let health = Shield::new(health, Arc::clone(&parts.metrics), call_time).ending_streams();
+    let mut routes = Routes::new(Shield::new(api, Arc::clone(&parts.metrics), call_time)).add_service(health);
+    if config.grpc.reflection {
         let builder = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
         // Clients in the field speak either version.
-        routes = routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?);
+        let v1 = Shield::new(builder().build_v1()?, Arc::clone(&parts.metrics), call_time).ending_streams();
+        let v1alpha = Shield::new(builder().build_v1alpha()?, Arc::clone(&parts.metrics), call_time).ending_streams();
+        routes = routes.add_service(v1).add_service(v1alpha);
     }
     Ok(routes)
 }

@@ -11,12 +11,14 @@ mod request;
 mod response;
 mod server;
 mod service;
+mod shield;
 mod status;
 
 pub use caller::{Authorities, Callers, Enrolment};
 pub use listener::{TlsError, TlsIdentity};
 pub use server::Front;
 pub use service::LoginApi;
+pub use shield::Shield;
 
 /// The generated messages, client and server of package `ciba_gateway.v1`.
 pub mod v1 {

@@ -1,10 +1,11 @@
 //! The small HTTP listener for operations: liveness, readiness, metrics.
 //!
 //! It is meant for the orchestrator and the metrics collector, not for callers,
-//! and knows nothing about any login. The command line serves [`router`];
+//! and knows nothing about any login. `gateway` serves [`router`] by [`serve`];
 //! whoever learns something about the process's health tells [`Readiness`].
 
 mod readiness;
+mod serving;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
 pub use readiness::{Checks, Readiness};
+pub use serving::serve;
 
 use crate::telemetry::Metrics;
 

@@ -7,6 +7,7 @@
 
 mod audited;
 mod caller;
+mod capacity;
 mod check;
 mod cursor;
 mod error;
@@ -26,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use caller::{Caller, Role};
+use capacity::{Capacity, Place, Watching};
+pub use capacity::{Limits, Load};
 pub use check::CheckPhone;
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::Error;
@@ -138,6 +141,8 @@ pub struct Guards {
 pub struct Policy {
     /// Starts for one number, by whomever.
     pub starts_per_number: Limit,
+    /// What this process takes on at once.
+    pub limits: Limits,
 }
 
 /// The use cases. Cheap to clone.
@@ -149,6 +154,7 @@ struct Shared {
     poller: Poller,
     tenants: HashMap<TenantId, Tenant>,
     policy: Policy,
+    capacity: Capacity,
     reads: Arc<audited::Reads>,
     /// Starts under way.
     tasks: TaskTracker,
@@ -162,10 +168,11 @@ impl Logins {
     /// The use cases over a ledger and a poller.
     #[must_use]
     pub fn new(ledger: Ledger, poller: Poller, tenants: Vec<Tenant>, policy: Policy) -> Self {
-        let tenants = tenants.into_iter().map(|tenant| (tenant.id.clone(), tenant)).collect();
+        let tenants: HashMap<_, _> = tenants.into_iter().map(|tenant| (tenant.id.clone(), tenant)).collect();
+        let capacity = Capacity::new(policy.limits, tenants.keys());
         let (tasks, closing, drain) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let reads = Arc::default();
-        Self(Arc::new(Shared { ledger, poller, tenants, policy, reads, tasks, closing, drain }))
+        Self(Arc::new(Shared { ledger, poller, tenants, policy, capacity, reads, tasks, closing, drain }))
     }
 
     /// The clock that all rules go by.
@@ -187,6 +194,7 @@ impl Logins {
     /// # Errors
     /// [`Error::NotFound`] and store failures, which are never mistaken for each other.
     pub async fn get(&self, caller: &Caller, login: &LoginId) -> Result<LoginView, Error> {
+        let _place = self.call()?;
         Ok(self.view(caller, &self.find(caller, login).await?))
     }
 
@@ -200,6 +208,7 @@ impl Logins {
         login: &LoginId,
         typed: BindingCode,
     ) -> Result<CodeVerdict, Error> {
+        let _place = self.call()?;
         let record = self.find(caller, login).await?;
         if !view::is_reader(caller, &record.session.terms) {
             return Err(self.not_yours(caller, &record, "ConfirmCode"));
@@ -255,6 +264,7 @@ impl Logins {
     /// # Errors
     /// Store failures; some may then have been erased.
     pub async fn erase_number(&self, caller: &Caller, phone: &PhoneNumber) -> Result<u32, Error> {
+        let _place = self.call()?;
         let mut erased = 0;
         for login in self.0.ledger.logins_of_number(&caller.tenant, phone).await? {
             let Some(record) = self.0.ledger.read(&caller.tenant, &login).await? else { continue };
@@ -270,6 +280,7 @@ impl Logins {
     }
 
     async fn end(&self, caller: &Caller, login: &LoginId, event: &Event) -> Result<LoginView, Error> {
+        let _place = self.call()?;
         let record = self.find(caller, login).await?;
         if *record.session.terms.holder().0 != caller.client {
             let call = if *event == Event::Erased { "EraseLogin" } else { "CancelLogin" };
@@ -298,6 +309,7 @@ impl Logins {
         mut after: Option<Rank>,
         size: usize,
     ) -> Result<(Vec<LoginView>, Option<Rank>), Error> {
+        let _place = self.call()?;
         let (mut views, mut looked_at) = (Vec::new(), 0);
         loop {
             let page = Page { after, live_only: filter.live_only, limit: size - views.len() };
@@ -326,6 +338,28 @@ impl Logins {
     pub async fn drained(&self) {
         self.0.tasks.close();
         self.0.tasks.wait().await;
+    }
+
+    /// A place among the starts under way.
+    fn starting(&self, caller: &Caller) -> Result<Place, Error> {
+        let live = self.0.poller.owned_by(&caller.tenant);
+        self.0.capacity.start(&caller.tenant, live).inspect_err(|error| self.count_shed(error))
+    }
+
+    /// A place among the calls under way.
+    fn call(&self) -> Result<Place, Error> {
+        self.0.capacity.call().inspect_err(|error| self.count_shed(error))
+    }
+
+    /// A place among the streams and waits.
+    fn watching(&self, caller: &Caller) -> Result<Watching, Error> {
+        self.0.capacity.watch(caller).inspect_err(|error| self.count_shed(error))
+    }
+
+    fn count_shed(&self, error: &Error) {
+        if let Error::Overloaded(load) = error {
+            self.0.ledger.metrics().call_shed(load.name());
+        }
     }
 
     async fn find(&self, caller: &Caller, login: &LoginId) -> Result<Arc<Record>, Error> {

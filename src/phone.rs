@@ -17,6 +17,7 @@ use std::fmt;
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, Region};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Input longer than this is refused unread: the parser's time grows with it.
 const MAX_INPUT_CHARS: usize = 40;
@@ -97,11 +98,12 @@ pub enum InvalidPhoneNumber {
 
 /// A phone number in E.164 form, of a country that the provider serves.
 ///
-/// Prints as country code and last two digits only.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Prints as country code and last two digits only. Wiped when dropped.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(try_from = "String", into = "String")]
 pub struct PhoneNumber {
     digits: String,
+    #[zeroize(skip)]
     country: Country,
 }
 
@@ -203,8 +205,8 @@ impl TryFrom<String> for PhoneNumber {
 }
 
 impl From<PhoneNumber> for String {
-    fn from(number: PhoneNumber) -> Self {
-        number.digits
+    fn from(mut number: PhoneNumber) -> Self {
+        std::mem::take(&mut number.digits)
     }
 }
 
@@ -222,8 +224,9 @@ pub struct InvalidBindingCode;
 /// The CIBA `binding_message` as a code: shown in the app, carried by the
 /// person. Five characters of 28 give 24 bits.
 ///
-/// Prints redacted, because in read-back mode the agent must not see it.
-#[derive(Clone, Eq, Serialize, Deserialize)]
+/// Prints redacted, because in read-back mode the agent must not see it. Wiped
+/// when dropped.
+#[derive(Clone, Eq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(try_from = "String", into = "String")]
 pub struct BindingCode(String);
 
@@ -289,8 +292,8 @@ impl TryFrom<String> for BindingCode {
 }
 
 impl From<BindingCode> for String {
-    fn from(code: BindingCode) -> Self {
-        code.0
+    fn from(mut code: BindingCode) -> Self {
+        std::mem::take(&mut code.0)
     }
 }
 

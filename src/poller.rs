@@ -8,6 +8,7 @@
 //! each login that the provider accepted, and with each one that is adopted.
 //! `replicas` says whether anything may be sent.
 
+mod rescue;
 mod roster;
 mod tending;
 
@@ -83,12 +84,19 @@ impl Credential {
 pub struct Poller {
     ledger: Ledger,
     replica: Replica,
-    credentials: Arc<HashMap<TenantId, Arc<Credential>>>,
+    tenants: Arc<HashMap<TenantId, Followed>>,
     roster: Roster,
     tasks: TaskTracker,
     stop: CancellationToken,
     parting: Arc<Parting>,
     jitter: fn() -> f64,
+}
+
+/// What there is for one tenant.
+struct Followed {
+    credential: Arc<Credential>,
+    /// Counts the tasks that follow its logins.
+    tasks: TaskTracker,
 }
 
 /// What the tasks do when the process stops.
@@ -109,7 +117,9 @@ impl Poller {
         Self {
             ledger,
             replica,
-            credentials: Arc::new(credentials.into_iter().collect()),
+            tenants: Arc::new(
+                credentials.into_iter().map(|(tenant, credential)| (tenant, followed(credential))).collect(),
+            ),
             roster: Roster::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -142,7 +152,7 @@ impl Poller {
 
     /// Follows this login until it ends, after whoever tends it now.
     pub fn own(&self, record: &Arc<Record>) {
-        self.tend(record, None);
+        self.tend(record, Begin::Own);
     }
 
     /// Follows a login that was somebody else's. Unless that one has written its
@@ -155,15 +165,15 @@ impl Poller {
         if !session.has_ended() && !is_known {
             let what = What::TakenOver { because: because(origin) };
             self.ledger.audit().note(Entry::of(&session.id, &session.terms, what));
-            self.tend(&Arc::new(record), Some(origin));
+            self.tend(&Arc::new(record), Begin::Adopted(origin));
         }
     }
 
-    fn tend(&self, record: &Arc<Record>, adopted: Option<Origin>) {
+    fn tend(&self, record: &Arc<Record>, begin: Begin) {
         self.ledger.remember(record);
         let session = &record.session;
         let tenant = &session.terms.tenant;
-        let Some(credential) = self.credentials.get(tenant) else {
+        let Some(followed) = self.tenants.get(tenant) else {
             warn!(%tenant, "a login of a tenant without a credential is not polled");
             return;
         };
@@ -173,7 +183,7 @@ impl Poller {
         let task = Tending {
             ledger: self.ledger.clone(),
             replica: self.replica.clone(),
-            credential: Arc::clone(credential),
+            credential: Arc::clone(&followed.credential),
             subscription: self.ledger.subscribe_after(record),
             record: Arc::clone(record),
             schedule: None,
@@ -184,18 +194,26 @@ impl Poller {
             jitter: self.jitter,
         };
         let run = async move {
-            match adopted {
-                Some(origin) => task.run_adopted(silent_since(origin)).await,
-                None => task.run().await,
+            match begin {
+                Begin::Own => task.run().await,
+                Begin::Adopted(origin) => task.run_adopted(silent_since(origin)).await,
+                Begin::Rescued { .. } => task.run_rescued().await,
             }
         };
-        self.tasks.spawn(run.instrument(span));
+        let run = self.clone().rescuing(run, Arc::clone(record), begin);
+        self.tasks.spawn(followed.tasks.track_future(run).instrument(span));
     }
 
     /// How many logins are followed.
     #[must_use]
     pub fn owned(&self) -> usize {
         self.tasks.len()
+    }
+
+    /// How many logins of that tenant are followed.
+    #[must_use]
+    pub fn owned_by(&self, tenant: &TenantId) -> usize {
+        self.tenants.get(tenant).map_or(0, |followed| followed.tasks.len())
     }
 
     /// Sends no further request; one in flight is seen through. Logins stay in
@@ -207,6 +225,21 @@ impl Poller {
         self.tasks.wait().await;
         !self.parting.is_incomplete.load(Ordering::Relaxed)
     }
+}
+
+fn followed(credential: Arc<Credential>) -> Followed {
+    Followed { credential, tasks: TaskTracker::new() }
+}
+
+/// How a login came to be followed here.
+#[derive(Clone, Copy)]
+enum Begin {
+    /// It was started here.
+    Own,
+    /// It was somebody else's.
+    Adopted(Origin),
+    /// The task that followed it panicked, so many times by now.
+    Rescued { panics: u32 },
 }
 
 /// When whoever had the login can have sent something last; `None` when it has

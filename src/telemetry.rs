@@ -6,6 +6,7 @@
 //! nothing in here knows a phone number, a subject or a login's name.
 
 mod metrics;
+mod panics;
 
 use std::io::IsTerminal;
 
@@ -15,6 +16,7 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry, fmt};
 
 pub use metrics::{Metrics, Open, ProviderOperation, StoreOperation};
+pub use panics::log_panics;
 
 use crate::config::LogFormat;
 

@@ -17,7 +17,7 @@ use ciba_gateway::clock::Clock;
 use ciba_gateway::identity::{Claim, Identity};
 use ciba_gateway::language::Language;
 use ciba_gateway::ledger::Ledger;
-use ciba_gateway::logins::{Caller, CodeChoice, Guards, Logins, Policy, StartLogin, Tenant, WatchEvent};
+use ciba_gateway::logins::{Caller, CodeChoice, Guards, Limits, Logins, Policy, StartLogin, Tenant, WatchEvent};
 use ciba_gateway::phone::{Country, PhoneNumber};
 use ciba_gateway::poller::{Credential, Poller};
 use ciba_gateway::provider::{IdentifyError, Provider, ProviderProblem};
@@ -46,6 +46,15 @@ const LIFETIME: Duration = Duration::from_secs(300);
 const IDENTITY_WINDOW: Duration = Duration::from_secs(120);
 const WAKES_ARRIVE: Duration = Duration::from_millis(50);
 const HEARTBEAT: Duration = Duration::from_secs(20);
+/// Enough for one login.
+const LIMITS: Limits = Limits {
+    starts: 10,
+    live_logins_per_tenant: 100,
+    calls: 100,
+    watches_per_agent: 100,
+    watches_per_client: 100,
+    watches_per_tenant: 100,
+};
 
 pub(crate) async fn measure(table: &mut Table) {
     let server = RedisServer::start().await;
@@ -105,7 +114,7 @@ impl Gateway {
             },
             credential,
         };
-        let policy = Policy { starts_per_number: Limit { max: 5, window: LIFETIME } };
+        let policy = Policy { starts_per_number: Limit { max: 5, window: LIFETIME }, limits: LIMITS };
         let logins = Logins::new(ledger.clone(), poller.clone(), vec![acme], policy);
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         // Of no tenant: the looks at a tenant's stream every five seconds are no login's.

@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{EXIT_SOFTWARE, EXIT_UNAVAILABLE, EXIT_USAGE, causes, fail};
+use super::{EXIT_SOFTWARE, EXIT_UNAVAILABLE, EXIT_USAGE, causes, fail, hardening};
 use crate::config::{Config, FILE_VARIABLE, variables};
 use crate::gateway::{self, Listeners, RunError};
 use crate::telemetry;
@@ -26,6 +26,7 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(options: Options) -> ExitCode {
+    let exposed = hardening::no_memory_dumps();
     let config = match Config::load(&options.config, variables()) {
         Ok(config) => config,
         Err(mistakes) => return fail(EXIT_USAGE, &format!("the configuration has mistakes\n{mistakes}")),
@@ -33,6 +34,8 @@ pub(super) async fn run(options: Options) -> ExitCode {
     if let Err(error) = telemetry::init(config.log.format, &config.log.filter) {
         return fail(EXIT_USAGE, &causes(&error));
     }
+    hardening::tell(&exposed);
+    telemetry::log_panics();
     if config.audit.is_none() {
         warn!("there is no [audit]: nobody can tell later who had whose phone asked");
     }

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::grpc::{Authorities, Callers, Enrolment, TlsError};
 use crate::ledger::Ledger;
-use crate::logins::{Caller, Guards, Logins, Policy, Tenant};
+use crate::logins::{Caller, Guards, Limits, Logins, Policy, Tenant};
 use crate::poller::{Credential, Poller};
 use crate::provider::vipps::{self, ClientAuthentication, InvalidSettings, SigningAlgorithm, SystemHeaders, Vipps};
 use crate::replicas::{NoRandomness, Replica};
@@ -96,10 +96,23 @@ impl Parts {
             guards: guards(&tenant.guard.over(&config.guard.common)),
             credential: Arc::clone(credential),
         });
-        let policy =
-            Policy { starts_per_number: Limit { max: config.guard.starts_per_number_by_all_an_hour, window: HOUR } };
+        let policy = Policy {
+            starts_per_number: Limit { max: config.guard.starts_per_number_by_all_an_hour, window: HOUR },
+            limits: limits(&config.limits),
+        };
         let logins = Logins::new(ledger.clone(), poller.clone(), tenants.collect(), policy);
         Ok(Self { metrics, ledger, replica, poller, logins, callers: Arc::new(callers(config)?), credentials, redis })
+    }
+}
+
+const fn limits(chosen: &config::Limits) -> Limits {
+    Limits {
+        starts: chosen.starts,
+        live_logins_per_tenant: chosen.live_logins_per_tenant,
+        calls: chosen.calls,
+        watches_per_agent: chosen.watches_per_agent,
+        watches_per_client: chosen.watches_per_client,
+        watches_per_tenant: chosen.watches_per_tenant,
     }
 }
 

@@ -26,6 +26,8 @@ const SPAN_SECONDS: std::ops::RangeInclusive<u64> = 1..=60;
 /// Heartbeats when the client names no interval.
 const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(20);
 /// Longest wait when the client names none.
+/// The longest that a caller can wait for.
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(*SPAN_SECONDS.end());
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 
 /// Collects what is wrong with a request.

@@ -99,6 +99,7 @@ const fn failure_reason(reason: FailureReason) -> v1::FailureReason {
         FailureReason::ClaimMissing => v1::FailureReason::ClaimMissing,
         FailureReason::CodeNotConfirmed => v1::FailureReason::CodeNotConfirmed,
         FailureReason::CodeMismatch => v1::FailureReason::CodeMismatch,
+        FailureReason::Internal => v1::FailureReason::Internal,
     }
 }
 

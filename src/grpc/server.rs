@@ -8,19 +8,23 @@
 //! goes on all the same is cut. What is served is not known here. Called by
 //! `gateway`.
 
+mod bounds;
+mod line;
+
 use std::future::Future;
-use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+use bounds::{MAX_ABANDONED, SILENCE_LIMIT, within_bounds};
 use http::Request;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use http_body_util::BodyExt;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use line::{Heard, Line};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -35,15 +39,9 @@ use super::listener::{TlsError, TlsIdentity, accept};
 use crate::config::Grpc;
 use crate::telemetry::Metrics;
 
-/// Until a connection has said that it speaks HTTP.
-const SILENCE_LIMIT: Duration = Duration::from_secs(10);
-/// What an HTTP/2 connection begins with.
-const PREFACE_BYTES: usize = 24;
 /// How far the ages of connections lie apart, as a part of the wanted age, in
 /// each direction.
 const JITTER: f64 = 0.1;
-/// Metadata of one call, altogether.
-const MAX_HEADER_BYTES: u32 = 16 * 1024;
 /// How often the log says that connections are turned away.
 const REFUSALS_SAID: Duration = Duration::from_secs(60);
 
@@ -51,6 +49,10 @@ const REFUSALS_SAID: Duration = Duration::from_secs(60);
 /// request's extensions.
 #[derive(Clone, Default)]
 pub(super) struct Leaving(pub(super) CancellationToken);
+
+/// Told when the process is about to stop; in the request's extensions too.
+#[derive(Clone, Default)]
+pub(super) struct Stopping(pub(super) CancellationToken);
 
 /// See the module. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -85,19 +87,10 @@ impl Front {
         stop: CancellationToken,
         dismissed: CancellationToken,
     ) -> Result<Self, TlsError> {
-        let mut builder = Builder::new(Tracked(tasks.clone()));
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(settings.max_concurrent_streams)
-            .keep_alive_interval(settings.keepalive_interval)
-            .keep_alive_timeout(settings.keepalive_timeout)
-            .max_header_list_size(MAX_HEADER_BYTES);
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(SILENCE_LIMIT);
         let places = usize::try_from(settings.max_connections).unwrap_or(Semaphore::MAX_PERMITS);
         Ok(Self(Arc::new(Shared {
             routes,
-            builder,
+            builder: within_bounds(Tracked(tasks.clone()), settings),
             settings: settings.clone(),
             tls: settings.tls.as_ref().map(TlsIdentity::from_config).transpose()?,
             places: Arc::new(Semaphore::new(places)),
@@ -141,45 +134,60 @@ impl Front {
 
     /// `peer` is in the extensions of every request.
     async fn attend(&self, connection: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Option<Peer>) {
-        let Shared { routes, builder, settings, stop, dismissed, .. } = &*self.0;
-        let (leaving, heard) = (Leaving::default(), Arc::new(AtomicUsize::new(0)));
-        let told = leaving.clone();
-        let service = routes.clone().map_request(move |mut request: Request<hyper::body::Incoming>| {
+        let Shared { routes, builder, settings, metrics, stop, dismissed, .. } = &*self.0;
+        let (leaving, heard) = (Leaving::default(), Arc::<Heard>::default());
+        let (told, tally, routes) = (leaving.clone(), Arc::<Tally>::default(), routes.clone());
+        let (counted, stopping) = (Arc::clone(&tally), Stopping(stop.clone()));
+        let service = service_fn(move |mut request: Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(told.clone());
+            request.extensions_mut().insert(stopping.clone());
             if let Some(peer) = &peer {
                 request.extensions_mut().insert(peer.clone());
             }
-            request
+            let asked = Asked { tally: Arc::clone(&counted), is_answered: false, broke: Arc::default() };
+            let broke = Arc::clone(&asked.broke);
+            let noted = move |error| {
+                broke.store(true, Ordering::Relaxed);
+                error
+            };
+            let answer = routes.clone().oneshot(request.map(|body| body.map_err(noted)));
+            async move { answer.await.inspect(|_| asked.answered()) }
         });
-        let connection = TokioIo::new(Heard { connection, heard: Arc::clone(&heard) });
-        let mut serving = pin!(builder.serve_connection(connection, TowerToHyperService::new(service)));
+        let connection = TokioIo::new(Line::new(connection, Arc::clone(&heard)));
+        let mut serving = pin!(builder.serve_connection(connection, service));
         tokio::select! {
             biased;
-            ended = &mut serving => return note(ended),
+            ended = &mut serving => {
+                if heard.is_flood() {
+                    metrics.connection_cut("flood");
+                }
+                return note(ended);
+            }
             () = stop.cancelled() => {}
-            () = silence(&heard) => return debug!("a connection stayed silent"),
+            () = tally.is_abuse.cancelled() => return metrics.connection_cut("calls_given_up"),
+            () = silence(&heard) => return metrics.connection_cut("silence"),
             () = age(settings.max_connection_age) => {}
         }
         serving.as_mut().graceful_shutdown();
         let told = async {
             if stop.is_cancelled() {
                 dismissed.cancelled().await;
-            } else {
-                leaving.0.cancel();
             }
+            leaving.0.cancel();
             tokio::time::sleep(settings.max_connection_age_grace).await;
         };
         tokio::select! {
             ended = &mut serving => note(ended),
+            () = tally.is_abuse.cancelled() => metrics.connection_cut("calls_given_up"),
             () = told => debug!("a connection was cut after its grace"),
         }
     }
 }
 
 /// Waits until a peer has said too little for too long; for ever when it speaks.
-async fn silence(heard: &AtomicUsize) {
+async fn silence(heard: &Heard) {
     tokio::time::sleep(SILENCE_LIMIT).await;
-    if heard.load(Ordering::Relaxed) >= PREFACE_BYTES {
+    if heard.has_begun() {
         std::future::pending::<()>().await;
     }
 }
@@ -215,44 +223,50 @@ where
     }
 }
 
-/// A connection that counts what its peer has said.
-struct Heard<C> {
-    connection: C,
-    heard: Arc<AtomicUsize>,
+/// What a peer has made of its calls.
+#[derive(Default)]
+struct Tally {
+    /// Calls that were given up, less those that were answered.
+    abandoned: AtomicU32,
+    /// There are too many of them.
+    is_abuse: CancellationToken,
 }
 
-impl<C: AsyncRead + Unpin> AsyncRead for Heard<C> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = Pin::new(&mut self.connection).poll_read(cx, buf);
-        self.heard.fetch_add(buf.filled().len() - before, Ordering::Relaxed);
-        read
+impl Tally {
+    fn answered(&self) {
+        let less = |count: u32| count.checked_sub(1);
+        // Nothing to change when there is none.
+        let _ = self.abandoned.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
+    fn abandoned(&self) {
+        if self.abandoned.fetch_add(1, Ordering::Relaxed) >= MAX_ABANDONED {
+            self.is_abuse.cancel();
+        }
     }
 }
 
-impl<C: AsyncWrite + Unpin> AsyncWrite for Heard<C> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.connection).poll_write(cx, buf)
-    }
+/// A call until it is answered. It was given up if it is dropped before, or if its
+/// message broke off, which is answered too.
+struct Asked {
+    tally: Arc<Tally>,
+    is_answered: bool,
+    broke: Arc<AtomicBool>,
+}
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_flush(cx)
+impl Asked {
+    fn answered(mut self) {
+        self.is_answered = true;
     }
+}
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.connection).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.connection.is_write_vectored()
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if self.is_answered && !self.broke.load(Ordering::Relaxed) {
+            self.tally.answered();
+        } else {
+            self.tally.abandoned();
+        }
     }
 }
 

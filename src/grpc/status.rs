@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use tracing::{error, info, warn};
 
-use crate::logins;
+use crate::logins::{self, Load};
 use crate::store::{Counter, StoreError};
 
 const DOMAIN: &str = "ciba-gateway";
@@ -19,6 +19,8 @@ const OUTAGE_RETRY: Duration = Duration::from_secs(2);
 /// When to come back after a connection that has reached its age. By then every
 /// client knows that it is closed, and makes a new one without being told.
 const MOVE_RETRY: Duration = Duration::from_millis(200);
+
+const FAILED: &str = "the gateway failed; its log says why";
 
 /// Why a call got a status other than OK.
 #[derive(Debug)]
@@ -29,6 +31,10 @@ pub(super) enum CallError {
     CredentialExpired,
     /// Key and certificate are not of one client.
     CredentialMismatch,
+    /// It took longer than a call may; what it does may yet happen.
+    TookTooLong,
+    /// It ran into a defect of ours.
+    Panicked,
     /// Fields and what would be right; never the values.
     Fields(Vec<(String, String)>),
     /// A field that is not acted on yet.
@@ -49,6 +55,8 @@ impl CallError {
             Self::CredentialInvalid => (Code::Unauthenticated, "CREDENTIAL_INVALID"),
             Self::CredentialExpired => (Code::Unauthenticated, "CREDENTIAL_EXPIRED"),
             Self::CredentialMismatch => (Code::Unauthenticated, "CREDENTIAL_MISMATCH"),
+            Self::TookTooLong => (Code::DeadlineExceeded, "CALL_TOOK_TOO_LONG"),
+            Self::Panicked => (Code::Internal, "INTERNAL"),
             Self::Fields(_) => (Code::InvalidArgument, "INVALID_FIELD"),
             Self::NotSupported(_) => (Code::Unimplemented, "NOT_SUPPORTED"),
             Self::Logins(error) => {
@@ -68,6 +76,7 @@ impl CallError {
                     E::CallBusy => Code::FailedPrecondition,
                     E::ClientUnknown => Code::NotFound,
                     E::TooManyStarts { .. } => Code::ResourceExhausted,
+                    E::Overloaded(_) => Code::ResourceExhausted,
                     E::ProviderBusy { .. } => Code::ResourceExhausted,
                     E::ProviderCredentialsRefused => Code::FailedPrecondition,
                     E::ProviderUnavailable => Code::Unavailable,
@@ -103,6 +112,8 @@ impl CallError {
             Self::CredentialInvalid => "this API key or certificate is not known".into(),
             Self::CredentialExpired => "this API key or certificate has ended; use the one that replaces it".into(),
             Self::CredentialMismatch => "API key and client certificate are not those of one client".into(),
+            Self::TookTooLong => "the gateway did not answer in time; try again, with the same request_id".into(),
+            Self::Panicked => FAILED.into(),
             Self::Fields(fields) => {
                 let lines: Vec<_> = fields.iter().map(|(name, problem)| format!("{name} {problem}")).collect();
                 lines.join("; ")
@@ -139,6 +150,17 @@ impl CallError {
                     };
                     format!("{what}; see RetryInfo")
                 }
+                E::Overloaded(load) => {
+                    let what = match load {
+                        Load::Starts => "this gateway starts as many logins as it can at once; nothing was started",
+                        Load::LiveLogins => "the tenant has too many live logins here; nothing was started",
+                        Load::Calls => "this gateway answers as many calls as it can at once",
+                        Load::AgentWatches => "this agent has too many streams and waits open",
+                        Load::ClientWatches => "this client has too many streams and waits open",
+                        Load::TenantWatches => "the tenant has too many streams and waits open",
+                    };
+                    format!("{what}; see RetryInfo")
+                }
                 E::ProviderBusy { .. } => {
                     "the provider takes no further login for this person now; see RetryInfo".into()
                 }
@@ -162,7 +184,7 @@ impl CallError {
                 E::Store(StoreError::Full(_)) => {
                     "the gateway's store takes no new logins now; try again with the same request_id".into()
                 }
-                E::Store(StoreError::Unreadable(_)) | E::Internal(_) => "the gateway failed; its log says why".into(),
+                E::Store(StoreError::Unreadable(_)) | E::Internal(_) => FAILED.into(),
                 E::CursorTooOld { .. } => {
                     "what follows this cursor cannot be read any more; watch again from a snapshot".into()
                 }
@@ -194,11 +216,14 @@ impl CallError {
                 | E::AuditUnavailable
                 | E::Store(StoreError::Unavailable(_) | StoreError::Foreign(_) | StoreError::Full(_)),
             ) => Some(OUTAGE_RETRY),
+            Self::Logins(E::Overloaded(load)) => Some(load.retry_after()),
+            Self::TookTooLong => Some(OUTAGE_RETRY),
             Self::Logins(E::ConnectionAge) => Some(MOVE_RETRY),
             Self::CredentialMissing
             | Self::CredentialInvalid
             | Self::CredentialExpired
             | Self::CredentialMismatch
+            | Self::Panicked
             | Self::Fields(_)
             | Self::NotSupported(_)
             | Self::Logins(_) => None,
@@ -217,6 +242,7 @@ impl CallError {
         let oldest = oldest.map(|oldest| ("oldest_cursor".to_owned(), oldest.to_string()));
         let limit = match self {
             Self::Logins(logins::Error::TooManyStarts { counter, .. }) => Some(counter.name()),
+            Self::Logins(logins::Error::Overloaded(load)) => Some(load.name()),
             _ => None,
         };
         let limit = limit.map(|limit| ("limit".to_owned(), limit.to_owned()));
@@ -233,6 +259,8 @@ impl CallError {
                 | logins::Error::Internal(_)
                 | logins::Error::ProviderCredentialsRefused),
             ) => error!(rpc.method = method, reason, %cause, "call failed"),
+            Self::TookTooLong => warn!(rpc.method = method, reason, "call failed"),
+            Self::Panicked => error!(rpc.method = method, reason, "call failed"),
             _ => info!(rpc.method = method, reason, "call refused"),
         }
     }

@@ -43,6 +43,7 @@ impl Logins {
         if self.0.closing.is_cancelled() {
             return Err(Error::Draining);
         }
+        let _place = self.starting(caller)?;
         let tenant = self.tenant(caller)?;
         let request_id = random_request()?;
         let asker = Asker {

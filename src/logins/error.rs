@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cursor, Role};
+use super::{Cursor, Load, Role};
 use crate::identity::Claim;
 use crate::store::{Counter, StoreError};
 
@@ -64,6 +64,9 @@ pub enum Error {
         /// When to come back.
         retry_after: Duration,
     },
+    /// This process has as much to do as it takes on.
+    #[error("overloaded, counted by {}", .0.name())]
+    Overloaded(Load),
     /// The provider takes no further request for this person now.
     #[error("the provider takes no further request for this person now")]
     ProviderBusy {
@@ -143,6 +146,7 @@ impl Error {
             Self::CallBusy => "CALL_BUSY",
             Self::ClientUnknown => "CLIENT_UNKNOWN",
             Self::TooManyStarts { .. } => "TOO_MANY_STARTS",
+            Self::Overloaded(_) => "OVERLOADED",
             Self::ProviderBusy { .. } => "PROVIDER_BUSY",
             Self::ProviderCredentialsRefused => "PROVIDER_CREDENTIALS_REFUSED",
             Self::ProviderUnavailable => "PROVIDER_UNAVAILABLE",

@@ -6,19 +6,21 @@
 //! because the phone may be ringing; the gateway never repeats a start.
 
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::TryFutureExt;
+use futures_util::{FutureExt, TryFutureExt};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, error, info, info_span, warn};
 
 use super::audited::Asked;
+use super::capacity::Place;
 use super::policy::keeps_policy;
 use super::{Caller, Error, LoginView, Logins, Tenant};
 use crate::audit::What;
-use crate::ciba::StartAnswer;
+use crate::ciba::{StartAnswer, Unclear};
 use crate::identity::{Claim, Subject};
 use crate::language::Language;
 use crate::ledger::Applied;
@@ -118,7 +120,8 @@ impl Logins {
         if self.0.closing.is_cancelled() {
             return Err(asked.refused(Error::Draining));
         }
-        let record = match self.carry_out(caller, request, asked.clone()).await? {
+        let place = Arc::new(self.starting(caller).map_err(|error| asked.refused(error))?);
+        let record = match self.carry_out(caller, request, asked.clone(), Arc::clone(&place)).await? {
             Begun::Now(record) => record,
             Begun::Before(login) => self.started_before(caller, &login).await.map_err(|error| asked.refused(error))?,
         };
@@ -127,9 +130,16 @@ impl Logins {
 
     /// In a task of its own: a caller who hangs up does not stop a start, not
     /// even while the store makes the claim.
-    async fn carry_out(&self, caller: &Caller, request: StartLogin, asked: Asked) -> Result<Begun, Error> {
+    async fn carry_out(
+        &self,
+        caller: &Caller,
+        request: StartLogin,
+        asked: Asked,
+        place: Arc<Place>,
+    ) -> Result<Begun, Error> {
         let (logins, caller, joining) = (self.clone(), caller.clone(), asked.clone());
         let start = async move {
+            let _until_it_is_over = place;
             let (reserved, turn) = logins.reserve(&caller, &request).await?;
             match reserved {
                 Reserved::New(record) => logins.ask_provider(record, turn).await.map(Begun::Now),
@@ -150,7 +160,10 @@ impl Logins {
         };
         let start = start.map_err(move |error| asked.refused(error));
         let task = self.0.tasks.spawn(start.in_current_span());
-        task.await.unwrap_or(Err(Error::Internal("the start was broken off")))
+        task.await.unwrap_or_else(|_| {
+            self.0.ledger.metrics().panicked("start");
+            Err(Error::Internal("the start was broken off"))
+        })
     }
 
     /// With the turn to tend what was reserved: should this process adopt it
@@ -290,7 +303,8 @@ impl Logins {
             return Err(error);
         }
         self.0.ledger.metrics().login_started(terms.channel);
-        let answer = Box::pin(credential.provider().start(terms)).await;
+        let asking = AssertUnwindSafe(Box::pin(credential.provider().start(terms))).catch_unwind();
+        let answer = asking.await.unwrap_or_else(|_| self.broken_off());
         self.note_answer(&record, &answer);
         let (event, error) = match answer {
             StartAnswer::Accepted(accepted) => {
@@ -326,6 +340,13 @@ impl Logins {
                 Err(error)
             }
         }
+    }
+
+    /// A defect of ours: the request may have been sent.
+    fn broken_off(&self) -> StartAnswer {
+        self.0.ledger.metrics().panicked("start");
+        error!("a defect broke off the asking of the provider");
+        StartAnswer::Unclear(Unclear::Interrupted)
     }
 
     /// Writes what the provider said; waits for the store, because the provider

@@ -36,6 +36,7 @@ impl Logins {
     /// When the login is not the caller's to hand over, or has nothing to hand over
     /// any more.
     pub async fn transfer(&self, caller: &Caller, transfer: TransferLogin) -> Result<LoginView, Error> {
+        let _place = self.call()?;
         let record = self.meant(caller, &transfer.whose).await?;
         let terms = &record.session.terms;
         let client = transfer.client.unwrap_or_else(|| terms.holder().0.clone());

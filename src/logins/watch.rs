@@ -11,6 +11,7 @@ use futures_util::Stream;
 use futures_util::stream::unfold;
 use tokio_util::sync::CancellationToken;
 
+use super::capacity::Watching;
 use super::{Caller, Error, LoginView, Logins};
 use crate::ledger::Subscription;
 use crate::session::LoginId;
@@ -77,6 +78,8 @@ struct Watcher {
     subscription: Subscription,
     record: Arc<Record>,
     leaving: CancellationToken,
+    /// Counts it while it lives.
+    _place: Watching,
 }
 
 impl Watcher {
@@ -86,9 +89,10 @@ impl Watcher {
         login: &LoginId,
         leaving: CancellationToken,
     ) -> Result<Self, Error> {
+        let place = logins.watching(caller)?;
         let subscription = logins.0.ledger.subscribe(&caller.tenant, login);
         let record = logins.find(caller, login).await?;
-        Ok(Self { logins: logins.clone(), subscription, record, leaving })
+        Ok(Self { logins: logins.clone(), subscription, record, leaving, _place: place })
     }
 
     /// Waits for a newer record, until `give_up` at the latest. A deadline of

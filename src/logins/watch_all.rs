@@ -16,6 +16,7 @@ use futures_util::stream::unfold;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::capacity::Watching;
 use super::view::is_reader;
 use super::{Caller, Cursor, Error, LoginFilter, LoginView, Logins};
 use crate::ledger::{Ahead, EVENTS_PAGE, Feed};
@@ -82,6 +83,7 @@ impl Logins {
         heartbeat: Duration,
         leaving: CancellationToken,
     ) -> Result<impl Stream<Item = Result<TenantMessage, Broken>> + Send + use<>, Error> {
+        let place = self.watching(caller)?;
         let feed = self.0.ledger.feed(&caller.tenant);
         // Before anything is read, so that the feed is followed from now on.
         let news = feed.listen();
@@ -116,6 +118,7 @@ impl Logins {
             has_cursor,
             ahead,
             is_over: false,
+            _place: place,
         };
         if !has_cursor {
             watcher.tell_snapshot(live);
@@ -241,6 +244,8 @@ struct TenantWatcher {
     has_cursor: bool,
     ahead: VecDeque<Step>,
     is_over: bool,
+    /// Counts it while it lives.
+    _place: Watching,
 }
 
 impl TenantWatcher {

@@ -131,3 +131,14 @@ proptest! {
         }
     }
 }
+
+/// SR38: what is not needed any more is not there any more.
+#[test]
+fn numbers_and_codes_are_wiped_when_they_are_dropped() {
+    fn is_wiped<T: zeroize::ZeroizeOnDrop>() {}
+    is_wiped::<PhoneNumber>();
+    is_wiped::<BindingCode>();
+    let mut number = PhoneNumber::parse("91234567", Country::Norway).unwrap();
+    zeroize::Zeroize::zeroize(&mut number);
+    assert!(number.digits.is_empty());
+}

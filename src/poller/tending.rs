@@ -75,6 +75,13 @@ impl Tending {
         self.part().await;
     }
 
+    /// After a panic: what was sent last is not known.
+    pub(super) async fn run_rescued(mut self) {
+        self.turn.begins().await;
+        self.refresh().await;
+        self.run_adopted(Some(Instant::now())).await;
+    }
+
     /// What the former owner sent last is over, and an interval has passed, when
     /// we poll.
     fn stay_clear_of(&mut self, schedule: Schedule, silent_since: Instant) {

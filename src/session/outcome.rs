@@ -71,11 +71,13 @@ pub enum FailureReason {
     CodeNotConfirmed,
     /// Three wrong codes.
     CodeMismatch,
+    /// The gateway has a defect that this login ran into.
+    Internal,
 }
 
 #[cfg(test)]
 impl FailureReason {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::StartUnknown,
         Self::PersonUnknown,
         Self::AppTooOld,
@@ -93,6 +95,7 @@ impl FailureReason {
         Self::ClaimMissing,
         Self::CodeNotConfirmed,
         Self::CodeMismatch,
+        Self::Internal,
     ];
 }
 

@@ -32,6 +32,9 @@ pub struct Metrics {
     open_watches: Gauge,
     open_connections: Gauge,
     refused_connections: Counter,
+    cut_connections: Family<Cut, Counter>,
+    shed_calls: Family<Shed, Counter>,
+    panics: Family<Panicked, Counter>,
     audit_records_lost: Counter,
     audit_failing: Gauge,
 }
@@ -116,6 +119,9 @@ impl Metrics {
             open_watches: Gauge::default(),
             open_connections: Gauge::default(),
             refused_connections: Counter::default(),
+            cut_connections: Family::default(),
+            shed_calls: Family::default(),
+            panics: Family::default(),
             audit_records_lost: Counter::default(),
             audit_failing: Gauge::default(),
         };
@@ -141,6 +147,10 @@ impl Metrics {
         registry.register("open_connections", "Open connections of callers", self.open_connections.clone());
         let refused = "Connections closed at once because there were too many";
         registry.register("refused_connections", refused, self.refused_connections.clone());
+        let cut = "Connections of callers who flooded, gave up their calls or said nothing";
+        registry.register("cut_connections", cut, self.cut_connections.clone());
+        registry.register("shed_calls", "Calls refused because of too much load", self.shed_calls.clone());
+        registry.register("panics", "Defects that were caught, by where", self.panics.clone());
         let lost = "Audit records for which there was no room";
         registry.register("audit_records_lost", lost, self.audit_records_lost.clone());
         let failing = "1 while the audit log cannot be written";
@@ -206,6 +216,22 @@ impl Metrics {
     /// A caller was turned away because there are too many.
     pub fn connection_refused(&self) {
         self.refused_connections.inc();
+    }
+
+    /// A caller was cut off: `why` is a word from a fixed set.
+    pub fn connection_cut(&self, why: &'static str) {
+        self.cut_connections.get_or_create(&Cut { why }).inc();
+    }
+
+    /// A call was refused because there was too much of `limit`, a word from a
+    /// fixed set.
+    pub fn call_shed(&self, limit: &'static str) {
+        self.shed_calls.get_or_create(&Shed { limit }).inc();
+    }
+
+    /// A defect made a call or a login's task panic; `place` is `call` or `login`.
+    pub fn panicked(&self, place: &'static str) {
+        self.panics.get_or_create(&Panicked { place }).inc();
     }
 
     /// There was no room for an audit record.
@@ -303,6 +329,21 @@ struct Stored {
 struct Called {
     method: &'static str,
     code: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Cut {
+    why: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Shed {
+    limit: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Panicked {
+    place: &'static str,
 }
 
 /// A fieldless enum as a label, by the name that it has for serde.

@@ -1,9 +1,11 @@
+use std::io;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::StatusCode;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::{Metrics, ProviderOperation, StoreOperation, TelemetryError, ceiling, init};
+use super::{Metrics, ProviderOperation, StoreOperation, TelemetryError, ceiling, init, log_panics};
 use crate::ciba::PollAnswer;
 use crate::config::LogFormat;
 use crate::session::{Channel, FailureReason, Outcome};
@@ -89,4 +91,34 @@ fn no_library_logs_what_goes_over_the_wire() {
     assert!(ceiling.would_enable("h2::codec", &tracing::Level::DEBUG));
     assert!(ceiling.would_enable("ciba_gateway::poller", &tracing::Level::TRACE));
     assert_eq!(ceiling.default_level(), Some(LevelFilter::DEBUG));
+}
+
+/// SR38: what a panic says may hold anything.
+#[test]
+fn a_panic_is_logged_by_its_place_alone() {
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(line);
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let lines = Lines::default();
+    let written = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || written.clone()).finish();
+    let before = std::panic::take_hook();
+    log_panics();
+    let ended =
+        tracing::subscriber::with_default(subscriber, || std::panic::catch_unwind(|| panic!("spilled +4791234567")));
+    std::panic::set_hook(before);
+    let logged = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert!(ended.is_err() && logged.contains("panicked") && logged.contains("src/telemetry/tests.rs"), "{logged}");
+    assert!(!logged.contains("spilled") && !logged.contains("1234567"), "{logged}");
 }

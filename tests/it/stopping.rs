@@ -13,6 +13,7 @@ use tonic::transport::Endpoint;
 use tonic::{Code, Status, Streaming};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 
 use crate::support::caller::{refusal, till};
 use crate::support::configuration::Configuration;
@@ -115,24 +116,32 @@ async fn a_second_signal_ends_at_once() {
     assert!(ended.stderr.contains("a second time"), "{ended:?}");
 }
 
-/// Whoever watches the gateway's health has no reason to go, and is told to.
+/// Whoever watches the gateway's health or asks it about itself has no reason to
+/// go, and is told to.
 #[tokio::test]
-async fn a_watcher_of_the_health_is_cut_after_the_grace() {
+async fn watchers_of_a_stopping_gateways_health_are_told_to_come_back() {
     let vipps = Vipps::start().await;
     let configuration = Configuration::new(&vipps.issuer());
-    let grpc = configuration.grpc.clone() + "\nmax_connection_age_grace = \"1s\"";
+    let grpc = configuration.grpc.clone() + "\nreflection = true";
     let drain = "notice = \"0s\"\nlimit = \"50s\"".to_owned();
     let mut serve = Serve::ready(&Configuration { grpc, drain, ..configuration }).await;
     let channel = Endpoint::from_shared(serve.url()).expect("an address").connect_lazy();
     let request = HealthCheckRequest { service: String::new() };
-    let mut health = HealthClient::new(channel).watch(request).await.expect("a stream").into_inner();
+    let mut health = HealthClient::new(channel.clone()).watch(request).await.expect("a stream").into_inner();
     assert!(health.message().await.expect("a message").is_some());
+
+    let asking = ServerReflectionClient::new(channel).server_reflection_info(tokio_stream::pending()).await;
+    let mut reflection = asking.expect("a stream").into_inner();
 
     let began = Instant::now();
     serve.process.signal("TERM");
-    assert!(end_of(&mut health).await.is_some());
+    let asked = end_of(&mut reflection).await;
+    // It may also end because nothing more can be asked.
+    for status in [end_of(&mut health).await.expect("a status")].into_iter().chain(asked) {
+        assert_eq!(refusal(&status), (Code::Unavailable, "DRAINING".into(), true), "{status}");
+    }
     assert_eq!(serve.process.ended().await.code, Some(0));
-    assert!(began.elapsed() < Duration::from_secs(20), "it took {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
     assert!(serve.process.stderr().contains("drained"), "{}", serve.process.stderr());
 }
 

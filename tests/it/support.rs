@@ -18,6 +18,7 @@ pub(crate) mod lying_provider;
 pub(crate) mod processes;
 pub(crate) mod provider_line;
 pub(crate) mod proxy;
+pub(crate) mod raw_http2;
 pub(crate) mod recorder;
 pub(crate) mod redis_dump;
 pub(crate) mod redis_server;

@@ -98,6 +98,7 @@ fn schema() -> BTreeSet<String> {
         "DRAIN__NONE",
         "LOG__NONE",
         "GUARD__NONE",
+        "LIMITS__NONE",
         "AUDIT__NONE",
         "TENANTS__0__NONE",
         "TENANTS__0__PURPOSES__0__NONE",

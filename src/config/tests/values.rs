@@ -28,6 +28,10 @@ fn the_least_configuration_has_the_documented_defaults() {
     assert_eq!((guard.starts_per_agent_an_hour, guard.numbers_per_agent_an_hour), (30, 20));
     assert_eq!(guard.starts_per_terminal_an_hour, 60);
     assert_eq!((guard.starts_per_client_a_minute, guard.starts_per_tenant_a_minute), (600, 3000));
+    let limits = config.limits;
+    assert_eq!((limits.starts, limits.calls, limits.live_logins_per_tenant), (1000, 10_000, 50_000));
+    let watches = (limits.watches_per_agent, limits.watches_per_client, limits.watches_per_tenant);
+    assert_eq!((watches, limits.call_time), ((200, 50_000, 50_000), Duration::from_secs(10)));
     let cool_downs = (guard.cool_down, guard.longest_cool_down);
     assert_eq!(cool_downs, (Duration::from_secs(300), Duration::from_secs(86_400)));
 }
@@ -88,6 +92,11 @@ fn limits_hold() {
         ),
         ("[guard]\nper = \"59s\"", "2: guard.per must be between 1m and 1day"),
         ("[drain]\nnotice = \"30s\"", "1: drain.limit must be longer than notice, which is part of it"),
+        (
+            "[limits]\nstarts = 100\ncalls = 99",
+            "3: limits.calls must not be lower than starts: what is refused first is starts",
+        ),
+        ("[limits]\ncall_time = \"61s\"", "2: limits.call_time must be between 1s and 1m"),
         ("[grpc]\nmax_concurrent_streams = 0", "2: grpc.max_concurrent_streams must be between 1 and 1000000"),
     ] {
         assert_eq!(line(with(tables)), format!("gateway.toml:{mistake}"));

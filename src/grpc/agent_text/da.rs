@@ -21,6 +21,7 @@ pub(super) const TEXTS: Texts = Texts {
     refused: "Logintjenesten afviste anmodningen. Brug en anden måde, og giv supporten besked.",
     provider_unavailable: "Logintjenesten kan ikke nås. Ingen har sagt nej. Prøv igen senere.",
     result_lost: "Kunden godkendte, men resultatet gik tabt. Ingen har sagt nej. Start igen.",
+    gateway_failed: "Systemet svigtede. Ingen har sagt nej. Start igen, og giv besked til support.",
     not_trusted: "Svaret fra logintjenesten er ikke til at stole på. Gå ikke videre, og giv supporten besked.",
     phone_mismatch: "Godkendelsen kom fra et andet nummer. Gå ikke videre. Tjek nummeret.",
     other_person: "En anden end den, kontoen tilhører, har godkendt. Gå ikke videre.",

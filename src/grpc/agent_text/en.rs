@@ -22,6 +22,7 @@ pub(super) const TEXTS: Texts = Texts {
     refused: "The login service refused the request. Use another way, and tell support.",
     provider_unavailable: "The login service cannot be reached. Nobody said no; try again later.",
     result_lost: "They approved, but the result was lost. Nobody said no; start again.",
+    gateway_failed: "The gateway failed. Nobody said no; start again, and tell support.",
     not_trusted: "The answer of the login service could not be trusted. Do not go on; tell support.",
     phone_mismatch: "The approval came from another number. Do not go on; check the number.",
     other_person: "Somebody else approved than this account belongs to. Do not go on.",

@@ -22,6 +22,7 @@ pub(super) const TEXTS: Texts = Texts {
     refused: "Kirjautumispalvelu hylkäsi pyynnön. Käytä toista tapaa ja ilmoita tukeen.",
     provider_unavailable: "Kirjautumispalveluun ei saada yhteyttä. Kukaan ei ole kieltäytynyt. Yritä myöhemmin uudelleen.",
     result_lost: "Asiakas hyväksyi pyynnön, mutta tulos katosi. Kukaan ei ole kieltäytynyt. Aloita uudelleen.",
+    gateway_failed: "Järjestelmässä tapahtui virhe. Kukaan ei ole kieltäytynyt. Aloita uudelleen ja ilmoita tukeen.",
     not_trusted: "Kirjautumispalvelun vastaukseen ei voi luottaa. Älä jatka, ja ilmoita tukeen.",
     phone_mismatch: "Hyväksyntä tuli toisesta numerosta. Älä jatka. Tarkista numero.",
     other_person: "Hyväksyjä on joku muu kuin se, jolle tili kuuluu. Älä jatka.",

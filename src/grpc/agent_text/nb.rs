@@ -22,6 +22,7 @@ pub(super) const TEXTS: Texts = Texts {
     refused: "Innloggingstjenesten avviste forespørselen. Bruk en annen måte, og meld fra til brukerstøtte.",
     provider_unavailable: "Innloggingstjenesten kan ikke nås. Ingen har sagt nei. Prøv igjen senere.",
     result_lost: "Innringeren godkjente, men resultatet gikk tapt. Ingen har sagt nei. Start på nytt.",
+    gateway_failed: "Systemet sviktet. Ingen har sagt nei. Start på nytt, og si fra til support.",
     not_trusted: "Svaret fra innloggingstjenesten er ikke til å stole på. Gå ikke videre, og meld fra til brukerstøtte.",
     phone_mismatch: "Godkjenningen kom fra et annet nummer. Gå ikke videre. Sjekk nummeret.",
     other_person: "En annen enn den kontoen tilhører, har godkjent. Gå ikke videre.",

@@ -22,6 +22,7 @@ pub(super) const TEXTS: Texts = Texts {
     refused: "Inloggningstjänsten avvisade förfrågan. Använd ett annat sätt och meddela supporten.",
     provider_unavailable: "Inloggningstjänsten kan inte nås. Ingen har sagt nej. Försök igen senare.",
     result_lost: "Personen godkände, men resultatet gick förlorat. Ingen har sagt nej. Börja om.",
+    gateway_failed: "Systemet fungerade inte. Ingen har sagt nej. Börja om och säg till supporten.",
     not_trusted: "Svaret från inloggningstjänsten går inte att lita på. Gå inte vidare, och meddela supporten.",
     phone_mismatch: "Godkännandet kom från ett annat nummer. Gå inte vidare. Kontrollera numret.",
     other_person: "Någon annan än den som kontot tillhör har godkänt. Gå inte vidare.",

@@ -13,6 +13,8 @@ use ciba_gateway::provider::IdentifyError;
 use ciba_gateway::session::{FailureReason, Terms};
 use ciba_gateway::timestamp::Timestamp;
 
+use super::flaky_store::SPILLED;
+
 /// The person who approves.
 pub(crate) const SUBJECT: &str = "c06c4afe-d9e1-4c5d-939a-177d752a0944";
 pub(crate) const FULL_NAME: &str = "Ada Lovelace";
@@ -89,6 +91,8 @@ struct Stage {
     redeemed: Vec<String>,
     overlapped: bool,
     decides_on_arrival: bool,
+    /// Requests of that kind run into a defect, so many of them.
+    defect: Option<(Asked, u32)>,
 }
 
 impl FakeProvider {
@@ -115,6 +119,7 @@ impl FakeProvider {
             redeemed: Vec::new(),
             overlapped: false,
             decides_on_arrival: false,
+            defect: None,
         };
         Self { clock, stage: Mutex::new(stage) }
     }
@@ -190,6 +195,11 @@ impl FakeProvider {
         self.stage().decides_on_arrival = true;
     }
 
+    /// The next `times` requests of that kind panic, once they have been sent.
+    pub(crate) fn panics_at(&self, asked: Asked, times: u32) {
+        self.stage().defect = Some((asked, times));
+    }
+
     pub(crate) fn start_takes(&self, time: Duration) {
         self.stage().start_takes = time;
     }
@@ -252,7 +262,17 @@ impl FakeProvider {
         let mut stage = self.stage();
         let sent_at = self.clock.now();
         stage.requests.push(Request { asked, about, asker, sent_at, answered_at: None, said: None });
-        stage.requests.len() - 1
+        let request = stage.requests.len() - 1;
+        let is_next = match &mut stage.defect {
+            Some((at, times)) if *at == asked && *times > 0 => {
+                *times -= 1;
+                true
+            }
+            _ => false,
+        };
+        drop(stage);
+        assert!(!is_next, "{SPILLED}");
+        request
     }
 
     async fn takes(&self, request: usize, time: Duration) {

@@ -63,7 +63,12 @@ struct Line {
     late_adoption: Option<Duration>,
     is_illiterate: bool,
     last_call: Option<(u64, Moment)>,
+    /// Calls of that name run into a defect, so many of them.
+    defect: Option<(&'static str, u32)>,
 }
+
+/// What a panic says, and nobody may read.
+pub(crate) const SPILLED: &str = "spilled +4791234567";
 
 /// When within a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +88,7 @@ impl FlakyStore {
             late_adoption: None,
             is_illiterate: false,
             last_call: None,
+            defect: None,
         };
         Self {
             store,
@@ -147,6 +153,11 @@ impl FlakyStore {
     /// anything, or once it has and before the answer.
     pub(crate) fn dies_at(&self, call: u64, moment: Moment) {
         self.line().last_call = Some((call, moment));
+    }
+
+    /// The next `times` calls of that name panic.
+    pub(crate) fn panics_at(&self, call: &'static str, times: u32) {
+        self.line().defect = Some((call, times));
     }
 
     /// Cancelled when the replica at this end is gone.
@@ -247,6 +258,7 @@ impl FlakyStore {
     }
 
     async fn call<T>(&self, name: &str, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        self.runs_into_defect(name);
         let death = {
             let mut line = self.line();
             line.calls += 1;
@@ -263,6 +275,17 @@ impl FlakyStore {
         }
         self.pause(name).await;
         answer
+    }
+
+    fn runs_into_defect(&self, name: &str) {
+        let is_next = match &mut self.line().defect {
+            Some((call, times)) if *call == name && *times > 0 => {
+                *times -= 1;
+                true
+            }
+            _ => false,
+        };
+        assert!(!is_next, "{SPILLED}");
     }
 
     /// As [`FlakyStore::call`], for what belongs to no login.

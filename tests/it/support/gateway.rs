@@ -75,12 +75,21 @@ pub(crate) struct Serve {
 impl Serve {
     /// Starts it and waits until it listens; it may not be ready yet.
     pub(crate) async fn start(configuration: &Configuration) -> Self {
-        Self::of(configuration.file()).await
+        Self::start_with(configuration, &[]).await
+    }
+
+    /// As [`Serve::start`], with these environment variables.
+    pub(crate) async fn start_with(configuration: &Configuration, variables: &[(&str, &str)]) -> Self {
+        Self::of_with(configuration.file(), variables).await
     }
 
     /// As [`Serve::start`], with a whole file.
     pub(crate) async fn of(file: ConfigurationFile) -> Self {
-        let process = Process::gateway(&["serve", "--config", &file.path().to_string_lossy()]);
+        Self::of_with(file, &[]).await
+    }
+
+    async fn of_with(file: ConfigurationFile, variables: &[(&str, &str)]) -> Self {
+        let process = Process::gateway_with(&["serve", "--config", &file.path().to_string_lossy()], variables);
         let line = process.logs("listening").await;
         let (grpc, http) = (logged_address(&line, "grpc"), logged_address(&line, "http"));
         Self { process, grpc, http, _file: file }

@@ -84,11 +84,31 @@ impl Process {
         assert!(status.is_ok_and(|status| status.success()), "kill -{signal} failed");
     }
 
+    /// What the system says about it, such as its `limits` or `status`.
+    pub(crate) fn proc(&self, what: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{what}", self.child.id())).expect("a running program")
+    }
+
+    /// The user whose that is.
+    pub(crate) fn owner_of(&self, what: &str) -> u32 {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::metadata(format!("/proc/{}/{what}", self.child.id())).expect("a running program").uid()
+    }
+
+    /// The memory that it has of the machine's, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        self.memory_kib("VmRSS:")
+    }
+
     /// The most memory that it has had so far.
     pub(crate) fn peak_memory_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a running program");
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse().ok()).expect("its peak memory")
+        self.memory_kib("VmHWM:")
+    }
+
+    fn memory_kib(&self, what: &str) -> u64 {
+        let status = self.proc("status");
+        let memory = status.lines().find_map(|line| line.strip_prefix(what));
+        memory.and_then(|memory| memory.trim().trim_end_matches(" kB").parse().ok()).expect("its memory")
     }
 
     /// Whether nobody has seen it end yet.

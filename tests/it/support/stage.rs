@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use ciba_gateway::clock::Clock;
 use ciba_gateway::config::{ApiKey, ClientKey};
-use ciba_gateway::grpc::{Callers, Enrolment, LoginApi};
+use ciba_gateway::grpc::{Callers, Enrolment, LoginApi, Shield};
 use ciba_gateway::identity::Claim;
 use ciba_gateway::language::Language;
 use ciba_gateway::ledger::Ledger;
-use ciba_gateway::logins::{Caller, Guards, Logins, Policy, Role, Tenant};
+use ciba_gateway::logins::{Caller, Guards, Limits, Logins, Policy, Role, Tenant};
 use ciba_gateway::phone::Country;
 use ciba_gateway::poller::{Credential, Poller};
 use ciba_gateway::provider::Provider;
@@ -48,6 +48,19 @@ pub(crate) const GUARD_WINDOW: Duration = Duration::from_secs(600);
 /// How long an identity can be read after the end.
 pub(crate) const IDENTITY_WINDOW: Duration = Duration::from_secs(120);
 
+/// How long a call may take that waits for nothing.
+pub(crate) const CALL_TIME: Duration = Duration::from_secs(10);
+
+/// More than any story needs that is not about them.
+pub(crate) const LIMITS: Limits = Limits {
+    starts: 10_000,
+    live_logins_per_tenant: 100_000,
+    calls: 100_000,
+    watches_per_agent: 100_000,
+    watches_per_client: 100_000,
+    watches_per_tenant: 100_000,
+};
+
 /// How long a replica may take to leave.
 const DRAIN_LIMIT: Duration = Duration::from_secs(25);
 
@@ -79,6 +92,7 @@ pub(crate) struct Stage {
     /// What `acme` has otherwise than other tenants.
     rules: Box<dyn Fn(&mut Tenant) + Send + Sync>,
     replicas: AtomicUsize,
+    limits: Limits,
     /// Whoever beats, adopts or follows stops when it falls.
     curtain: CancellationToken,
 }
@@ -120,6 +134,7 @@ impl Stage {
             store_has_time: false,
             rules: Box::new(|_| {}),
             replicas: AtomicUsize::new(0),
+            limits: LIMITS,
             curtain: CancellationToken::new(),
         }
     }
@@ -128,6 +143,13 @@ impl Stage {
     pub(crate) fn with_store_clock() -> Self {
         let mut stage = Self::new();
         stage.store_has_time = true;
+        stage
+    }
+
+    /// Its replicas take on so much at once.
+    pub(crate) fn with_limits(limits: Limits) -> Self {
+        let mut stage = Self::new();
+        stage.limits = limits;
         stage
     }
 
@@ -201,7 +223,8 @@ impl Stage {
         let credential = Arc::new(Credential::new(provider));
         let credentials = ids.iter().map(|id| (id.clone(), Arc::clone(&credential)));
         let poller = Poller::new(ledger.clone(), replica.clone(), credentials).with_jitter(|| 0.5);
-        let policy = Policy { starts_per_number: Limit { max: 100, window: GUARD_WINDOW } };
+        let starts_per_number = Limit { max: 100, window: GUARD_WINDOW };
+        let policy = Policy { starts_per_number, limits: self.limits };
         let mut tenants: Vec<_> = ids.into_iter().map(|id| tenant(id, &credential)).collect();
         (self.rules)(&mut tenants[0]);
         let logins = Logins::new(ledger.clone(), poller.clone(), tenants, policy);
@@ -213,7 +236,7 @@ impl Stage {
         tasks.spawn(replica.clone().adopts(move |adopted| heir.adopt(adopted), no_more_adoptions.clone()));
         tasks.spawn(ledger.clone().follow(followed, self.curtain.clone()));
         let api = LoginApi::server(logins.clone(), Arc::new(callers()), Arc::clone(&metrics));
-        let dial = serve(api, &tasks);
+        let dial = serve(Shield::new(api, Arc::clone(&metrics), CALL_TIME), &tasks);
         let (wall, store) = (wall.clone(), line);
         Gateway { logins, poller, metrics, store, wall, replica, no_more_beats, no_more_adoptions, dial }
     }
@@ -387,7 +410,7 @@ fn client_key(of: u8, not_after: Option<Timestamp>) -> ClientKey {
     ClientKey { name: None, hash: ApiKey::from_random([of; 32]).hash(), not_after }
 }
 
-type Api = ciba_gateway::grpc::v1::login_service_server::LoginServiceServer<LoginApi>;
+type Api = Shield<ciba_gateway::grpc::v1::login_service_server::LoginServiceServer<LoginApi>>;
 
 fn serve(api: Api, tasks: &TaskTracker) -> mpsc::Sender<io::Result<DuplexStream>> {
     let (dial, incoming) = mpsc::channel(8);
