@@ -31,7 +31,7 @@ const MEMORY_BOUND_KIB: u64 = 128 * 1024;
 /// As configured below.
 const MOST_STARTS: usize = 100;
 /// The longest life that a login has here, and what may come after it.
-const LONGEST: Duration = Duration::from_secs(110);
+const LONGEST: Duration = Duration::from_secs(170);
 
 /// The tenant, its lie and the provider that tells it.
 struct Liar {
@@ -44,7 +44,7 @@ struct Liar {
 impl Liar {
     async fn new(nth: usize, lie: Lie) -> Self {
         let provider = LyingProvider::start().await;
-        provider.answers_fast();
+        provider.answers_fast(lie.lifetime());
         let told = lie.told_by(&provider).await;
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&(nth as u64 + 1).to_be_bytes());
@@ -77,7 +77,7 @@ api_keys = [{{ sha256 = "{hash}" }}]
     async fn end(&self, channel: Channel) -> String {
         let till = Client::new(channel, Some(format!("Bearer {}", self.key.expose())));
         let start = ciba_gateway::grpc::v1::StartLoginRequest {
-            lifetime: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
+            lifetime: Some(prost_types::Duration { seconds: self.lie.lifetime(), nanos: 0 }),
             ..at_the_till("r-1", NUMBER)
         };
         let login = match till.try_start(start).await {

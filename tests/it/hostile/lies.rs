@@ -101,6 +101,15 @@ impl Lie {
         }
     }
 
+    /// How long a login lasts, in seconds: a minute where nothing may end it, more
+    /// where a machine that has much to do must have the time to.
+    pub(super) const fn lifetime(&self) -> i64 {
+        match self.about {
+            About::Discovery | About::Start | About::Poll => 60,
+            About::Keys | About::IdToken | About::Userinfo | About::TrueApproval | About::TrueDenial => 120,
+        }
+    }
+
     /// Whether a login may end like that in spite of it.
     pub(super) fn may_end(&self, end: &str) -> bool {
         let allowed: &[&str] = match self.about {

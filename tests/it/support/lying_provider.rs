@@ -187,9 +187,10 @@ impl LyingProvider {
         self.shared.told.lock().unwrap().insert(path, replies.into_iter().collect());
     }
 
-    /// From now on logins live for a minute and are polled each second.
-    pub(crate) fn answers_fast(&self) {
-        self.tell(START, [Reply::json(200, &json!({ "auth_req_id": "a-1", "expires_in": 60, "interval": 1 }))]);
+    /// From now on logins live for so many seconds and are polled each second.
+    pub(crate) fn answers_fast(&self, lifetime: i64) {
+        let body = json!({ "auth_req_id": "a-1", "expires_in": lifetime, "interval": 1 });
+        self.tell(START, [Reply::json(200, &body)]);
     }
 
     /// From now on the key set has these keys.
