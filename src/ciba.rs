@@ -15,7 +15,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use answer::{Reply, check_answer, poll_answer, start_answer};
+pub use answer::{Reply, check_answer, poll_answer, refuses_client, start_answer};
 pub use schedule::{Schedule, Step};
 
 /// The `grant_type` of a poll (CIBA Core, section 10.1).

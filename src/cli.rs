@@ -21,6 +21,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::telemetry::causes;
+
 /// Something in the command's input is wrong (`EX_USAGE`).
 const EXIT_USAGE: u8 = 64;
 /// What was asked for cannot be had just now (`EX_UNAVAILABLE`).
@@ -86,16 +88,4 @@ pub async fn main() -> ExitCode {
 fn fail(code: u8, message: &str) -> ExitCode {
     eprintln!("ciba-gateway: {message}");
     ExitCode::from(code)
-}
-
-/// The word, the chain of causes, nothing else.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

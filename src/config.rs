@@ -3,21 +3,26 @@
 //! [`Config::load`] reads all of them and gives either a configuration in which
 //! everything has been checked, in the types of the domain, or every mistake
 //! there is, each with its place. It opens no connection and watches nothing;
-//! loading again is how changed secrets are seen. The command line calls it
-//! and hands the parts on; nobody else reads a file or the environment.
+//! reading again is how changes are seen, and [`Config::succeeded_by`] says which
+//! of them hold without a restart. The command line calls it and hands the parts
+//! on; nobody else reads a file or the environment.
 //!
 //! `docs/configuration.md` describes every setting and
 //! `deploy/ciba-gateway.toml` is an example.
 
 mod api_key;
+mod block_list;
 mod certificate_name;
 mod client;
 mod environment;
+mod files;
 mod guard;
 mod limits;
+mod load;
 mod mistakes;
 mod provider;
 mod purpose;
+mod running;
 mod secrets;
 mod section;
 mod service;
@@ -30,7 +35,7 @@ mod tree;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -40,15 +45,18 @@ pub use api_key::{ApiKey, ApiKeyHash, ClientKey};
 pub use certificate_name::CertificateName;
 pub use client::Client;
 pub use environment::{FILE_VARIABLE, variables};
+pub use files::Files;
 pub use guard::{CommonGuard, Guard, OwnGuard};
 pub use limits::Limits;
 pub use mistakes::{Mistake, Mistakes, Place};
 pub use provider::{ClientAuthentication, Provider, SigningAlgorithm, Systems};
+pub use running::Succession;
 pub use secrets::{Certificates, SecretKey};
 pub use tenant::Tenant;
 
-use section::{Reading, Section, Table};
-use store::StoreSection;
+use load::IdentityWindow;
+
+use crate::logins::BlockList;
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug)]
@@ -71,6 +79,8 @@ pub struct Config {
     pub limits: Limits,
     /// Who did what, for those who ask later; `None` for no record of it.
     pub audit: Option<Audit>,
+    /// Who and what is shut out.
+    pub block_list: BlockList,
     /// Who uses the gateway; at least one, ids differ.
     pub tenants: Vec<Tenant>,
 }
@@ -263,76 +273,4 @@ pub enum WhenFull {
     RefuseStarts,
     /// Everything goes on; what finds no room is lost, and counted.
     GoOn,
-}
-
-impl Config {
-    /// Reads the file at `path`, the settings among `environment`, and the files
-    /// that both name.
-    ///
-    /// # Errors
-    /// With every mistake that can be found.
-    pub fn load(path: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Self, Mistakes> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let problem = format!("cannot be read: {error}");
-            Mistakes::new(path.to_owned(), vec![Mistake { place: Place::File, key: String::new(), problem }])
-        })?;
-        Self::parse(&text, path, environment)
-    }
-
-    /// As [`Config::load`] with the file's text at hand. `path` is where relative
-    /// paths start and what mistakes call the file.
-    ///
-    /// # Errors
-    /// With every mistake that can be found.
-    pub fn parse(
-        text: &str,
-        path: &Path,
-        environment: impl Iterator<Item = (String, String)>,
-    ) -> Result<Self, Mistakes> {
-        let mistakes = |list| Mistakes::new(path.to_owned(), list);
-        let mut entries = tree::parse(text).map_err(mistakes)?;
-        let mut found = environment::overlay(&mut entries, environment);
-        let reading = Reading::new(path.parent().unwrap_or(Path::new("")).to_owned());
-        let config = reading.root(entries);
-        found.extend(reading.into_mistakes());
-        config.filter(|_| found.is_empty()).ok_or_else(|| mistakes(found))
-    }
-}
-
-/// `[identity]`
-struct IdentityWindow(Duration);
-
-impl Table for Config {
-    fn read(section: &mut Section<'_>) -> Option<Self> {
-        let grpc = section.table_or_defaults::<Grpc>("grpc");
-        let http = section.table_or_defaults("http");
-        let store = section.table_or_defaults::<StoreSection>("store");
-        if matches!(store, Some(StoreSection::Redis { .. })) {
-            section.need("keys", "with kind = \"redis\" records are sealed and numbers hashed before they leave");
-        }
-        let keys = section.table("keys");
-        let identity_window = section.table_or_defaults("identity").map(|IdentityWindow(window)| window);
-        let drain = section.table_or_defaults("drain");
-        let log = section.table_or_defaults("log");
-        let guard = section.table_or_defaults("guard");
-        let limits = section.table_or_defaults("limits");
-        let audit = section.table("audit");
-        let tenants: Vec<Tenant> = section.tables("tenants", "there must be one [[tenants]] at least");
-        let mut grpc = grpc?;
-        if let Some(clients) = grpc.tls.as_mut().and_then(|tls| tls.clients.as_mut()) {
-            clients.accepted.extend(tenants.iter().filter_map(|tenant| tenant.client_authorities.as_ref()));
-        }
-        Some(Self {
-            grpc,
-            http: http?,
-            store: store?.with_keys(keys)?,
-            identity_window: identity_window?,
-            drain: drain?,
-            log: log?,
-            guard: guard?,
-            limits: limits?,
-            audit,
-            tenants,
-        })
-    }
 }

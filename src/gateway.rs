@@ -3,14 +3,18 @@
 //! [`run`] is the whole server: store, providers, use cases, gRPC and HTTP
 //! fronts, and the drain. It reads no file and binds no port: configuration and
 //! listeners are handed in, so that tests run the same thing on ephemeral ports.
+//! [`run_changing`] takes other configurations on the way; [`files`] reads them.
 
+pub mod files;
 mod parts;
+mod reload;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -23,10 +27,12 @@ use tracing::{error, info, warn};
 pub use parts::AssemblyError;
 use parts::Parts;
 pub(crate) use parts::{redis_store, vipps};
+pub use reload::Changes;
+use reload::Running;
 
 use crate::clock::Clock;
 use crate::config::{self, Config, Drain};
-use crate::grpc::{Front, LoginApi, Shield, TlsError, v1};
+use crate::grpc::{Enrolled, Front, LoginApi, Shield, TlsError, v1};
 use crate::http::{self, Readiness};
 use crate::replicas::Replica;
 
@@ -82,7 +88,23 @@ pub async fn run(
     listeners: Listeners,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), RunError> {
+    let (_nobody, changes) = mpsc::channel(1);
+    run_changing(config, changes, listeners, shutdown).await
+}
+
+/// As [`run`], going by what `changes` brings: as far as that needs no restart.
+///
+/// # Errors
+/// As [`run`]. A configuration that cannot be used on the way is no error: all goes
+/// on as before it.
+pub async fn run_changing(
+    config: Config,
+    changes: Changes,
+    listeners: Listeners,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), RunError> {
     let parts = Parts::assemble(&config, Clock::system())?;
+    let enrolled = watch::Sender::new(Arc::new(parts::callers(&config)?));
     let readiness = Readiness::new(config.tenants.iter().map(|tenant| tenant.id.clone()));
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
@@ -91,7 +113,7 @@ pub async fn run(
     let mut peers = Peers::meet(&parts, &readiness);
     let tenants = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
 
-    let routes = routes(&parts, &config, &readiness, &tasks, &stop).await?;
+    let routes = routes(&parts, &config, enrolled.subscribe(), &readiness, &tasks, &stop).await?;
     let dismissed = CancellationToken::new();
     // Until the last watcher is gone: what ends during a drain is told.
     let feeds = tasks.spawn(parts.ledger.clone().follow(tenants, dismissed.clone()));
@@ -100,19 +122,21 @@ pub async fn run(
     let router = http::router(readiness.clone(), Arc::clone(&parts.metrics));
     // Health and metrics are served while logins are handed over.
     let http = tasks.spawn(http::serve(listeners.http, router, tasks.clone(), dismissed.clone()));
+    let (bounds, running) = (config.drain, Running::new(&parts, config.clone(), enrolled, grpc.clone()));
     let grpc = tasks.spawn(grpc.serve(listeners.grpc));
     info!(tenants = config.tenants.len(), store = parts.ledger.store_kind(), "the gateway serves");
 
     tokio::pin!(grpc, http, feeds, shutdown);
     tokio::select! {
         () = &mut shutdown => {}
+        never = running.follow(changes) => match never {},
         _ = &mut grpc => return Err(RunError::Stopped("the gRPC front")),
         _ = &mut http => return Err(RunError::Stopped("the HTTP front")),
         // A process that gives no sign of life or hears nothing is better dead.
         _ = &mut feeds => return Err(RunError::Stopped("what follows the store")),
         () = peers.broke_off() => return Err(RunError::Stopped("what looks after the other replicas")),
     }
-    drain(&parts, peers, &readiness, &config.drain, &stop, &dismissed, &tasks).await;
+    drain(&parts, peers, &readiness, &bounds, &stop, &dismissed, &tasks).await;
     // Last: what happens during the drain is noted too.
     let closed = tokio::time::timeout(AUDIT_GOODBYE, parts.ledger.audit().close()).await;
     if closed != Ok(true) {
@@ -257,13 +281,14 @@ fn survey_store(parts: &Parts, config: &Config, tasks: &TaskTracker, stop: &Canc
 async fn routes(
     parts: &Parts,
     config: &Config,
+    enrolled: Enrolled,
     readiness: &Readiness,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> Result<Routes, RunError> {
     let (reporter, health) = tonic_health::server::health_reporter();
     tasks.spawn(stop.clone().run_until_cancelled_owned(report_health(reporter, readiness.clone())));
-    let api = LoginApi::server(parts.logins.clone(), Arc::clone(&parts.callers), Arc::clone(&parts.metrics));
+    let api = LoginApi::server(parts.logins.clone(), enrolled, Arc::clone(&parts.metrics));
     let call_time = config.limits.call_time;
     let health = Shield::new(health, Arc::clone(&parts.metrics), call_time).ending_streams();
     let mut routes = Routes::new(Shield::new(api, Arc::clone(&parts.metrics), call_time)).add_service(health);

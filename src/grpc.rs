@@ -6,6 +6,7 @@
 
 mod agent_text;
 mod caller;
+mod grant;
 mod listener;
 mod request;
 mod response;
@@ -15,6 +16,7 @@ mod shield;
 mod status;
 
 pub use caller::{Authorities, Callers, Enrolment};
+pub use grant::Enrolled;
 pub use listener::{TlsError, TlsIdentity};
 pub use server::Front;
 pub use service::LoginApi;

@@ -6,6 +6,7 @@
 //! and lets events happen through the `ledger`. Called by `grpc`.
 
 mod audited;
+mod block_list;
 mod caller;
 mod capacity;
 mod check;
@@ -13,19 +14,22 @@ mod cursor;
 mod error;
 mod policy;
 mod quiet_hours;
+mod rules;
 mod start;
 mod transfer;
 mod view;
 mod watch;
 mod watch_all;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use block_list::{BlockList, Blocked, Blocks};
 pub use caller::{Caller, Role};
 use capacity::{Capacity, Place, Watching};
 pub use capacity::{Limits, Load};
@@ -34,6 +38,7 @@ pub use cursor::{Cursor, InvalidCursor};
 pub use error::Error;
 pub use policy::Purpose;
 pub use quiet_hours::QuietHours;
+pub(crate) use rules::Rules;
 pub use start::{CodeChoice, StartLogin};
 pub use transfer::{TransferLogin, Whose};
 pub use view::LoginView;
@@ -152,8 +157,7 @@ pub struct Logins(Arc<Shared>);
 struct Shared {
     ledger: Ledger,
     poller: Poller,
-    tenants: HashMap<TenantId, Tenant>,
-    policy: Policy,
+    rules: Arc<Sender<Arc<Rules>>>,
     capacity: Capacity,
     reads: Arc<audited::Reads>,
     /// Starts under way.
@@ -165,28 +169,20 @@ struct Shared {
 }
 
 impl Logins {
-    /// The use cases over a ledger and a poller.
+    /// The use cases over a ledger and a poller; nothing is shut out.
     #[must_use]
     pub fn new(ledger: Ledger, poller: Poller, tenants: Vec<Tenant>, policy: Policy) -> Self {
-        let tenants: HashMap<_, _> = tenants.into_iter().map(|tenant| (tenant.id.clone(), tenant)).collect();
-        let capacity = Capacity::new(policy.limits, tenants.keys());
+        let capacity = Capacity::new(policy.limits, tenants.iter().map(|tenant| &tenant.id));
+        let rules = Arc::new(Sender::new(Rules::new(tenants, policy, BlockList::default())));
         let (tasks, closing, drain) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let reads = Arc::default();
-        Self(Arc::new(Shared { ledger, poller, tenants, policy, capacity, reads, tasks, closing, drain }))
+        Self(Arc::new(Shared { ledger, poller, rules, capacity, reads, tasks, closing, drain }))
     }
 
     /// The clock that all rules go by.
     #[must_use]
     pub fn clock(&self) -> &Clock {
         self.0.ledger.clock()
-    }
-
-    /// What holds for the caller's tenant.
-    ///
-    /// # Errors
-    /// When the tenant is gone from the configuration.
-    pub fn tenant(&self, caller: &Caller) -> Result<&Tenant, Error> {
-        self.0.tenants.get(&caller.tenant).ok_or(Error::Internal("the caller's tenant is not configured"))
     }
 
     /// The login as it is now.

@@ -14,10 +14,10 @@ mod tending;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -44,15 +44,23 @@ const PARTING_WRITES: usize = 16;
 /// A provider and what the poller knows about its credential.
 pub struct Credential {
     provider: Arc<dyn Provider>,
-    /// Milliseconds since the epoch before which nothing is polled.
-    braked_until: AtomicU64,
+    brake: watch::Sender<Brake>,
+}
+
+/// Whether a credential may be tried. Tells when it has become another one.
+#[derive(Clone, Copy, Default)]
+struct Brake {
+    /// Nothing is polled before.
+    until: Timestamp,
+    /// How often the credential has become another one.
+    renewals: u64,
 }
 
 impl Credential {
     /// A credential that has not been refused.
     #[must_use]
     pub fn new(provider: Arc<dyn Provider>) -> Self {
-        Self { provider, braked_until: AtomicU64::new(0) }
+        Self { provider, brake: watch::Sender::default() }
     }
 
     /// The provider it is for.
@@ -61,11 +69,18 @@ impl Credential {
         self.provider.as_ref()
     }
 
+    /// What the provider may have refused is another one now: logins that wait because
+    /// of that are polled as soon as their interval allows.
+    pub fn renewed(&self) {
+        self.brake.send_modify(|brake| *brake = Brake { until: Timestamp::default(), renewals: brake.renewals + 1 });
+    }
+
     /// Polls once, for one interval at the most, or the usual one where a
     /// provider wants to be asked more often: whoever takes a login over may rely
     /// on it that nothing older is in flight.
     async fn poll(&self, pending: &Pending, interval: Duration, now: Timestamp) -> PollAnswer {
-        if now.as_millis() < self.braked_until.load(Ordering::Relaxed) {
+        let Brake { until, renewals } = *self.brake.borrow();
+        if now < until {
             return PollAnswer::CredentialsRefused;
         }
         let polled =
@@ -73,7 +88,13 @@ impl Credential {
         let answer = polled.unwrap_or(PollAnswer::Trouble { retry_after: None });
         if answer == PollAnswer::CredentialsRefused {
             warn!("the provider refuses the credential; polling with it pauses");
-            self.braked_until.store(now.plus(CREDENTIAL_BRAKE).as_millis(), Ordering::Relaxed);
+            self.brake.send_if_modified(|brake| {
+                // What was refused may be another one by now.
+                if brake.renewals == renewals {
+                    brake.until = now.plus(CREDENTIAL_BRAKE);
+                }
+                false
+            });
         }
         answer
     }
@@ -188,6 +209,7 @@ impl Poller {
             record: Arc::clone(record),
             schedule: None,
             due: None,
+            brake: followed.credential.brake.subscribe(),
             turn,
             stop: self.stop.clone(),
             parting: Arc::clone(&self.parting),

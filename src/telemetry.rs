@@ -15,7 +15,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry, fmt};
 
-pub use metrics::{Metrics, Open, ProviderOperation, StoreOperation};
+pub use metrics::{Metrics, Open, ProviderOperation, Reload, StoreOperation};
 pub use panics::log_panics;
 
 use crate::config::LogFormat;
@@ -54,6 +54,18 @@ fn lines(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
 /// No filter lets that through.
 fn ceiling() -> Targets {
     Targets::new().with_default(LevelFilter::DEBUG).with_target(env!("CARGO_CRATE_NAME"), LevelFilter::TRACE)
+}
+
+/// An error as it is told to an operator: the word, the chain of causes, nothing else.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }
 
 #[cfg(test)]

@@ -160,6 +160,7 @@ fn settings(upstream: &Upstream) -> Settings {
         issuer: upstream.issuer().to_owned(),
         client_id: CLIENT_ID.to_owned(),
         client_secret: CLIENT_SECRET.into(),
+        client_secret_next: None,
         authentication: ClientAuthentication::SecretBasic,
         merchant_serial_number: None,
         system: SystemHeaders {

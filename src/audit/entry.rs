@@ -95,8 +95,8 @@ pub struct By {
     pub agent: Option<AgentId>,
 }
 
-/// One thing that happened, and to which login or start. The number is written
-/// masked and as a keyed hash only.
+/// One thing that happened, and to which login or start, or in which call. The
+/// number is written masked and as a keyed hash only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// What happened.
@@ -107,16 +107,16 @@ pub struct Entry {
     pub tenant: TenantId,
     /// The login; `None` when there is none yet, or none came to be.
     pub login: Option<LoginId>,
-    /// The system that asked for the login.
+    /// The system that asked for the login, or that called.
     pub client: ClientId,
-    /// The agent that it was asked for.
+    /// The agent that it was asked for, or who called.
     pub agent: Option<AgentId>,
     /// The till or box.
     pub terminal: Option<TerminalId>,
     /// The phone call.
     pub call: Option<CallId>,
-    /// Where the person is.
-    pub channel: Channel,
+    /// Where the person is; `None` where the call names no login.
+    pub channel: Option<Channel>,
     /// Who called whom.
     pub call_direction: Option<CallDirection>,
     /// What the login is for.
@@ -124,8 +124,8 @@ pub struct Entry {
     /// By what right the tenant asks for a national identity number; set where one is
     /// asked for.
     pub ground: Option<String>,
-    /// Whose phone it is about.
-    pub number: PhoneNumber,
+    /// Whose phone it is about; `None` where the call names no login.
+    pub number: Option<PhoneNumber>,
     /// From whom to whom it was handed over, where it was.
     pub hands: Option<Hands>,
 }
@@ -152,13 +152,35 @@ impl Entry {
             agent: terms.agent.clone(),
             terminal: terms.terminal.clone(),
             call: terms.call.clone(),
-            channel: terms.channel,
+            channel: Some(terms.channel),
             call_direction: terms.call_direction,
             purpose: terms.purpose.clone(),
             ground: None,
-            number: terms.phone.clone(),
+            number: Some(terms.phone.clone()),
             hands: None,
         }
+    }
+
+    /// Something that happened to a call, whatever login it was about.
+    #[must_use]
+    pub fn of_call(tenant: &TenantId, client: &ClientId, agent: Option<&AgentId>, what: What) -> Self {
+        let entry = Self {
+            what,
+            by: None,
+            tenant: tenant.clone(),
+            login: None,
+            client: client.clone(),
+            agent: agent.cloned(),
+            terminal: None,
+            call: None,
+            channel: None,
+            call_direction: None,
+            purpose: None,
+            ground: None,
+            number: None,
+            hands: None,
+        };
+        entry.by(client, agent)
     }
 
     /// The same by the doing of a caller.
@@ -181,15 +203,17 @@ pub(super) struct Subject {
     terminal: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<String>,
-    channel: Channel,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<Channel>,
     #[serde(skip_serializing_if = "Option::is_none")]
     call_direction: Option<CallDirection>,
     #[serde(skip_serializing_if = "Option::is_none")]
     purpose: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ground: Option<String>,
-    number: String,
-    number_hash: String,
+    number: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number_hash: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     by_client: Option<ClientId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -207,9 +231,9 @@ pub(super) struct Subject {
 impl Subject {
     /// `hash`: the keyed hash of the entry's number. Telephone systems make names
     /// of calls out of numbers: there too it is masked.
-    pub(super) fn new(entry: Entry, hash: String) -> Self {
+    pub(super) fn new(entry: Entry, hash: Option<String>) -> Self {
         let number = entry.number;
-        let hidden = |text: &str| number.hidden_in(text);
+        let hidden = |text: &str| number.as_ref().map_or_else(|| text.to_owned(), |number| number.hidden_in(text));
         let names = |by: Option<By>| {
             let agent = by.as_ref().and_then(|by| by.agent.as_ref()).map(|agent| hidden(agent.as_str()));
             (by.map(|by| by.client), agent)
@@ -228,7 +252,7 @@ impl Subject {
             call_direction: entry.call_direction,
             purpose: entry.purpose.map(|purpose| hidden(purpose.as_str())),
             ground: entry.ground,
-            number: number.to_string(),
+            number: number.as_ref().map(ToString::to_string),
             number_hash: hash,
             by_client,
             by_agent,

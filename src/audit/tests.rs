@@ -36,11 +36,11 @@ fn entry(what: What) -> Entry {
         agent: Some(AgentId::new("anna").unwrap()),
         terminal: Some(TerminalId::new("seat-4").unwrap()),
         call: Some(CallId::new("call-1").unwrap()),
-        channel: Channel::CallCentre,
+        channel: Some(Channel::CallCentre),
         call_direction: Some(CallDirection::Inbound),
         purpose: None,
         ground: None,
-        number: PhoneNumber::parse("+4791234578", Country::Norway).unwrap(),
+        number: PhoneNumber::parse("+4791234578", Country::Norway).ok(),
         hands: None,
     }
 }

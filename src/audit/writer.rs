@@ -148,9 +148,10 @@ struct Hashes {
 }
 
 impl Hashes {
-    fn of(&mut self, entry: &Entry) -> String {
+    fn of(&mut self, entry: &Entry) -> Option<String> {
+        let number = entry.number.as_ref()?;
         let Self { keys, tenants } = self;
         let hash = tenants.entry(entry.tenant.clone()).or_insert_with(|| keys.for_tenant(&entry.tenant));
-        hash.digest("audit number", &[entry.number.msisdn().as_bytes()])
+        Some(hash.digest("audit number", &[number.msisdn().as_bytes()]))
     }
 }

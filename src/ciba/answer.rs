@@ -72,6 +72,13 @@ pub fn start_answer(reply: Reply<'_>) -> StartAnswer {
     }
 }
 
+/// Whether an answer of any endpoint refuses the client itself (`invalid_client` of
+/// RFC 6749, section 5.2), which is said before anything is done.
+#[must_use]
+pub fn refuses_client(reply: Reply<'_>) -> bool {
+    matches!(reply.status, 400 | 401) && Word::find(reply.body) == Some(Word::InvalidClient)
+}
+
 /// What the answer to a token request means (CIBA Core, section 11; the
 /// vendor's `error_code` values).
 #[must_use]

@@ -127,6 +127,14 @@ impl Schedule {
         Self { next_poll_at: self.place(at, at).unwrap_or(self.expires_at), ..self }
     }
 
+    /// The same once what was in the way is gone: the next poll is due, and whoever
+    /// sends it keeps the interval since the last one.
+    #[must_use]
+    pub fn without_trouble(self, now: Timestamp) -> Self {
+        let at = now.min(self.next_poll_at);
+        Self { consecutive_troubles: 0, next_poll_at: self.place(at, at).unwrap_or(self.next_poll_at), ..self }
+    }
+
     /// Whether the last poll has been sent.
     #[must_use]
     pub fn is_finished(&self) -> bool {

@@ -16,6 +16,7 @@ use crate::ciba::{AuthReqId, PollAnswer};
 use crate::clock::Clock;
 use crate::config::{self, CertificatePolicy, ClientKey, Config, FILE_VARIABLE};
 use crate::gateway;
+use crate::logins::Blocks;
 use crate::provider::Provider;
 use crate::provider::vipps::Vipps;
 use crate::store::redis::Survey;
@@ -57,6 +58,7 @@ pub(super) async fn run(options: Options) -> ExitCode {
     report.front(&config);
     report.audit(&config);
     report.api_keys(&config, Clock::system().now());
+    report.block_list(&config);
     report.store(&config).await;
     for tenant in &config.tenants {
         report.provider(tenant).await;
@@ -153,6 +155,29 @@ impl Report {
         }
     }
 
+    fn block_list(&self, config: &Config) {
+        let sum =
+            |size: fn(&Blocks) -> usize| config.block_list.entries().map(|(_, blocks)| size(blocks)).sum::<usize>();
+        let sizes = [
+            sum(|blocks| blocks.clients.len()),
+            sum(|blocks| blocks.agents.len()),
+            sum(|blocks| blocks.terminals.len()),
+            sum(|blocks| blocks.numbers.len()),
+        ];
+        let [clients, agents, terminals, numbers] = sizes;
+        if sizes.iter().sum::<usize>() > 0 {
+            let sizes = format!("{clients} clients, {agents} agents, {terminals} terminals, {numbers} numbers");
+            self.good("block list", &sizes);
+        }
+        for (tenant, blocks) in config.block_list.entries() {
+            let tenants = config.tenants.iter().filter(|known| tenant.is_none_or(|tenant| *tenant == known.id));
+            let known: Vec<_> = tenants.flat_map(|tenant| &tenant.clients).map(|client| &client.id).collect();
+            for client in blocks.clients.iter().filter(|client| !known.contains(client)) {
+                self.note("block list", &format!("there is no client {client} to shut out; is it misspelt?"));
+            }
+        }
+    }
+
     async fn store(&mut self, config: &Config) {
         let config::Store::Redis(redis) = &config.store else {
             return self.note("store", "memory: one process only, every login is gone when it ends");
@@ -198,15 +223,31 @@ impl Report {
             return self.bad(&what, &problem.to_string());
         }
         self.good(&what, "provider: discovery and signing keys are there");
-        self.credentials(&what, &vipps).await;
+        self.credentials(&what, tenant, &vipps).await;
         match vipps.server_time().await {
             Some((here, there)) => self.clock(&what, here, there),
             None => self.note(&what, "the provider does not tell its time"),
         }
     }
 
-    async fn credentials(&mut self, what: &str, vipps: &Vipps) {
+    async fn credentials(&mut self, what: &str, tenant: &config::Tenant, vipps: &Vipps) {
         let Some(nobody) = AuthReqId::new("check-of-credentials-0000000") else { return };
+        let config::Provider { client_secret, client_secret_next, .. } = &tenant.provider;
+        if let Some(next) = client_secret_next {
+            for (key, secret) in [("client_secret", client_secret), ("client_secret_next", next)] {
+                let Ok(alone) = vipps.secrets(secret, None) else { continue };
+                vipps.renew_secrets(alone);
+                if vipps.poll(&nobody).await == PollAnswer::CredentialsRefused {
+                    self.note(
+                        what,
+                        &format!("the provider refuses {key}: it is its old secret, or not yet its new one"),
+                    );
+                }
+            }
+            if let Ok(both) = vipps.secrets(client_secret, Some(next)) {
+                vipps.renew_secrets(both);
+            }
+        }
         match vipps.poll(&nobody).await {
             PollAnswer::InvalidGrant | PollAnswer::Expired => self.good(what, "provider: credentials are accepted"),
             PollAnswer::CredentialsRefused => {

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -17,7 +18,8 @@ use crate::gateway::{self, Listeners, RunError};
 use crate::telemetry;
 
 #[derive(Args)]
-#[command(after_help = "SIGTERM and Ctrl-C drain; a second one ends at once.\n\
+#[command(after_help = "SIGTERM and Ctrl-C drain; a second one ends at once. SIGHUP reads the configuration\n\
+    again, as happens by itself when one of its files changes.\n\
     Exit codes: 0 drained, 64 the configuration has mistakes, 69 a port cannot be had, 70 internal.")]
 pub(super) struct Options {
     /// The configuration file; see docs/configuration.md.
@@ -27,7 +29,8 @@ pub(super) struct Options {
 
 pub(super) async fn run(options: Options) -> ExitCode {
     let exposed = hardening::no_memory_dumps();
-    let config = match Config::load(&options.config, variables()) {
+    let (config, files) = Config::load_with_files(&options.config, variables());
+    let config = match config {
         Ok(config) => config,
         Err(mistakes) => return fail(EXIT_USAGE, &format!("the configuration has mistakes\n{mistakes}")),
     };
@@ -39,7 +42,7 @@ pub(super) async fn run(options: Options) -> ExitCode {
     if config.audit.is_none() {
         warn!("there is no [audit]: nobody can tell later who had whose phone asked");
     }
-    let mut signals = match Signals::listen() {
+    let (mut signals, hangup) = match Signals::listen().and_then(|stop| Ok((stop, signal(SignalKind::hangup())?))) {
         Ok(signals) => signals,
         Err(error) => return fail(EXIT_SOFTWARE, &format!("signals cannot be listened to: {error}")),
     };
@@ -48,7 +51,15 @@ pub(super) async fn run(options: Options) -> ExitCode {
         Err(message) => return fail(EXIT_UNAVAILABLE, &message),
     };
     let shutdown = CancellationToken::new();
-    let running = gateway::run(config, listeners, shutdown.clone().cancelled_owned());
+    let (tell, changes) = mpsc::channel(1);
+    let watching = gateway::files::watch(options.config, files, hangup, tell);
+    let running = gateway::run_changing(config, changes, listeners, shutdown.clone().cancelled_owned());
+    let running = async {
+        tokio::select! {
+            ended = running => ended,
+            never = watching => match never {},
+        }
+    };
     tokio::pin!(running);
     tokio::select! {
         ended = &mut running => return exit(ended),

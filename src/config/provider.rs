@@ -24,6 +24,9 @@ pub struct Provider {
     pub client_id: String,
     /// The credential's secret.
     pub client_secret: SecretString,
+    /// The one that follows it, or the one that it followed: tried where the provider
+    /// refuses the other.
+    pub client_secret_next: Option<SecretString>,
     /// How the two are sent.
     pub authentication: ClientAuthentication,
     /// The sales unit's number, sent along for the provider's support.
@@ -95,6 +98,7 @@ impl Table for Provider {
         let is_client_id = |id: &String| id.len() <= 255 && is_header_text(id);
         section.check("client_id", client_id.as_ref(), is_client_id, "must be at most 255 printable ASCII characters");
         let client_secret = section.required_secret("client_secret", "client_secret_file");
+        let client_secret_next = section.secret("client_secret_next", "client_secret_next_file");
         let authentication = section.or("authentication", ClientAuthentication::Basic);
         let serial_number = section.optional::<String>("merchant_serial_number");
         let is_serial_number = |text: &String| text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -114,6 +118,7 @@ impl Table for Provider {
             issuer: issuer?,
             client_id: client_id?,
             client_secret: client_secret?.secret,
+            client_secret_next: client_secret_next.map(|given| given.secret),
         })
     }
 }

@@ -141,7 +141,7 @@ impl Section<'_> {
     /// The text of the file that `key` names, without the line ends at its end.
     pub(super) fn file(&mut self, key: &str) -> Option<SecretString> {
         let path: PathBuf = self.optional(key)?;
-        match std::fs::read_to_string(self.directory().join(path)).map(Zeroizing::new) {
+        match self.reading().file(&path) {
             Ok(text) if text.trim().is_empty() => self.wrong(key, "names a file that is empty"),
             Ok(text) => return Some(text.trim_end_matches(['\r', '\n']).into()),
             Err(error) => self.wrong(key, unreadable(&error)),

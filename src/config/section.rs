@@ -8,9 +8,13 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
+use super::files::Files;
 use super::mistakes::{Mistake, Place};
 use super::setting::{Bounded, Setting};
 use super::tree::{Entries, Node, Value};
@@ -21,20 +25,33 @@ pub(super) struct Reading {
     mistakes: RefCell<Vec<Mistake>>,
     taken: RefCell<BTreeSet<(String, String)>>,
     facts: RefCell<BTreeSet<String>>,
+    files: RefCell<Files>,
 }
 
 impl Reading {
     /// Relative paths in the configuration start at `directory`.
     pub(super) fn new(directory: PathBuf) -> Self {
-        Self { directory, mistakes: RefCell::default(), taken: RefCell::default(), facts: RefCell::default() }
+        Self {
+            directory,
+            mistakes: RefCell::default(),
+            taken: RefCell::default(),
+            facts: RefCell::default(),
+            files: RefCell::default(),
+        }
     }
 
     pub(super) fn root<T: Table>(&self, entries: Entries) -> Option<T> {
         Section::new(self, String::new(), Place::File, entries).read()
     }
 
-    pub(super) fn into_mistakes(self) -> Vec<Mistake> {
-        self.mistakes.into_inner()
+    /// Reads the file at a path of the configuration.
+    pub(super) fn file(&self, path: &Path) -> io::Result<Zeroizing<String>> {
+        self.files.borrow_mut().read(&self.directory.join(path))
+    }
+
+    /// What was wrong, and the files that were read.
+    pub(super) fn finish(self) -> (Vec<Mistake>, Files) {
+        (self.mistakes.into_inner(), self.files.into_inner())
     }
 
     fn note(&self, place: &Place, key: &str, problem: impl Display) {
@@ -117,6 +134,11 @@ impl<'r> Section<'r> {
     /// Where relative paths start.
     pub(super) fn directory(&self) -> &'r Path {
         &self.reading.directory
+    }
+
+    /// What it shares with the other tables.
+    pub(super) const fn reading(&self) -> &'r Reading {
+        self.reading
     }
 
     /// Notes what is wrong with a setting that was asked for.

@@ -17,8 +17,8 @@ use super::{CertificatePolicy, ClientAuthentication, LogFormat, SigningAlgorithm
 use crate::identity::Claim;
 use crate::language::Language;
 use crate::logins::Role;
-use crate::phone::Country;
-use crate::session::{Channel, ClientId, PurposeId, TenantId};
+use crate::phone::{Country, PhoneNumber};
+use crate::session::{AgentId, Channel, ClientId, PurposeId, TenantId, TerminalId};
 use crate::timestamp::Timestamp;
 
 /// A plain value of the configuration.
@@ -124,6 +124,12 @@ setting! {
     PurposeId, "must be 1 to 64 lower-case letters, digits and hyphens",
         |value| Self::new(text(value)?).ok();
     ClientId, "must be 1 to 64 of letters, digits and - _ . : @ / + =", |value| Self::new(text(value)?).ok();
+    AgentId, "must be 1 to 64 of letters, digits and - _ . : @ / + =", |value| Self::new(text(value)?).ok();
+    TerminalId, "must be 1 to 64 of letters, digits and - _ . : @ / + =", |value| Self::new(text(value)?).ok();
+    PhoneNumber, "must be a phone number with its country's code, such as \"+4712345678\"", |value| {
+        let text = text(value)?.trim();
+        Self::from_msisdn(text).ok().filter(|_| text.starts_with('+'))
+    };
 }
 
 impl Setting for Claim {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::block_list::known;
 use super::purpose::{NationalId, required_claims, stated_ground};
 use super::section::{Section, Table};
 use super::service::{CERTIFICATES_ASKED, seconds};
@@ -63,6 +64,7 @@ impl Table for Tenant {
         let id: Option<TenantId> = section.required("id");
         if let Some(id) = &id {
             section.unique("id", "tenants", id.as_str());
+            section.establish(known(id));
         }
         let name = section.optional("name");
         // No default: a Danish and a Norwegian number look the same without it.

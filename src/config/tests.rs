@@ -1,8 +1,11 @@
+mod block_list;
 mod certificates;
 mod documents;
 mod environment;
+mod files;
 mod mistakes;
 mod purposes;
+mod running;
 mod secrets;
 mod store;
 mod values;

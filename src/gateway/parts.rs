@@ -1,5 +1,6 @@
 //! From configuration to the parts of a running gateway.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,10 @@ use crate::grpc::{Authorities, Callers, Enrolment, TlsError};
 use crate::ledger::Ledger;
 use crate::logins::{Caller, Guards, Limits, Logins, Policy, Tenant};
 use crate::poller::{Credential, Poller};
-use crate::provider::vipps::{self, ClientAuthentication, InvalidSettings, SigningAlgorithm, SystemHeaders, Vipps};
+use crate::provider::Provider;
+use crate::provider::vipps::{
+    self, ClientAuthentication, ClientSecrets, InvalidSettings, SigningAlgorithm, SystemHeaders, Vipps,
+};
 use crate::replicas::{NoRandomness, Replica};
 use crate::session::TenantId;
 use crate::store::hash::HashKeys;
@@ -58,8 +62,9 @@ pub(super) struct Parts {
     pub(super) replica: Replica,
     pub(super) poller: Poller,
     pub(super) logins: Logins,
-    pub(super) callers: Arc<Callers>,
-    pub(super) credentials: Vec<(TenantId, Arc<Credential>)>,
+    pub(super) credentials: Credentials,
+    /// The providers again, whose secrets may be replaced.
+    providers: Vec<(TenantId, Arc<Vipps>)>,
     /// The store again, when it is one that can be set up wrongly.
     pub(super) redis: Option<Arc<RedisStore>>,
 }
@@ -72,14 +77,54 @@ impl Parts {
         let replica = Replica::new(Arc::clone(&store), clock.clone(), Arc::clone(&metrics), ids)?;
         let audit = audit(config, &clock, &metrics)?;
         let ledger = Ledger::new(store, clock.clone(), config.identity_window, Arc::clone(&metrics)).with_audit(audit);
-        let credentials = config
+        let providers = config
             .tenants
             .iter()
-            .map(|tenant| Ok((tenant.id.clone(), credential(tenant, &clock, &metrics)?)))
+            .map(|tenant| Ok((tenant.id.clone(), Arc::new(provider(tenant, &clock, &metrics)?))))
             .collect::<Result<Vec<_>, AssemblyError>>()?;
-        let poller = Poller::new(ledger.clone(), replica.clone(), credentials.iter().cloned());
-        let tenants = config.tenants.iter().zip(&credentials);
-        let tenants = tenants.map(|(tenant, (_, credential))| Tenant {
+        let credential = |(tenant, provider): &(TenantId, Arc<Vipps>)| {
+            (tenant.clone(), Arc::new(Credential::new(Arc::clone(provider) as Arc<dyn Provider>)))
+        };
+        let credentials: Credentials = providers.iter().map(credential).collect();
+        let poller = Poller::new(ledger.clone(), replica.clone(), credentials.clone());
+        let (tenants, policy) = rules(config, &credentials);
+        let logins = Logins::new(ledger.clone(), poller.clone(), Vec::new(), policy);
+        logins.go_by(tenants, policy, config.block_list.clone());
+        Ok(Self { metrics, ledger, replica, poller, logins, credentials, providers, redis })
+    }
+
+    /// The client secrets that `config` has for the providers that there are.
+    pub(super) fn secrets(&self, config: &Config) -> Result<Vec<(TenantId, ClientSecrets)>, AssemblyError> {
+        let secrets = |(id, vipps): &(TenantId, Arc<Vipps>)| {
+            let config::Provider { client_secret, client_secret_next, .. } =
+                &config.tenants.iter().find(|tenant| tenant.id == *id)?.provider;
+            let secrets = vipps.secrets(client_secret, client_secret_next.as_ref());
+            let wrong = |source| AssemblyError::Provider { tenant: id.clone(), source };
+            Some(secrets.map(|secrets| (id.clone(), secrets)).map_err(wrong))
+        };
+        self.providers.iter().filter_map(secrets).collect()
+    }
+
+    /// Shows these secrets from now on, and lets logins go on that wait because the
+    /// old ones were refused.
+    pub(super) fn renew_secrets(&self, secrets: Vec<(TenantId, ClientSecrets)>) {
+        for (tenant, secrets) in secrets {
+            let provider = self.providers.iter().find(|(id, _)| *id == tenant);
+            let is_new = provider.is_some_and(|(_, provider)| provider.renew_secrets(secrets));
+            if is_new && let Some(credential) = self.credentials.get(&tenant) {
+                credential.renewed();
+            }
+        }
+    }
+}
+
+/// What each tenant has at its provider.
+pub(super) type Credentials = HashMap<TenantId, Arc<Credential>>;
+
+/// What holds for each tenant that has a credential, and over all of them.
+pub(super) fn rules(config: &Config, credentials: &Credentials) -> (Vec<Tenant>, Policy) {
+    let tenant = |tenant: &config::Tenant| {
+        Some(Tenant {
             id: tenant.id.clone(),
             default_country: tenant.default_country,
             default_lifetime: tenant.default_lifetime,
@@ -94,15 +139,14 @@ impl Parts {
             quiet_hours: tenant.quiet_hours,
             clients: tenant.clients.iter().map(|client| client.id.clone()).collect(),
             guards: guards(&tenant.guard.over(&config.guard.common)),
-            credential: Arc::clone(credential),
-        });
-        let policy = Policy {
-            starts_per_number: Limit { max: config.guard.starts_per_number_by_all_an_hour, window: HOUR },
-            limits: limits(&config.limits),
-        };
-        let logins = Logins::new(ledger.clone(), poller.clone(), tenants.collect(), policy);
-        Ok(Self { metrics, ledger, replica, poller, logins, callers: Arc::new(callers(config)?), credentials, redis })
-    }
+            credential: Arc::clone(credentials.get(&tenant.id)?),
+        })
+    };
+    let policy = Policy {
+        starts_per_number: Limit { max: config.guard.starts_per_number_by_all_an_hour, window: HOUR },
+        limits: limits(&config.limits),
+    };
+    (config.tenants.iter().filter_map(tenant).collect(), policy)
 }
 
 const fn limits(chosen: &config::Limits) -> Limits {
@@ -184,8 +228,7 @@ pub(crate) fn redis_store(chosen: &config::Redis, config: &Config) -> Result<Red
         wait: Some(wait).filter(|wait| wait.replicas > 0),
         ..redis::Settings::at(place)
     };
-    let keys = chosen.keys.seal_keys.iter().map(|(name, key)| (key_id(name), *key.expose()));
-    let ring = KeyRing::new(key_id(&chosen.keys.active_seal_key), keys.collect()).map_err(AssemblyError::SealKeys)?;
+    let ring = key_ring(&chosen.keys)?;
     let tenants = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
     Ok(RedisStore::connect(settings, tenants, ring, hash_keys(&chosen.keys))?)
 }
@@ -198,6 +241,12 @@ fn hash_keys(keys: &config::Keys) -> HashKeys {
     }
 }
 
+/// The seal keys of a configuration.
+pub(super) fn key_ring(keys: &config::Keys) -> Result<KeyRing, AssemblyError> {
+    let all = keys.seal_keys.iter().map(|(name, key)| (key_id(name), *key.expose()));
+    KeyRing::new(key_id(&keys.active_seal_key), all.collect()).map_err(AssemblyError::SealKeys)
+}
+
 fn access_of(access: &config::RedisAccess) -> Access {
     Access { username: access.username.clone(), password: access.password.clone() }
 }
@@ -208,14 +257,8 @@ fn key_id(name: &str) -> KeyId {
     KeyId(u32::from_be_bytes([a, b, c, d]))
 }
 
-fn credential(
-    tenant: &config::Tenant,
-    clock: &Clock,
-    metrics: &Arc<Metrics>,
-) -> Result<Arc<Credential>, AssemblyError> {
-    let provider = vipps(tenant, clock, metrics)
-        .map_err(|source| AssemblyError::Provider { tenant: tenant.id.clone(), source })?;
-    Ok(Arc::new(Credential::new(Arc::new(provider))))
+fn provider(tenant: &config::Tenant, clock: &Clock, metrics: &Arc<Metrics>) -> Result<Vipps, AssemblyError> {
+    vipps(tenant, clock, metrics).map_err(|source| AssemblyError::Provider { tenant: tenant.id.clone(), source })
 }
 
 /// The provider of one tenant; not asked anything yet.
@@ -225,6 +268,7 @@ pub(crate) fn vipps(tenant: &config::Tenant, clock: &Clock, metrics: &Arc<Metric
         issuer: provider.issuer.as_str().to_owned(),
         client_id: provider.client_id.clone(),
         client_secret: provider.client_secret.clone(),
+        client_secret_next: provider.client_secret_next.clone(),
         authentication: match provider.authentication {
             config::ClientAuthentication::Basic => ClientAuthentication::SecretBasic,
             config::ClientAuthentication::Post => ClientAuthentication::SecretPost,
@@ -254,7 +298,8 @@ pub(crate) fn vipps(tenant: &config::Tenant, clock: &Clock, metrics: &Arc<Metric
     Vipps::new(&settings, clock.as_fn(), Arc::clone(metrics))
 }
 
-fn callers(config: &Config) -> Result<Callers, AssemblyError> {
+/// Who may call.
+pub(super) fn callers(config: &Config) -> Result<Callers, AssemblyError> {
     let asked = config.grpc.tls.as_ref().and_then(|tls| tls.clients.as_ref());
     let shared = asked.map(|asked| Authorities::new(&asked.authorities)).transpose()?.map(Arc::new);
     let mut enrolments = Vec::new();

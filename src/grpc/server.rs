@@ -13,8 +13,8 @@ mod line;
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bounds::{MAX_ABANDONED, SILENCE_LIMIT, within_bounds};
@@ -62,7 +62,8 @@ struct Shared {
     routes: Routes,
     builder: Builder<Tracked>,
     settings: Grpc,
-    tls: Option<TlsIdentity>,
+    /// May be replaced; connections that there are stay as they are.
+    tls: RwLock<Option<TlsIdentity>>,
     places: Arc<Semaphore>,
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
@@ -92,13 +93,19 @@ impl Front {
             routes,
             builder: within_bounds(Tracked(tasks.clone()), settings),
             settings: settings.clone(),
-            tls: settings.tls.as_ref().map(TlsIdentity::from_config).transpose()?,
+            tls: RwLock::new(settings.tls.as_ref().map(TlsIdentity::from_config).transpose()?),
             places: Arc::new(Semaphore::new(places)),
             metrics,
             tasks: tasks.clone(),
             stop,
             dismissed,
         })))
+    }
+
+    /// Whoever connects from now on is served with this certificate, and asked for
+    /// what its issuers want.
+    pub(crate) fn renew_tls(&self, identity: Option<TlsIdentity>) {
+        *self.0.tls.write().unwrap_or_else(PoisonError::into_inner) = identity;
     }
 
     /// Serves whoever connects, until told to stop. Connections that there are then
@@ -121,7 +128,8 @@ impl Front {
     /// A slow handshake holds nobody else up, but takes a place.
     async fn welcome(self, stream: TcpStream, place: OwnedSemaphorePermit) {
         let _open = self.0.metrics.connection_opened();
-        match &self.0.tls {
+        let identity = self.0.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match identity {
             None => self.attend(stream, None).await,
             Some(identity) => {
                 if let Some(Some((stream, peer))) = self.0.stop.run_until_cancelled(identity.handshake(stream)).await {

@@ -1,6 +1,6 @@
 //! The service: each call is read, carried out by `logins`, and answered.
 
-use std::future::{Future, pending};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
@@ -10,16 +10,15 @@ use futures_util::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
 
-use super::caller::{Callers, Peer, Proven};
+use super::caller::Peer;
+use super::grant::{Enrolled, Grant};
 use super::request::Erasure;
 use super::server::Leaving;
 use super::status::CallError;
 use super::v1::login_service_server::{LoginService, LoginServiceServer};
 use super::{request, response, v1};
-use crate::clock::Clock;
 use crate::logins::{self, Caller, Cursor, Logins, TenantEvent, TenantMessage, WatchEvent};
 use crate::telemetry::Metrics;
-use crate::timestamp::Timestamp;
 
 /// Requests are small; a larger one is refused before it is read whole.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
@@ -27,17 +26,18 @@ const MAX_REQUEST_BYTES: usize = 64 * 1024;
 /// The login service over the use cases.
 pub struct LoginApi {
     logins: Logins,
-    callers: Arc<Callers>,
+    enrolled: Enrolled,
     metrics: Arc<Metrics>,
 }
 
 type EventStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl LoginApi {
-    /// The tonic service, ready to be added to a server.
+    /// The tonic service, ready to be added to a server. Who is `enrolled` may change
+    /// while it serves.
     #[must_use]
-    pub fn server(logins: Logins, callers: Arc<Callers>, metrics: Arc<Metrics>) -> LoginServiceServer<Self> {
-        LoginServiceServer::new(Self { logins, callers, metrics }).max_decoding_message_size(MAX_REQUEST_BYTES)
+    pub fn server(logins: Logins, enrolled: Enrolled, metrics: Arc<Metrics>) -> LoginServiceServer<Self> {
+        LoginServiceServer::new(Self { logins, enrolled, metrics }).max_decoding_message_size(MAX_REQUEST_BYTES)
     }
 
     /// When the connection that the call came on is about to end.
@@ -45,15 +45,22 @@ impl LoginApi {
         request.extensions().get::<Leaving>().cloned().unwrap_or_default().0
     }
 
-    fn proven<T>(&self, request: Request<T>) -> Result<(Proven, T), CallError> {
-        let peer = request.extensions().get::<Peer>();
-        let proven = self.callers.identify(request.metadata(), peer, self.logins.clock().now())?;
-        Ok((proven, request.into_inner()))
+    /// Whoever calls, though he may be shut out.
+    fn known<T>(&self, call: &'static str, request: Request<T>) -> Result<(Grant, T), CallError> {
+        let (metadata, mut extensions, message) = request.into_parts();
+        let grant = Grant::new(call, &self.logins, self.enrolled.clone(), metadata, extensions.remove::<Peer>())?;
+        Ok((grant, message))
     }
 
-    fn caller<T>(&self, request: Request<T>) -> Result<(Caller, T), CallError> {
-        let (proven, message) = self.proven(request)?;
-        Ok((proven.caller, message))
+    fn granted<T>(&self, call: &'static str, request: Request<T>) -> Result<(Grant, T), CallError> {
+        let (grant, message) = self.known(call, request)?;
+        self.logins.admits(grant.caller(), call)?;
+        Ok((grant, message))
+    }
+
+    fn caller<T>(&self, call: &'static str, request: Request<T>) -> Result<(Caller, T), CallError> {
+        let (grant, message) = self.granted(call, request)?;
+        Ok((grant.caller().clone(), message))
     }
 
     /// Counts the call and turns its error, if any, into a status.
@@ -63,18 +70,18 @@ impl LoginApi {
         result.map(Response::new).map_err(|error| error.into_status(method))
     }
 
-    /// What is told, while that is proven which the stream was opened with.
-    /// `cursor` is the one that a message carries, if any.
+    /// What is told, while that holds which the stream was opened with. `cursor` is
+    /// the one that a message carries, if any.
     fn stream<T: Send + 'static>(
         &self,
         method: &'static str,
-        until: Option<Timestamp>,
+        grant: Grant,
         told: impl Stream<Item = Result<T, (logins::Error, Option<Cursor>)>> + Send + 'static,
         cursor: impl Fn(&T) -> &str + Send + 'static,
     ) -> EventStream<T> {
         let open = self.metrics.watch_opened();
         let mut told = Box::pin(told);
-        let mut lapse = until.map(|_| Box::pin(lapse(self.logins.clock().clone(), until)));
+        let mut grant_ends = Box::pin(grant.ends());
         let (mut newest, mut is_over) = (String::new(), false);
         Box::pin(poll_fn(move |cx| {
             let _held_while_streaming = &open;
@@ -82,10 +89,9 @@ impl LoginApi {
                 return Poll::Ready(None);
             }
             // First of all: whoever reads slowly learns nothing more.
-            let has_lapsed = lapse.as_mut().is_some_and(|lapse| lapse.as_mut().poll(cx).is_ready());
-            let told = if has_lapsed {
+            let told = if let Poll::Ready(error) = grant_ends.as_mut().poll(cx) {
                 let cursor = Some(std::mem::take(&mut newest)).filter(|cursor| !cursor.is_empty());
-                Some(Err(CallError::CredentialExpired.into_end_of_stream(method, cursor)))
+                Some(Err(error.into_end_of_stream(method, cursor)))
             } else {
                 ready!(told.as_mut().poll_next(cx)).map(|told| {
                     told.inspect(|message| cursor(message).clone_into(&mut newest)).map_err(|(error, cursor)| {
@@ -99,32 +105,35 @@ impl LoginApi {
     }
 
     async fn check(&self, request: Request<v1::CheckPhoneRequest>) -> Result<v1::CheckPhoneResponse, CallError> {
-        let (caller, message) = self.caller(request)?;
-        let check = request::check_phone(&message, &caller, self.logins.tenant(&caller)?)?;
-        Ok(v1::CheckPhoneResponse { usable: self.logins.check_phone(&caller, check).await? })
+        let (grant, message) = self.known("CheckPhone", request)?;
+        let caller = grant.caller();
+        let check = request::check_phone(&message, caller, &*self.logins.tenant(caller)?)?;
+        Ok(v1::CheckPhoneResponse { usable: self.logins.check_phone(caller, check).await? })
     }
 
     async fn start(&self, request: Request<v1::StartLoginRequest>) -> Result<v1::StartLoginResponse, CallError> {
-        let (caller, message) = self.caller(request)?;
-        let start = request::start_login(message, &caller, self.logins.tenant(&caller)?)?;
-        let view = self.logins.start(&caller, start).await?;
+        let (grant, message) = self.known("StartLogin", request)?;
+        let caller = grant.caller();
+        let start = request::start_login(message, caller, &*self.logins.tenant(caller)?)?;
+        let view = self.logins.start(caller, start).await?;
         Ok(v1::StartLoginResponse { login: Some(response::login(&view)) })
     }
 
     async fn get(&self, request: Request<v1::GetLoginRequest>) -> Result<v1::GetLoginResponse, CallError> {
-        let (caller, message) = self.caller(request)?;
+        let (caller, message) = self.caller("GetLogin", request)?;
         let view = self.logins.get(&caller, &request::login_id(&message.login_id)?).await?;
         Ok(v1::GetLoginResponse { login: Some(response::login(&view)) })
     }
 
     async fn wait(&self, request: Request<v1::WaitLoginRequest>) -> Result<v1::WaitLoginResponse, CallError> {
         let leaving = Self::leaving(&request);
-        let (Proven { caller, until }, message) = self.proven(request)?;
+        let (grant, message) = self.granted("WaitLogin", request)?;
+        let caller = grant.caller().clone();
         let timeout = request::wait_timeout(message.timeout.as_ref())?;
         let login_id = request::login_id(&message.login_id)?;
         let view = tokio::select! {
             biased;
-            () = lapse(self.logins.clock().clone(), until) => return Err(CallError::CredentialExpired),
+            error = grant.ends() => return Err(error),
             view = self.logins.wait(&caller, &login_id, timeout, leaving) => view?,
         };
         Ok(v1::WaitLoginResponse { login: Some(response::login(&view)) })
@@ -135,11 +144,12 @@ impl LoginApi {
         request: Request<v1::WatchLoginRequest>,
     ) -> Result<EventStream<v1::WatchLoginResponse>, CallError> {
         let leaving = Self::leaving(&request);
-        let (Proven { caller, until }, message) = self.proven(request)?;
+        let (grant, message) = self.granted("WatchLogin", request)?;
         let heartbeat = request::heartbeat(message.heartbeat_interval.as_ref())?;
-        let events = self.logins.watch(&caller, &request::login_id(&message.login_id)?, heartbeat, leaving).await?;
+        let events =
+            self.logins.watch(grant.caller(), &request::login_id(&message.login_id)?, heartbeat, leaving).await?;
         let told = events.map(|told| told.map(watch_login_message).map_err(|error| (error, None)));
-        Ok(self.stream("WatchLogin", until, told, |_| ""))
+        Ok(self.stream("WatchLogin", grant, told, |_| ""))
     }
 
     async fn watch_all(
@@ -147,17 +157,17 @@ impl LoginApi {
         request: Request<v1::WatchLoginsRequest>,
     ) -> Result<EventStream<v1::WatchLoginsResponse>, CallError> {
         let leaving = Self::leaving(&request);
-        let (Proven { caller, until }, message) = self.proven(request)?;
+        let (grant, message) = self.granted("WatchLogins", request)?;
         let heartbeat = request::heartbeat(message.heartbeat_interval.as_ref())?;
         let filter = request::watch_filter(&message)?;
-        let from = request::watch_from(&message, &caller)?;
-        let messages = self.logins.watch_all(&caller, filter, from, heartbeat, leaving).await?;
+        let from = request::watch_from(&message, grant.caller())?;
+        let messages = self.logins.watch_all(grant.caller(), filter, from, heartbeat, leaving).await?;
         let told = messages.map(|told| told.map(watch_logins_message).map_err(|end| (end.error, end.cursor)));
-        Ok(self.stream("WatchLogins", until, told, |message| &message.cursor))
+        Ok(self.stream("WatchLogins", grant, told, |message| &message.cursor))
     }
 
     async fn confirm(&self, request: Request<v1::ConfirmCodeRequest>) -> Result<v1::ConfirmCodeResponse, CallError> {
-        let (caller, message) = self.caller(request)?;
+        let (caller, message) = self.caller("ConfirmCode", request)?;
         let login_id = request::login_id(&message.login_id)?;
         let verdict = self.logins.confirm_code(&caller, &login_id, request::code(&message.code)?).await?;
         Ok(v1::ConfirmCodeResponse {
@@ -168,14 +178,14 @@ impl LoginApi {
     }
 
     async fn cancel(&self, request: Request<v1::CancelLoginRequest>) -> Result<v1::CancelLoginResponse, CallError> {
-        let (caller, message) = self.caller(request)?;
+        let (caller, message) = self.caller("CancelLogin", request)?;
         let view = self.logins.cancel(&caller, &request::login_id(&message.login_id)?).await?;
         Ok(v1::CancelLoginResponse { login: Some(response::login(&view)) })
     }
 
     async fn erase(&self, request: Request<v1::EraseLoginRequest>) -> Result<v1::EraseLoginResponse, CallError> {
-        let (caller, message) = self.caller(request)?;
-        match request::erasure(&message, self.logins.tenant(&caller)?)? {
+        let (caller, message) = self.caller("EraseLogin", request)?;
+        match request::erasure(&message, &*self.logins.tenant(&caller)?)? {
             Erasure::Login(login) => {
                 let view = self.logins.erase(&caller, &login).await?;
                 Ok(v1::EraseLoginResponse { login: Some(response::login(&view)), erased: 1 })
@@ -191,26 +201,18 @@ impl LoginApi {
         &self,
         request: Request<v1::TransferLoginRequest>,
     ) -> Result<v1::TransferLoginResponse, CallError> {
-        let (caller, message) = self.caller(request)?;
+        let (caller, message) = self.caller("TransferLogin", request)?;
         let view = self.logins.transfer(&caller, request::transfer(&message)?).await?;
         Ok(v1::TransferLoginResponse { login: Some(response::login(&view)) })
     }
 
     async fn list(&self, request: Request<v1::ListLoginsRequest>) -> Result<v1::ListLoginsResponse, CallError> {
-        let (caller, message) = self.caller(request)?;
+        let (caller, message) = self.caller("ListLogins", request)?;
         let (size, after) = request::page(&message)?;
         let filter = request::list_filter(&message)?;
         let (views, next) = self.logins.list(&caller, &filter, after, size).await?;
         let next_page_token = next.as_ref().map(response::page_token).unwrap_or_default();
         Ok(v1::ListLoginsResponse { logins: views.iter().map(response::login).collect(), next_page_token })
-    }
-}
-
-/// Waits for the end of what a call was proven with.
-async fn lapse(clock: Clock, until: Option<Timestamp>) {
-    match until {
-        Some(until) => clock.sleep_until(until).await,
-        None => pending().await,
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) enum CallError {
     TookTooLong,
     /// It ran into a defect of ours.
     Panicked,
+    /// It is right, and stands for something else than when the stream was opened.
+    CredentialChanged,
     /// Fields and what would be right; never the values.
     Fields(Vec<(String, String)>),
     /// A field that is not acted on yet.
@@ -57,10 +59,12 @@ impl CallError {
             Self::CredentialMismatch => (Code::Unauthenticated, "CREDENTIAL_MISMATCH"),
             Self::TookTooLong => (Code::DeadlineExceeded, "CALL_TOOK_TOO_LONG"),
             Self::Panicked => (Code::Internal, "INTERNAL"),
+            Self::CredentialChanged => (Code::Unavailable, "CREDENTIAL_CHANGED"),
             Self::Fields(_) => (Code::InvalidArgument, "INVALID_FIELD"),
             Self::NotSupported(_) => (Code::Unimplemented, "NOT_SUPPORTED"),
             Self::Logins(error) => {
                 let code = match error {
+                    E::Blocked(_) => Code::PermissionDenied,
                     E::ChannelNotAllowed => Code::PermissionDenied,
                     E::ReadOutNotAllowed => Code::PermissionDenied,
                     E::OutboundNotAllowed => Code::PermissionDenied,
@@ -114,12 +118,14 @@ impl CallError {
             Self::CredentialMismatch => "API key and client certificate are not those of one client".into(),
             Self::TookTooLong => "the gateway did not answer in time; try again, with the same request_id".into(),
             Self::Panicked => FAILED.into(),
+            Self::CredentialChanged => "what this client may do has changed; call again".into(),
             Self::Fields(fields) => {
                 let lines: Vec<_> = fields.iter().map(|(name, problem)| format!("{name} {problem}")).collect();
                 lines.join("; ")
             }
             Self::NotSupported(what) => format!("{what} is not supported yet"),
             Self::Logins(error) => match error {
+                E::Blocked(blocked) => format!("the operator of the gateway has shut this {} out", blocked.name()),
                 E::ChannelNotAllowed => "this client may not start logins on this channel".into(),
                 E::ReadOutNotAllowed => {
                     "in this tenant's call centres the person reads the code to the agent; leave code_mode out".into()
@@ -218,7 +224,7 @@ impl CallError {
             ) => Some(OUTAGE_RETRY),
             Self::Logins(E::Overloaded(load)) => Some(load.retry_after()),
             Self::TookTooLong => Some(OUTAGE_RETRY),
-            Self::Logins(E::ConnectionAge) => Some(MOVE_RETRY),
+            Self::CredentialChanged | Self::Logins(E::ConnectionAge) => Some(MOVE_RETRY),
             Self::CredentialMissing
             | Self::CredentialInvalid
             | Self::CredentialExpired
@@ -230,7 +236,8 @@ impl CallError {
         }
     }
 
-    /// Where a stream can be gone on with, and which limit was reached.
+    /// Where a stream can be gone on with, which limit was reached, and what is shut
+    /// out.
     fn metadata(&self, cursor: Option<String>) -> HashMap<String, String> {
         let oldest = match self {
             Self::Logins(logins::Error::CursorTooOld { oldest } | logins::Error::EpochChanged { oldest }) => {
@@ -246,7 +253,11 @@ impl CallError {
             _ => None,
         };
         let limit = limit.map(|limit| ("limit".to_owned(), limit.to_owned()));
-        cursor.into_iter().chain(oldest).chain(limit).collect()
+        let blocked = match self {
+            Self::Logins(logins::Error::Blocked(blocked)) => Some(("blocked".to_owned(), blocked.name().to_owned())),
+            _ => None,
+        };
+        cursor.into_iter().chain(oldest).chain(limit).chain(blocked).collect()
     }
 
     fn log(&self, method: &'static str, reason: &'static str) {

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::view::is_reader;
-use super::{Caller, CheckPhone, Error, Logins, StartLogin};
+use tokio::sync::watch;
+
+use super::{Blocked, Caller, CheckPhone, Error, Logins, Rules, StartLogin};
 use crate::audit::{Audit, By, Entry, Hands, What};
 use crate::ciba::StartAnswer;
 use crate::identity::Claim;
@@ -21,6 +22,7 @@ const FEW_READERS: usize = 1024;
 fn limit(error: &Error) -> Option<&'static str> {
     match error {
         Error::TooManyStarts { counter, .. } => Some(counter.name()),
+        Error::Blocked(blocked) => Some(blocked.name()),
         _ => None,
     }
 }
@@ -74,11 +76,11 @@ impl Logins {
             agent: request.agent.clone(),
             terminal: request.terminal.clone(),
             call: request.call.clone(),
-            channel: request.channel,
+            channel: Some(request.channel),
             call_direction: request.call_direction,
             purpose: tenant.purpose_of(request.purpose.as_ref()),
             ground: ground.cloned(),
-            number: request.phone.clone(),
+            number: Some(request.phone.clone()),
             hands: None,
         };
         self.note_asked(entry, start_refused)
@@ -95,11 +97,11 @@ impl Logins {
             agent: check.agent.clone(),
             terminal: check.terminal.clone(),
             call: check.call.clone(),
-            channel: check.channel,
+            channel: Some(check.channel),
             call_direction: None,
             purpose: None,
             ground: None,
-            number: check.phone.clone(),
+            number: Some(check.phone.clone()),
             hands: None,
         };
         self.note_asked(entry, check_refused)
@@ -161,34 +163,56 @@ impl Logins {
         error
     }
 
+    /// Notes that the caller may not make the call at all; the error for it.
+    pub(super) fn shut_out(&self, caller: &Caller, blocked: Blocked, call: &'static str) -> Error {
+        let error = Error::Blocked(blocked);
+        let what = What::CallRefused { call, reason: error.reason() };
+        let Caller { tenant, client, agent, .. } = caller;
+        // Who is shut out and calls all the same shall not fill the queue.
+        self.0.ledger.audit().note_if_roomy(Entry::of_call(tenant, client, agent.as_ref(), what));
+        error
+    }
+
     pub(super) fn reader(&self, caller: &Caller) -> Reader {
-        Reader { audit: self.0.ledger.audit().clone(), reads: Arc::clone(&self.0.reads), caller: caller.clone() }
+        Reader {
+            audit: self.0.ledger.audit().clone(),
+            reads: Arc::clone(&self.0.reads),
+            rules: Arc::clone(&self.0.rules),
+            caller: caller.clone(),
+        }
     }
 }
 
-/// Which login was read by whom, and until when it can be.
-pub(super) type Reads = Mutex<HashMap<(LoginId, ClientId, Option<AgentId>), Timestamp>>;
+/// Which login was looked at by whom, and whether they were told; until when it can be.
+pub(super) type Reads = Mutex<HashMap<(LoginId, ClientId, Option<AgentId>, bool), Timestamp>>;
 
 /// Who looks at a login.
 #[derive(Clone)]
 pub(super) struct Reader {
     audit: Audit,
     reads: Arc<Reads>,
+    rules: Arc<watch::Sender<Arc<Rules>>>,
     pub(super) caller: Caller,
 }
 
 impl Reader {
-    /// Notes that the identity is handed out, or withheld from somebody who is no
-    /// reader of it; once for each login and caller.
-    pub(super) fn looks(&self, login: &LoginId, terms: &Terms, now: Timestamp, until: Timestamp) {
+    /// Whether the caller, or the terminal of the login, is shut out now.
+    pub(super) fn is_shut_out(&self, terms: &Terms) -> bool {
+        let block_list = &self.rules.borrow().block_list;
+        let terminal = || block_list.terminal(&terms.tenant, terms.terminal.as_ref());
+        block_list.caller(&self.caller).or_else(terminal).is_some()
+    }
+
+    /// Notes that the identity is handed out, or withheld from somebody who may not
+    /// know it; once for each login and caller.
+    pub(super) fn looks(&self, login: &LoginId, terms: &Terms, may_know: bool, (now, until): (Timestamp, Timestamp)) {
         let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
         if reads.len() >= FEW_READERS && reads.len() == reads.capacity() {
             reads.retain(|_, until| now < *until);
         }
-        let reader = (login.clone(), self.caller.client.clone(), self.caller.agent.clone());
+        let reader = (login.clone(), self.caller.client.clone(), self.caller.agent.clone(), may_know);
         if reads.insert(reader, until).is_none() {
-            let is_reader = is_reader(&self.caller, terms);
-            let what = if is_reader { What::IdentityRead } else { What::IdentityWithheld };
+            let what = if may_know { What::IdentityRead } else { What::IdentityWithheld };
             let entry = Entry::of(login, terms, what);
             self.audit.note(entry.by(&self.caller.client, self.caller.agent.as_ref()));
         }

@@ -37,6 +37,9 @@ impl Logins {
     }
 
     async fn check(&self, caller: &Caller, check: &CheckPhone) -> Result<bool, Error> {
+        if let Some(blocked) = self.blocked(caller, check.agent.as_ref(), check.terminal.as_ref(), &check.phone) {
+            return Err(Error::Blocked(blocked));
+        }
         if !caller.channels.contains(&check.channel) {
             return Err(Error::ChannelNotAllowed);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cursor, Load, Role};
+use super::{Blocked, Cursor, Load, Role};
 use crate::identity::Claim;
 use crate::store::{Counter, StoreError};
 
@@ -10,6 +10,9 @@ use crate::store::{Counter, StoreError};
 /// became of a login is the login's state.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The operator has shut that out.
+    #[error("the {} is on the block list", .0.name())]
+    Blocked(Blocked),
     /// The client may not start logins on this channel.
     #[error("the client may not use this channel")]
     ChannelNotAllowed,
@@ -131,6 +134,7 @@ impl Error {
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
+            Self::Blocked(_) => "BLOCKED",
             Self::ChannelNotAllowed => "CHANNEL_NOT_ALLOWED",
             Self::ReadOutNotAllowed => "READ_OUT_NOT_ALLOWED",
             Self::OutboundNotAllowed => "OUTBOUND_NOT_ALLOWED",

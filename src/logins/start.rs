@@ -112,6 +112,9 @@ impl Logins {
     /// When nothing was started, and why.
     pub async fn start(&self, caller: &Caller, request: StartLogin) -> Result<LoginView, Error> {
         let asked = self.asked(caller, &request)?;
+        if let Some(blocked) = self.blocked(caller, request.agent.as_ref(), request.terminal.as_ref(), &request.phone) {
+            return Err(asked.refused(Error::Blocked(blocked)));
+        }
         if !caller.channels.contains(&request.channel) {
             return Err(asked.refused(Error::ChannelNotAllowed));
         }
@@ -170,7 +173,7 @@ impl Logins {
     /// from a former self, the start goes on undisturbed.
     async fn reserve(&self, caller: &Caller, request: &StartLogin) -> Result<(Reserved, Turn), Error> {
         let tenant = self.tenant(caller)?;
-        let mut reservation = self.reservation(caller, tenant, request)?;
+        let mut reservation = self.reservation(caller, &tenant, request)?;
         // In quiet hours nothing would come in its place.
         let is_quiet = tenant.quiet_until(&reservation.session.terms, reservation.now).is_some();
         let may_replace = request.when_busy == WhenBusy::Replace && !is_quiet;
@@ -189,7 +192,7 @@ impl Logins {
                 }
             };
             match reserved {
-                Reserved::CodeTaken => reservation = self.reservation(caller, tenant, request)?,
+                Reserved::CodeTaken => reservation = self.reservation(caller, &tenant, request)?,
                 Reserved::NumberBusy(ref busy) | Reserved::CallBusy(ref busy)
                     if may_replace && self.makes_way(caller, request, busy).await? => {}
                 Reserved::New(_) | Reserved::Existing(_) => return Ok((reserved, turn)),
@@ -231,7 +234,7 @@ impl Logins {
     /// Asks whether all tenants together may start one more login for the number;
     /// whether this start has just been counted there.
     pub(super) async fn admit(&self, asker: Asker<'_>) -> Result<bool, Error> {
-        match self.0.ledger.admit(asker, self.0.policy.starts_per_number).await? {
+        match self.0.ledger.admit(asker, self.rules().policy.starts_per_number).await? {
             Admitted::Counted => Ok(true),
             Admitted::Before => Ok(false),
             Admitted::LimitReached { retry_after } => {
@@ -294,7 +297,8 @@ impl Logins {
 
     async fn ring(&self, record: Arc<Record>, turn: Turn) -> Result<Arc<Record>, Error> {
         let terms = &record.session.terms;
-        let tenant = self.0.tenants.get(&terms.tenant).ok_or(Error::Internal("the tenant is not configured"))?;
+        let rules = self.rules();
+        let tenant = rules.tenants.get(&terms.tenant).ok_or(Error::Internal("the tenant is not configured"))?;
         let credential = Arc::clone(&tenant.credential);
         let sent_at = self.0.ledger.clock().now();
         if let Err(error) = self.may_ring(&record, tenant, sent_at) {

@@ -96,8 +96,9 @@ impl LoginView {
         if !self.moment.has_ended() || now >= until {
             return None;
         }
-        self.reader.looks(&self.login, &self.terms, now, until);
-        self.is_reader.then_some((identity.as_ref(), until))
+        let may_know = self.is_reader && !self.reader.is_shut_out(&self.terms);
+        self.reader.looks(&self.login, &self.terms, may_know, (now, until));
+        may_know.then_some((identity.as_ref(), until))
     }
 
     /// Whether this caller, if it may know the identity, may know the national

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::roster::Turn;
-use super::{Credential, Parting};
+use super::{Brake, Credential, Parting};
 use crate::audit::{Entry, What};
 use crate::ciba::{DEFAULT_INTERVAL, PollAnswer, Schedule, Step, Tokens};
 use crate::identity::Identity;
@@ -41,6 +42,8 @@ pub(super) struct Tending {
     /// When the next poll is due by that schedule, whatever a wall clock does
     /// in the meantime.
     pub(super) due: Option<Instant>,
+    /// Tells that the credential has become another one.
+    pub(super) brake: watch::Receiver<Brake>,
     pub(super) turn: Turn,
     pub(super) stop: CancellationToken,
     pub(super) parting: Arc<Parting>,
@@ -154,8 +157,19 @@ impl Tending {
             return self.wait_for_expiry(schedule).await;
         }
         let at = self.due.max(self.turn.rest()).unwrap_or_else(Instant::now);
-        if !self.quiet_while(tokio::time::sleep_until(at)).await || self.standing() != Standing::Clear {
+        let (mut brake, mut is_renewed) = (self.brake.clone(), false);
+        let wait = async {
+            is_renewed = tokio::select! {
+                () = tokio::time::sleep_until(at) => false,
+                Ok(()) = brake.changed(), if schedule.is_in_trouble() => true,
+            };
+        };
+        if !self.quiet_while(wait).await || self.standing() != Standing::Clear {
             return;
+        }
+        self.brake.mark_unchanged();
+        if is_renewed {
+            return self.go_by(schedule.without_trouble(self.ledger.clock().now()));
         }
         let now = self.ledger.clock().now();
         let answer = Box::pin(self.credential.poll(pending, schedule.interval(), now)).await;

@@ -7,11 +7,13 @@
 //! decide whether a person may be believed. What an answer to a start or a poll
 //! means is `ciba`'s to say.
 //!
-//! Keeps no logins and repeats no request. `lib::run` makes one value for each
+//! Keeps no logins and repeats no request, but for one that is refused because of
+//! the client's secret, by `credentials`. `lib::run` makes one value for each
 //! credential; `logins` and `poller` call it. It expects that the process has
 //! installed a rustls provider.
 
 mod cache;
+mod credentials;
 mod hosts;
 mod http;
 mod id_token;
@@ -25,15 +27,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use openidconnect::IssuerUrl;
-use reqwest::RequestBuilder;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use url::Url;
 
 use self::cache::{Cached, Renewal};
+use self::credentials::Credentials;
 use self::hosts::AllowedHosts;
 use self::http::{Http, NoAnswer, Operation};
 use self::id_token::{Refused, Rules};
@@ -48,6 +47,7 @@ use crate::session::{FailureReason, Terms};
 use crate::telemetry::Metrics;
 use crate::timestamp::Timestamp;
 
+pub use self::credentials::ClientSecrets;
 pub use self::hosts::ForbiddenUrl;
 pub use self::settings::{ClientAuthentication, InvalidSettings, Settings, SigningAlgorithm, SystemHeaders};
 
@@ -104,6 +104,23 @@ impl Vipps {
         Some(((self.clock)(), answer.date?))
     }
 
+    /// One secret of the client or two, for [`Vipps::renew_secrets`].
+    ///
+    /// # Errors
+    /// When one cannot be sent.
+    pub fn secrets(
+        &self,
+        first: &SecretString,
+        other: Option<&SecretString>,
+    ) -> Result<ClientSecrets, InvalidSettings> {
+        self.credentials.secrets(first, other)
+    }
+
+    /// From now on these secrets; whether they are others than before.
+    pub fn renew_secrets(&self, secrets: ClientSecrets) -> bool {
+        self.credentials.renew(secrets)
+    }
+
     async fn metadata(&self) -> Result<Arc<Metadata>, ProviderProblem> {
         self.metadata.get(&self.discovery_url).await
     }
@@ -113,9 +130,8 @@ impl Vipps {
         let Ok(metadata) = self.metadata().await else {
             return trouble;
         };
-        let form = vec![("grant_type", GRANT_TYPE), ("auth_req_id", auth_req_id.expose())];
-        let request = self.credentials.authenticate(self.http.post(&metadata.token), form);
-        match self.http.send(Operation::Poll, request).await {
+        let form = [("grant_type", GRANT_TYPE), ("auth_req_id", auth_req_id.expose())];
+        match self.credentials.send(&self.http, Operation::Poll, &metadata.token, &form).await {
             Ok(answer) => ciba::poll_answer(answer.reply()),
             Err(_) => trouble,
         }
@@ -171,14 +187,14 @@ impl Provider for Vipps {
         let login_hint = login_hint(&terms.phone);
         let requested_expiry = terms.requested_expiry().as_secs().to_string();
         let scope = scope(terms);
-        let form = vec![
+        let form = [
             ("login_hint", login_hint.as_str()),
             ("scope", &scope),
             ("binding_message", terms.code.expose()),
             ("requested_expiry", &requested_expiry),
         ];
-        let request = self.http.post(&metadata.backchannel_authentication);
-        match self.http.send(Operation::Start, self.credentials.authenticate(request, form)).await {
+        let endpoint = &metadata.backchannel_authentication;
+        match self.credentials.send(&self.http, Operation::Start, endpoint, &form).await {
             Ok(answer) => ciba::start_answer(answer.reply()),
             Err(NoAnswer::NotSent(_)) => StartAnswer::NotSent,
             Err(NoAnswer::TimedOut) => StartAnswer::Unclear(Unclear::TimedOut),
@@ -208,10 +224,9 @@ impl Provider for Vipps {
             return;
         };
         if let Some(endpoint) = &metadata.revocation {
-            let form = vec![("token", tokens.access_token()), ("token_type_hint", "access_token")];
-            let request = self.credentials.authenticate(self.http.post(endpoint), form);
+            let form = [("token", tokens.access_token()), ("token_type_hint", "access_token")];
             // Best effort: the token dies by itself within minutes.
-            let _: Result<_, NoAnswer> = self.http.send(Operation::Revoke, request).await;
+            let _: Result<_, NoAnswer> = self.credentials.send(&self.http, Operation::Revoke, endpoint, &form).await;
         }
     }
 
@@ -234,44 +249,4 @@ fn login_hint(phone: &PhoneNumber) -> String {
 /// `openid`, then one scope for each claim that was asked for.
 fn scope(terms: &Terms) -> String {
     terms.claims.iter().fold("openid".to_owned(), |scope, claim| scope + " " + claim.scope())
-}
-
-/// The client's one way to authenticate at every endpoint that wants it.
-struct Credentials {
-    client_id: String,
-    client_secret: SecretString,
-    basic: Option<HeaderValue>,
-}
-
-impl Credentials {
-    fn new(settings: &Settings) -> Result<Self, InvalidSettings> {
-        let basic = match settings.authentication {
-            ClientAuthentication::SecretBasic => Some(basic(&settings.client_id, &settings.client_secret)?),
-            ClientAuthentication::SecretPost => None,
-        };
-        Ok(Self { client_id: settings.client_id.clone(), client_secret: settings.client_secret.clone(), basic })
-    }
-
-    fn authenticate<'a>(&'a self, request: RequestBuilder, mut form: Vec<(&'a str, &'a str)>) -> RequestBuilder {
-        match &self.basic {
-            Some(basic) => request.header(AUTHORIZATION, basic.clone()).form(&form),
-            None => {
-                form.extend([
-                    ("client_id", self.client_id.as_str()),
-                    ("client_secret", self.client_secret.expose_secret()),
-                ]);
-                request.form(&form)
-            }
-        }
-    }
-}
-
-/// The vendor's recipe: plain base64 of both, without the form-encoding of
-/// RFC 6749 section 2.3.1, which would change a secret that ends in `=`.
-fn basic(client_id: &str, client_secret: &SecretString) -> Result<HeaderValue, InvalidSettings> {
-    let both = zeroize::Zeroizing::new(format!("{client_id}:{}", client_secret.expose_secret()));
-    let mut value = HeaderValue::from_str(&format!("Basic {}", BASE64_STANDARD.encode(both.as_bytes())))
-        .map_err(|_| InvalidSettings::ClientSecret)?;
-    value.set_sensitive(true);
-    Ok(value)
 }

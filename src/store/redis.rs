@@ -133,6 +133,11 @@ impl RedisStore {
         Ok(Self { link, kept, calls, known, wakes, _listener: listener })
     }
 
+    /// Seals with the active key of this ring and opens with all of it from now on.
+    pub fn renew_seal_keys(&self, ring: KeyRing) {
+        self.calls.renew_ring(ring);
+    }
+
     /// What an operator should know about each node where data is written.
     ///
     /// # Errors
@@ -312,9 +317,10 @@ impl SessionStore for RedisStore {
     }
 
     async fn load(&self, tenant: &TenantId, login: &LoginId, now: Timestamp) -> Result<Option<Record>, StoreError> {
+        let known = self.known.position(tenant);
         let (fields, identity, head): RawLoad = self.link.call(&self.calls.load(tenant, login)).await?;
         let is_there = !fields.is_empty();
-        let unsure = self.known.is_unsure_for(tenant, Head::read(head).as_ref(), now);
+        let unsure = self.known.is_unsure_for(known, Head::read(head).as_ref(), now);
         match unsure {
             Some(retry_after) if !is_there => Err(StoreError::Recovering { retry_after }),
             _ => self.calls.open(tenant, login, (fields, identity), now),
@@ -421,8 +427,9 @@ impl SessionStore for RedisStore {
     }
 
     async fn still_has(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, StoreError> {
+        let known = self.known.position(tenant);
         let head = self.head(tenant).await?;
-        let lost = self.known.lost(tenant, head.as_ref());
+        let lost = Known::lost(known, head.as_ref());
         match (&lost, &head) {
             (None, Some(Head { position: Position { epoch, number }, .. })) => {
                 self.saw(tenant, epoch, *number);

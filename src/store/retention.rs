@@ -44,3 +44,16 @@ pub(super) fn identity_until(session: &Session, window: Duration) -> Option<Time
 pub(super) const fn unconfirmed(deadline: Timestamp) -> State {
     State::Ended(Ended { at: deadline, outcome: Outcome::Failed(FailureReason::CodeNotConfirmed) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SR27: `docs/operations.md` says how long an old seal key is needed.
+    #[test]
+    fn no_record_outlives_its_seal_key_by_an_hour_and_a_quarter() {
+        let longest = LONGEST_LIFE + OUTCOME_RETENTION;
+        let said = Duration::from_secs(75 * 60);
+        assert!(longest <= said && said < longest + Duration::from_secs(300), "{longest:?}");
+    }
+}

@@ -37,6 +37,8 @@ pub struct Metrics {
     panics: Family<Panicked, Counter>,
     audit_records_lost: Counter,
     audit_failing: Gauge,
+    config_reloads: Family<Reloaded, Counter>,
+    config_differs: Gauge,
 }
 
 /// What the provider is asked for.
@@ -103,6 +105,18 @@ pub enum StoreOperation {
     Adopt,
 }
 
+/// What became of a configuration that was read while running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reload {
+    /// It runs.
+    Taken,
+    /// It runs but for what waits for a restart.
+    TakenInPart,
+    /// It has mistakes or cannot be used; nothing of it runs.
+    Refused,
+}
+
 impl Metrics {
     /// Nothing counted yet.
     #[must_use]
@@ -124,6 +138,8 @@ impl Metrics {
             panics: Family::default(),
             audit_records_lost: Counter::default(),
             audit_failing: Gauge::default(),
+            config_reloads: Family::default(),
+            config_differs: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -155,6 +171,10 @@ impl Metrics {
         registry.register("audit_records_lost", lost, self.audit_records_lost.clone());
         let failing = "1 while the audit log cannot be written";
         registry.register("audit_failing", failing, self.audit_failing.clone());
+        let reloads = "Configurations that were read while running, by what became of them";
+        registry.register("config_reloads", reloads, self.config_reloads.clone());
+        let differs = "1 while the configuration that was read last is not, or not all, what runs";
+        registry.register("config_differs", differs, self.config_differs.clone());
     }
 
     /// The provider was asked for a login.
@@ -242,6 +262,12 @@ impl Metrics {
     /// The audit log cannot be written, or can be again.
     pub fn set_audit_failing(&self, is_failing: bool) {
         self.audit_failing.set(i64::from(is_failing));
+    }
+
+    /// The configuration was read again.
+    pub fn configuration_read(&self, reload: Reload) {
+        self.config_reloads.get_or_create(&Reloaded { result: Name(reload) }).inc();
+        self.config_differs.set(i64::from(reload != Reload::Taken));
     }
 
     /// Everything in the text form of OpenMetrics 1.0.
@@ -344,6 +370,11 @@ struct Shed {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Panicked {
     place: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reloaded {
+    result: Name<Reload>,
 }
 
 /// A fieldless enum as a label, by the name that it has for serde.

@@ -102,6 +102,39 @@ async fn check_knows_a_wrong_secret() {
     assert!(!ended.stdout.contains("not-this-one"), "{ended:?}");
 }
 
+/// SR31: whoever replaces the provider's secret sees when he may take the old one out.
+#[tokio::test]
+async fn check_says_which_of_two_client_secrets_is_refused() {
+    let vipps = Vipps::start().await;
+    let both = Configuration {
+        client_secret: "no-longer".into(),
+        provider: "client_secret_next = \"demo-secret\"".into(),
+        ..Configuration::new(&vipps.issuer())
+    };
+    let ended = check(&both).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_said(&ended, "! nordlys", "refuses client_secret:");
+    assert_said(&ended, "✓ nordlys", "credentials are accepted");
+    assert!(!ended.stdout.contains("no-longer") && !ended.stdout.contains("client_secret_next"), "{ended:?}");
+    let neither = check(&Configuration { provider: "client_secret_next = \"not-yet\"".into(), ..both }).await;
+    assert_eq!(neither.code, Some(69), "{neither:?}");
+    assert_said(&neither, "✗ nordlys", "refuses the credentials");
+}
+
+/// SR2: who is shut out under a wrong name is not.
+#[tokio::test]
+async fn check_reads_the_block_list() {
+    let (vipps, list) = (Vipps::start().await, tempfile::NamedTempFile::new().expect("a file"));
+    let text = "numbers = [\"+4791234567\"]\n[[tenants]]\nid = \"other\"\nclients = [\"desk\", \"dsek\"]\n";
+    std::fs::write(list.path(), text).expect("a file");
+    let section = format!("[block_list]\nfile = {:?}", list.path());
+    let ended = check(&Configuration::new(&vipps.issuer()).with_section(&section)).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_said(&ended, "✓ block list", "2 clients, 0 agents, 0 terminals, 1 numbers");
+    assert_said(&ended, "! block list", "no client dsek to shut out");
+    assert!(!ended.stdout.contains("91234567") && !ended.stdout.contains("client desk to"), "{ended:?}");
+}
+
 #[tokio::test]
 async fn check_knows_a_redis_that_is_not_there() {
     let (vipps, redis) = (Vipps::start().await, RedisServer::not_yet_started());

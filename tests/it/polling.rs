@@ -131,6 +131,38 @@ async fn a_refused_credential_pauses_and_recovers() {
     }
 }
 
+/// SR31: a new secret ends the pause, for every login, within the interval of each.
+#[tokio::test(start_paused = true)]
+async fn a_renewed_credential_is_tried_at_once() {
+    let (stage, gateway) = Stage::with_gateway();
+    stage.provider.answers_polls([PollAnswer::CredentialsRefused]);
+    stage.provider.person_approves();
+    let desk = gateway.desk();
+    let first = desk.start(at_the_till("r-1", NUMBER)).await;
+    let second = desk.start(at_the_till("r-2", OTHER_NUMBER)).await;
+    pass(secs(7)).await;
+    assert_eq!(stage.provider.polled_after(), [5], "the second login is braked too");
+    gateway.credential.renewed();
+    pass(secs(5)).await;
+    assert_eq!((desk.sees(&first).await, desk.sees(&second).await), ("approved".to_owned(), "approved".to_owned()));
+    assert!(stage.provider.polled_after().iter().all(|gap| *gap >= 5), "{:?}", stage.provider.polled_after());
+}
+
+/// SR31: an answer to the old secret that arrives late brakes the new one no more.
+#[tokio::test(start_paused = true)]
+async fn a_late_refusal_of_the_old_secret_is_not_held_against_the_new_one() {
+    let (stage, gateway) = Stage::with_gateway();
+    stage.provider.answers_polls([PollAnswer::CredentialsRefused]);
+    stage.provider.person_approves();
+    stage.provider.poll_takes(secs(3));
+    let desk = gateway.desk();
+    let login = desk.start(at_the_till("r-1", NUMBER)).await;
+    pass(secs(6)).await;
+    gateway.credential.renewed();
+    pass(secs(12)).await;
+    assert_eq!(desk.sees(&login).await, "approved");
+}
+
 /// Another replica may just be writing the result.
 #[tokio::test(start_paused = true)]
 async fn a_result_is_lost_only_after_three_seconds_of_waiting_for_it() {

@@ -100,6 +100,7 @@ fn schema() -> BTreeSet<String> {
         "GUARD__NONE",
         "LIMITS__NONE",
         "AUDIT__NONE",
+        "BLOCK_LIST__NONE",
         "TENANTS__0__NONE",
         "TENANTS__0__PURPOSES__0__NONE",
         "TENANTS__0__NATIONAL_ID__NONE",

@@ -64,7 +64,7 @@ fn a_whole_configuration_can_come_from_variables() {
 #[test]
 fn a_variable_that_sets_nothing_is_a_mistake() {
     for (name, told) in [
-        ("CIBA_GATEWAY_GRPC_LISTEN", "grpc_listen is not a setting; known here: audit, drain, grpc"),
+        ("CIBA_GATEWAY_GRPC_LISTEN", "grpc_listen is not a setting; known here: audit, block_list, drain, grpc"),
         ("CIBA_GATEWAY_GRPC__LISTENS", "grpc.listens is not a setting; known here: keepalive_interval"),
         ("CIBA_GATEWAY_GRPC__", "sets nothing: write the setting's path"),
         ("CIBA_GATEWAY_STORE__KIND__NAME", "sets nothing: a level of its path is a plain value"),

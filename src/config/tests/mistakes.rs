@@ -68,7 +68,10 @@ fn an_unknown_setting_is_a_mistake_on_every_level() {
         line(changed("[store]", "[http]\nport = 1\n[store]")),
         "gateway.toml:3: http.port is not a setting; known here: listen"
     );
-    assert!(line(parse(&format!("[htpp]\n{LEAST}"))).contains("htpp is not a setting; known here: audit, drain, grpc"));
+    assert!(
+        line(parse(&format!("[htpp]\n{LEAST}")))
+            .contains("htpp is not a setting; known here: audit, block_list, drain, grpc")
+    );
     assert!(
         line(changed("\" }]", "\", until = \"x\" }]"))
             .contains("api_keys[0].until is not a setting; known here: name, not_after, sha256, sha256_file")

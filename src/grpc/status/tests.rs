@@ -6,7 +6,7 @@ use logins::Error as E;
 
 use super::*;
 use crate::identity::Claim;
-use crate::logins::{Cursor, Role};
+use crate::logins::{Blocked, Cursor, Role};
 use crate::session::TenantId;
 
 const PROTO: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/proto/ciba_gateway/v1/login_service.proto"));
@@ -22,6 +22,8 @@ fn table() -> Vec<Row> {
         (CallError::CredentialInvalid, Code::Unauthenticated, "CREDENTIAL_INVALID", None),
         (CallError::CredentialExpired, Code::Unauthenticated, "CREDENTIAL_EXPIRED", None),
         (CallError::CredentialMismatch, Code::Unauthenticated, "CREDENTIAL_MISMATCH", None),
+        (CallError::CredentialChanged, Code::Unavailable, "CREDENTIAL_CHANGED", Some(Duration::from_millis(200))),
+        (of(E::Blocked(Blocked::Agent)), Code::PermissionDenied, "BLOCKED", None),
         (CallError::field("request_id", "is wrong"), Code::InvalidArgument, "INVALID_FIELD", None),
         (CallError::NotSupported("qr_check_in"), Code::Unimplemented, "NOT_SUPPORTED", None),
         (of(E::ReadOutNotAllowed), Code::PermissionDenied, "READ_OUT_NOT_ALLOWED", None),

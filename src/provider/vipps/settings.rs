@@ -21,6 +21,8 @@ pub struct Settings {
     pub client_id: String,
     /// `client_secret` of the sales unit.
     pub client_secret: SecretString,
+    /// The other one, while one replaces the other.
+    pub client_secret_next: Option<SecretString>,
     /// How the sales unit is registered to authenticate.
     pub authentication: ClientAuthentication,
     /// `Merchant-Serial-Number`, sent for the vendor's fault finding.
@@ -120,17 +122,15 @@ pub enum InvalidSettings {
     Tls(String),
 }
 
+pub(super) fn is_visible(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 impl Settings {
     /// What can be judged by looking at one value alone.
     pub(super) fn check_values(&self) -> Result<(), InvalidSettings> {
-        use secrecy::ExposeSecret;
-
-        let visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if !visible(&self.client_id) || self.client_id.contains(':') {
+        if !is_visible(&self.client_id) || self.client_id.contains(':') {
             return Err(InvalidSettings::ClientId);
-        }
-        if !visible(self.client_secret.expose_secret()) {
-            return Err(InvalidSettings::ClientSecret);
         }
         if self.signing_algorithms.is_empty() {
             return Err(InvalidSettings::NoAlgorithm);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use url::Url;
 
-use super::Credentials;
+use super::credentials::Credentials;
 use super::http::{Http, Operation};
 use crate::ciba::{self, CheckAnswer, Refusal};
 
@@ -42,9 +42,8 @@ impl UserExists {
     }
 
     async fn ask_in(&self, is_second: bool, http: &Http, credentials: &Credentials, login_hint: &str) -> CheckAnswer {
-        let form = vec![(SPELLINGS[usize::from(is_second)], login_hint)];
-        let request = credentials.authenticate(http.post(&self.url), form);
-        match http.send(Operation::UserExists, request).await {
+        let form = [(SPELLINGS[usize::from(is_second)], login_hint)];
+        match credentials.send(http, Operation::UserExists, &self.url, &form).await {
             Ok(answer) => ciba::check_answer(answer.reply()),
             Err(_) => CheckAnswer::Unavailable,
         }

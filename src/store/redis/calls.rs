@@ -2,6 +2,7 @@
 //!
 //! The heads of the scripts say what each argument means.
 
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use base64::Engine;
@@ -37,7 +38,8 @@ pub(super) const INDEX_RETENTION: Duration = LONGEST_LIFE.saturating_add(OUTCOME
 
 /// Makes calls, with the keys that their content needs.
 pub(super) struct Calls {
-    ring: KeyRing,
+    /// Replaced as a whole, while records are sealed and opened.
+    ring: RwLock<Arc<KeyRing>>,
     hash_keys: HashKeys,
     formats: Formats,
     /// Tells writes of this process from equal ones of others.
@@ -48,6 +50,7 @@ impl Calls {
     pub(super) fn new(ring: KeyRing, hash_keys: HashKeys, formats: Formats) -> Result<Self, getrandom::Error> {
         let mut writer = [0; 16];
         getrandom::fill(&mut writer)?;
+        let ring = RwLock::new(Arc::new(ring));
         Ok(Self { ring, hash_keys, formats, writer: BASE64_URL_SAFE_NO_PAD.encode(writer) })
     }
 
@@ -62,7 +65,16 @@ impl Calls {
 
     /// How the blobs begin that can be opened here.
     pub(super) fn openable(&self) -> Vec<Vec<u8>> {
-        self.ring.headers()
+        self.ring().headers()
+    }
+
+    /// Seals and opens with these keys from now on.
+    pub(super) fn renew_ring(&self, ring: KeyRing) {
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+    }
+
+    fn ring(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// `known` is the place of the tenant's stream that Redis must not be behind.
@@ -352,8 +364,8 @@ impl Calls {
         Names::of(tenant, &self.hash_keys)
     }
 
-    pub(super) const fn sealer<'a>(&'a self, tenant: &'a TenantId, login: &'a LoginId) -> Sealer<'a> {
-        Sealer { ring: &self.ring, formats: self.formats, tenant, login }
+    pub(super) fn sealer<'a>(&self, tenant: &'a TenantId, login: &'a LoginId) -> Sealer<'a> {
+        Sealer { ring: self.ring(), formats: self.formats, tenant, login }
     }
 }
 

@@ -75,16 +75,23 @@ impl Known {
         }
     }
 
-    /// What was lost, if `head` shows a loss.
-    pub(super) fn lost(&self, tenant: &TenantId, head: Option<&Head>) -> Option<Position> {
-        let known = self.position(tenant)?;
+    /// What was lost, if `head` shows a loss of what was `known` before it was asked
+    /// for: others may have seen more while it was under way.
+    pub(super) fn lost(known: Option<Position>, head: Option<&Head>) -> Option<Position> {
+        let known = known?;
         let is_there = |head: &Head| head.position.epoch == known.epoch && head.position.number >= known.number;
         (!head.is_some_and(is_there)).then_some(known)
     }
 
-    /// How long nothing can be said of a login that is not there.
-    pub(super) fn is_unsure_for(&self, tenant: &TenantId, head: Option<&Head>, now: Timestamp) -> Option<Duration> {
-        if self.lost(tenant, head).is_some() {
+    /// How long nothing can be said of a login that is not there; `known` as for
+    /// [`Known::lost`].
+    pub(super) fn is_unsure_for(
+        &self,
+        known: Option<Position>,
+        head: Option<&Head>,
+        now: Timestamp,
+    ) -> Option<Duration> {
+        if Self::lost(known, head).is_some() {
             return Some(self.settle_time.max(SHORTEST_WAIT));
         }
         // A clock that is ahead of ours makes nobody wait longer.
@@ -136,7 +143,7 @@ mod tests {
     fn a_longer_stream_of_the_same_epoch_has_lost_nothing() {
         let known = knowing(7);
         for number in [7, 8, 100] {
-            assert_eq!(known.lost(&tenant(), Some(&head("one", number))), None);
+            assert_eq!(Known::lost(known.position(&tenant()), Some(&head("one", number))), None);
         }
     }
 
@@ -144,16 +151,19 @@ mod tests {
     fn a_shorter_stream_another_epoch_or_none_is_a_loss() {
         let known = knowing(7);
         for head in [Some(head("one", 6)), Some(head("two", 9)), None] {
-            assert_eq!(known.lost(&tenant(), head.as_ref()).map(|lost| lost.number), Some(7));
-            assert_eq!(known.is_unsure_for(&tenant(), head.as_ref(), T0.plus(SETTLE * 9)), Some(SETTLE));
+            assert_eq!(Known::lost(known.position(&tenant()), head.as_ref()).map(|lost| lost.number), Some(7));
+            assert_eq!(
+                known.is_unsure_for(known.position(&tenant()), head.as_ref(), T0.plus(SETTLE * 9)),
+                Some(SETTLE)
+            );
         }
     }
 
     #[test]
     fn whoever_knows_nothing_misses_nothing_but_waits_after_a_beginning() {
         let known = Known::new(SETTLE);
-        assert_eq!(known.lost(&tenant(), None), None);
-        let wait = |after| known.is_unsure_for(&tenant(), Some(&head("one", 3)), T0.plus(after));
+        assert_eq!(Known::lost(known.position(&tenant()), None), None);
+        let wait = |after| known.is_unsure_for(known.position(&tenant()), Some(&head("one", 3)), T0.plus(after));
         assert_eq!(wait(Duration::from_secs(2)), Some(Duration::from_secs(3)));
         assert_eq!(wait(SETTLE), None);
     }
@@ -163,9 +173,9 @@ mod tests {
         let known = knowing(7);
         known.begins_anew(&tenant(), head("two", 7));
         known.saw(&tenant(), "two", 9);
-        assert!(known.lost(&tenant(), Some(&head("two", 9))).is_some());
+        assert!(Known::lost(known.position(&tenant()), Some(&head("two", 9))).is_some());
         known.is_put_right(&tenant());
-        assert_eq!(known.lost(&tenant(), Some(&head("two", 9))), None);
-        assert!(known.lost(&tenant(), Some(&head("one", 9))).is_some());
+        assert_eq!(Known::lost(known.position(&tenant()), Some(&head("two", 9))), None);
+        assert!(Known::lost(known.position(&tenant()), Some(&head("one", 9))).is_some());
     }
 }

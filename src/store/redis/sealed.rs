@@ -2,6 +2,7 @@
 //! secret parts sealed.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::session::{LoginId, TenantId, Terms};
@@ -23,7 +24,7 @@ pub(super) type Raw = (RawFields, RawIdentity);
 
 /// Seals and opens the parts of one login.
 pub(super) struct Sealer<'a> {
-    pub(super) ring: &'a KeyRing,
+    pub(super) ring: Arc<KeyRing>,
     pub(super) formats: Formats,
     pub(super) tenant: &'a TenantId,
     pub(super) login: &'a LoginId,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::Method;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use ciba_gateway::ciba::PollAnswer;
 use ciba_gateway::identity::Claim;
 use ciba_gateway::provider::Provider;
 use ciba_gateway::provider::vipps::{ClientAuthentication, InvalidSettings, Vipps};
@@ -12,7 +13,7 @@ use ciba_gateway::session::CodeMode;
 use std::sync::Arc;
 
 use super::{World, auth_req_id};
-use crate::support::lying_provider::{CLIENT_ID, CLIENT_SECRET, REVOKE, START, Seen, TOKEN, USERINFO, terms};
+use crate::support::lying_provider::{CLIENT_ID, CLIENT_SECRET, REVOKE, Reply, START, Seen, TOKEN, USERINFO, terms};
 
 fn one(seen: Vec<Seen>) -> Seen {
     assert_eq!(seen.len(), 1);
@@ -186,4 +187,74 @@ async fn settings_that_cannot_work_are_refused() {
 async fn settings_print_without_the_secret() {
     let world = World::new().await;
     assert!(!format!("{:?}", world.provider.settings()).contains(CLIENT_SECRET));
+}
+
+/// The secrets that were shown at an endpoint, in the order of the requests.
+fn shown(seen: &[Seen]) -> Vec<String> {
+    let secret = |seen: &Seen| {
+        let basic = seen.header("authorization").expect("a credential").strip_prefix("Basic ").expect("Basic");
+        let both = String::from_utf8(BASE64_STANDARD.decode(basic).unwrap()).unwrap();
+        both.strip_prefix(&format!("{CLIENT_ID}:")).expect("the client").to_owned()
+    };
+    seen.iter().map(secret).collect()
+}
+
+/// SR31: where the provider refuses one secret the other is shown, once; the one that
+/// it takes is shown first from then on, at every endpoint.
+#[tokio::test]
+async fn of_two_secrets_the_one_that_is_taken_is_remembered() {
+    let world = World::with(|settings| settings.client_secret_next = Some("next".into())).await;
+    world.provider.tell(TOKEN, [Reply::error(401, "invalid_client"), Reply::error(400, "authorization_pending")]);
+    let pending = PollAnswer::Pending { retry_after: None };
+    assert_eq!(world.vipps.poll(&auth_req_id()).await, pending);
+    world.provider.tell(TOKEN, [Reply::error(400, "authorization_pending")]);
+    assert_eq!(world.vipps.poll(&auth_req_id()).await, pending);
+    world.vipps.start(&terms()).await;
+    assert_eq!(shown(&world.provider.seen(TOKEN)), [CLIENT_SECRET, "next", "next"]);
+    assert_eq!(shown(&world.provider.seen(START)), ["next"]);
+
+    let refused = [Reply::error(401, "invalid_client"), Reply::error(401, "invalid_client")];
+    world.provider.tell(TOKEN, refused);
+    assert_eq!(world.vipps.poll(&auth_req_id()).await, PollAnswer::CredentialsRefused);
+    assert_eq!(shown(&world.provider.seen(TOKEN))[3..], ["next", CLIENT_SECRET], "each once");
+}
+
+/// SR31: only `invalid_client` says that nothing was done; after anything else a second
+/// start could ring the phone twice.
+#[tokio::test]
+async fn the_other_secret_is_shown_after_a_refusal_of_the_client_alone() {
+    let world = World::with(|settings| settings.client_secret_next = Some("next".into())).await;
+    let replies = [
+        Reply::text(401, "<html>invalid_client</html>"),
+        Reply::text(500, r#"{"error":"invalid_client"}"#),
+        Reply::error(401, "unauthorized_client"),
+        Reply::error(403, "access_denied"),
+        Reply::text(429, ""),
+        Reply::text(200, "{}"),
+    ];
+    let expected = vec![CLIENT_SECRET; replies.len()];
+    for reply in replies {
+        world.provider.tell(START, [reply]);
+        world.vipps.start(&terms()).await;
+    }
+    assert_eq!(shown(&world.provider.seen(START)), expected);
+}
+
+/// SR31: new secrets count for the next request; the same ones again change nothing.
+#[tokio::test]
+async fn secrets_are_renewed_while_the_provider_is_used() {
+    let world = World::with(|settings| settings.client_secret_next = Some("next".into())).await;
+    world.provider.tell(TOKEN, [Reply::error(401, "invalid_client"), Reply::error(400, "authorization_pending")]);
+    world.vipps.poll(&auth_req_id()).await;
+    let renew = |first: &str, other: Option<&str>| {
+        let other = other.map(|other| other.to_owned().into());
+        let secrets = world.vipps.secrets(&first.to_owned().into(), other.as_ref()).unwrap();
+        world.vipps.renew_secrets(secrets)
+    };
+    assert!(!renew(CLIENT_SECRET, Some("next")), "what was learned stays");
+    world.vipps.start(&terms()).await;
+    assert!(renew("third", None));
+    world.vipps.start(&terms()).await;
+    assert_eq!(shown(&world.provider.seen(START)), ["next", "third"]);
+    assert_eq!(world.vipps.secrets(&"a\nb".to_owned().into(), None).err(), Some(InvalidSettings::ClientSecret));
 }

@@ -1,7 +1,7 @@
 //! Configuration files for the gateways of the stories.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -105,6 +105,11 @@ impl Configuration {
         self
     }
 
+    /// The same with these lines before its tenants.
+    pub(crate) fn with_section(self, lines: &str) -> Self {
+        Self { log: format!("{}\n{lines}", self.log), ..self }
+    }
+
     /// The same with one more line at that tenant.
     pub(crate) fn with_tenant_line(mut self, tenant: &'static str, line: &str) -> Self {
         self.tenants.entry(tenant).or_default().push_str(&format!("{line}\n"));
@@ -164,6 +169,13 @@ api_keys = [{{ sha256 = "{hash}" }}]
     }
 }
 
+/// Puts a file with this text in the place of the one that is there.
+pub(crate) fn replace(path: &Path, text: &str) {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, text).expect("a file can be written");
+    std::fs::rename(&beside, path).expect("a file can be put in its place");
+}
+
 /// A configuration file in a folder of its own.
 pub(crate) struct ConfigurationFile {
     folder: TempDir,
@@ -174,6 +186,17 @@ impl ConfigurationFile {
         let file = Self { folder: tempfile::tempdir().expect("a temporary folder") };
         std::fs::write(file.path(), text).expect("a file can be written");
         file
+    }
+
+    /// Says something else from now on, as an editor does it: beside the file, and then
+    /// in its place.
+    pub(crate) fn becomes(&self, text: &str) {
+        replace(&self.path(), text);
+    }
+
+    /// What it says.
+    pub(crate) fn text(&self) -> String {
+        std::fs::read_to_string(self.path()).expect("a file can be read")
     }
 
     pub(crate) fn path(&self) -> PathBuf {

@@ -69,7 +69,8 @@ pub(crate) struct Serve {
     pub(crate) process: Process,
     pub(crate) grpc: SocketAddr,
     pub(crate) http: SocketAddr,
-    _file: ConfigurationFile,
+    /// What it was told, and is told again where that changes.
+    pub(crate) file: ConfigurationFile,
 }
 
 impl Serve {
@@ -83,6 +84,13 @@ impl Serve {
         Self::of_with(configuration.file(), variables).await
     }
 
+    /// Starts it with that text as its configuration and waits until it is ready.
+    pub(crate) async fn with_text(text: &str) -> Self {
+        let serve = Self::of(ConfigurationFile::with_text(text)).await;
+        wait_until_ready(serve.http).await;
+        serve
+    }
+
     /// As [`Serve::start`], with a whole file.
     pub(crate) async fn of(file: ConfigurationFile) -> Self {
         Self::of_with(file, &[]).await
@@ -92,7 +100,7 @@ impl Serve {
         let process = Process::gateway_with(&["serve", "--config", &file.path().to_string_lossy()], variables);
         let line = process.logs("listening").await;
         let (grpc, http) = (logged_address(&line, "grpc"), logged_address(&line, "http"));
-        Self { process, grpc, http, _file: file }
+        Self { process, grpc, http, file }
     }
 
     /// Starts it and waits until it is ready.
@@ -100,6 +108,16 @@ impl Serve {
         let serve = Self::start(configuration).await;
         wait_until_ready(serve.http).await;
         serve
+    }
+
+    /// Its metrics, when they have a line that says this.
+    pub(crate) async fn counts(&self, line: &str) {
+        let url = format!("http://{}/metrics", self.http);
+        eventually(&format!("the metrics say {line}"), async || {
+            let (_, page) = http::get(&url).await?;
+            page.lines().any(|found| found == line).then_some(())
+        })
+        .await;
     }
 
     pub(crate) fn url(&self) -> String {

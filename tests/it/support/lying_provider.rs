@@ -244,6 +244,7 @@ impl LyingProvider {
             issuer: self.issuer(),
             client_id: CLIENT_ID.into(),
             client_secret: CLIENT_SECRET.into(),
+            client_secret_next: None,
             authentication: ClientAuthentication::SecretBasic,
             merchant_serial_number: Some("123456".into()),
             system: SystemHeaders {

@@ -14,7 +14,7 @@ use ciba_gateway::grpc::{Callers, Enrolment, LoginApi, Shield};
 use ciba_gateway::identity::Claim;
 use ciba_gateway::language::Language;
 use ciba_gateway::ledger::Ledger;
-use ciba_gateway::logins::{Caller, Guards, Limits, Logins, Policy, Role, Tenant};
+use ciba_gateway::logins::{BlockList, Caller, Guards, Limits, Logins, Policy, Role, Tenant};
 use ciba_gateway::phone::Country;
 use ciba_gateway::poller::{Credential, Poller};
 use ciba_gateway::provider::Provider;
@@ -26,7 +26,7 @@ use ciba_gateway::telemetry::Metrics;
 use ciba_gateway::timestamp::Timestamp;
 use hyper_util::rt::TokioIo;
 use tokio::io::DuplexStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -221,11 +221,10 @@ impl Stage {
         let provider: Arc<dyn Provider> =
             Arc::new(ProviderLine::new(Arc::clone(&self.provider), asker, line.death().clone()));
         let credential = Arc::new(Credential::new(provider));
-        let credentials = ids.iter().map(|id| (id.clone(), Arc::clone(&credential)));
+        let credentials = ids.into_iter().map(|id| (id, Arc::clone(&credential)));
         let poller = Poller::new(ledger.clone(), replica.clone(), credentials).with_jitter(|| 0.5);
-        let starts_per_number = Limit { max: 100, window: GUARD_WINDOW };
-        let policy = Policy { starts_per_number, limits: self.limits };
-        let mut tenants: Vec<_> = ids.into_iter().map(|id| tenant(id, &credential)).collect();
+        let policy = Policy { limits: self.limits, ..POLICY };
+        let mut tenants = tenants(&credential);
         (self.rules)(&mut tenants[0]);
         let logins = Logins::new(ledger.clone(), poller.clone(), tenants, policy);
         let followed = ["acme", "other"].map(|name| TenantId::new(name).expect("a tenant")).into();
@@ -235,11 +234,30 @@ impl Stage {
         let heir = poller.clone();
         tasks.spawn(replica.clone().adopts(move |adopted| heir.adopt(adopted), no_more_adoptions.clone()));
         tasks.spawn(ledger.clone().follow(followed, self.curtain.clone()));
-        let api = LoginApi::server(logins.clone(), Arc::new(callers()), Arc::clone(&metrics));
+        let enrolled = watch::Sender::new(Arc::new(callers()));
+        let api = LoginApi::server(logins.clone(), enrolled.subscribe(), Arc::clone(&metrics));
         let dial = serve(Shield::new(api, Arc::clone(&metrics), CALL_TIME), &tasks);
         let (wall, store) = (wall.clone(), line);
-        Gateway { logins, poller, metrics, store, wall, replica, no_more_beats, no_more_adoptions, dial }
+        Gateway {
+            logins,
+            poller,
+            metrics,
+            store,
+            wall,
+            replica,
+            credential,
+            enrolled,
+            no_more_beats,
+            no_more_adoptions,
+            dial,
+        }
     }
+}
+
+const POLICY: Policy = Policy { starts_per_number: Limit { max: 100, window: GUARD_WINDOW }, limits: LIMITS };
+
+fn tenants(credential: &Arc<Credential>) -> Vec<Tenant> {
+    ["acme", "other"].map(|name| tenant(TenantId::new(name).expect("a tenant"), credential)).into()
 }
 
 fn tenant(id: TenantId, credential: &Arc<Credential>) -> Tenant {
@@ -278,6 +296,9 @@ pub(crate) struct Gateway {
     /// The clock of its machine.
     pub(crate) wall: WallClock,
     pub(crate) replica: Replica,
+    /// At the provider, of both tenants.
+    pub(crate) credential: Arc<Credential>,
+    enrolled: watch::Sender<Arc<Callers>>,
     no_more_beats: CancellationToken,
     no_more_adoptions: CancellationToken,
     dial: mpsc::Sender<io::Result<DuplexStream>>,
@@ -313,6 +334,28 @@ impl Gateway {
     /// A system of another tenant, with the same name and the same agent.
     pub(crate) fn stranger(&self) -> Client {
         self.caller(&key(STRANGER)).with_agent("ada")
+    }
+
+    /// The operator shuts that out.
+    pub(crate) fn shuts_out(&self, list: BlockList) {
+        self.logins.go_by(tenants(&self.credential), POLICY, list);
+    }
+
+    /// The operator takes the desk of `acme` out.
+    pub(crate) fn takes_the_desk_out(&self) {
+        self.enrolled.send_replace(Arc::new(Callers::new([kiosk(), stranger()])));
+    }
+
+    /// The operator lets the desk of `acme` start logins at tills alone.
+    pub(crate) fn keeps_the_desk_to_tills(&self) {
+        let desk = enrolment("acme", "desk", &[Channel::PointOfSale], vec![client_key(DESK, None)]);
+        self.enrolled.send_replace(Arc::new(Callers::new([desk, kiosk(), stranger()])));
+    }
+
+    /// The operator has the configuration read again, with nothing new in it.
+    pub(crate) fn reads_the_same_again(&self) {
+        self.enrolled.send_replace(Arc::new(callers()));
+        self.shuts_out(BlockList::default());
     }
 
     /// Whoever shows this key, on a connection of their own.
@@ -381,13 +424,18 @@ fn callers() -> Callers {
     let old = client_key(ENDING, Some(BEGINNING.plus(KEY_ENDS)));
     let mut registry = enrolment("acme", "registry", &all, vec![client_key(REGISTRY, None)]);
     registry.caller.roles = [Role::NationalId].into();
-    Callers::new([
-        registry,
-        enrolment("acme", "desk", &all, vec![client_key(DESK, None), old]),
-        enrolment("acme", "kiosk", &all[2..], vec![client_key(KIOSK, None)]),
-        lead(enrolment("acme", "lead", &all, vec![client_key(LEAD, None)])),
-        enrolment("other", "desk", &all, vec![client_key(STRANGER, None)]),
-    ])
+    let desk = enrolment("acme", "desk", &all, vec![client_key(DESK, None), old]);
+    let lead = lead(enrolment("acme", "lead", &all, vec![client_key(LEAD, None)]));
+    Callers::new([registry, desk, kiosk(), lead, stranger()])
+}
+
+fn kiosk() -> Enrolment {
+    enrolment("acme", "kiosk", &[Channel::TvBox], vec![client_key(KIOSK, None)])
+}
+
+fn stranger() -> Enrolment {
+    let all = [Channel::CallCentre, Channel::PointOfSale, Channel::TvBox];
+    enrolment("other", "desk", &all, vec![client_key(STRANGER, None)])
 }
 
 fn enrolment(tenant: &str, client: &str, channels: &[Channel], api_keys: Vec<ClientKey>) -> Enrolment {
