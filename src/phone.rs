@@ -136,7 +136,7 @@ impl PhoneNumber {
         let e164 = PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164);
         let digits = e164.trim_start_matches('+');
         let country = country_of(digits).ok_or(InvalidPhoneNumber::Country)?;
-        if !PHONE_NUMBER_UTIL.is_possible_number(&number) {
+        if !PHONE_NUMBER_UTIL.is_possible_number(&number) || !reads_as_itself(&e164) {
             return Err(InvalidPhoneNumber::NotANumber);
         }
         Ok(Self { digits: digits.to_owned(), country })
@@ -177,6 +177,13 @@ impl PhoneNumber {
     pub const fn country(&self) -> Country {
         self.country
     }
+}
+
+/// The library keeps some zeros before a national number that it takes away when
+/// it reads the result: such a number would be another one after a while.
+fn reads_as_itself(e164: &str) -> bool {
+    let again = PHONE_NUMBER_UTIL.parse(e164, None::<Region>);
+    again.is_ok_and(|again| PHONE_NUMBER_UTIL.format(&again, PhoneNumberFormat::E164) == e164)
 }
 
 fn country_of(digits: &str) -> Option<Country> {

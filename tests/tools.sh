@@ -28,6 +28,9 @@ missing_packages() {
     has ip || echo iproute2
     has docker-compose || echo docker-compose
     has systemd-analyze || echo systemd
+    has buildah || echo buildah
+    has openssl || echo openssl
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
     can_make_venv || echo python3 python3-venv
 }
 
@@ -95,6 +98,7 @@ rust_tools() {
     has cargo-fmt || fail "Please install rustfmt: rustup component add rustfmt"
     has cargo-clippy || fail "Please install clippy: rustup component add clippy"
     cargo_tool cargo-deny
+    cargo_tool cargo-cyclonedx
     # Whatever is wrong with it, `cargo test` runs the same tests.
     cargo_tool cargo-nextest || echo "cargo-nextest cannot be had: the tests run with cargo test"
 }

@@ -15,64 +15,12 @@ export PATH="$PATH:/usr/sbin"
 
 stay=false
 [ "${1:-}" != "--stay" ] || stay=true
-for tool in redis-server haproxy curl cargo; do
-    command -v "$tool" > /dev/null || { echo "please install $tool" >&2; exit 1; }
-done
+# shellcheck source=tests/processes.sh
+source tests/processes.sh
+needs redis-server haproxy curl cargo
 
 cargo build --locked --quiet
 gateway=$PWD/target/debug/ciba-gateway
-home=$(mktemp -d)
-declare -A pids=()
-
-cleanup() {
-    local status=$?
-    trap - EXIT
-    if [ "$status" -ne 0 ]; then
-        tail -n 15 "$home"/*.log >&2
-    fi
-    for name in "${!pids[@]}"; do kill -9 "${pids[$name]}" 2> /dev/null || true; done
-    wait 2> /dev/null || true
-    rm -rf "$home"
-    exit "$status"
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
-
-say() { printf '%s\n' "$*"; }
-
-# start NAME COMMAND...: runs it in the background, its output in NAME.log.
-start() {
-    local name=$1
-    shift
-    "$@" > "$home/$name.log" 2>&1 &
-    pids[$name]=$!
-    disown
-}
-
-# until_true WHAT COMMAND...: looks again until the command succeeds, 30 s at most.
-until_true() {
-    local what=$1 end=$((SECONDS + 30))
-    shift
-    until "$@" > /dev/null 2>&1; do
-        [ "$SECONDS" -lt "$end" ] || { echo "waited in vain: $what" >&2; return 1; }
-        read -r -t 0.1 <> <(:) || true
-    done
-}
-
-# A port that nobody has right now.
-free_port() {
-    local port
-    while :; do
-        port=$((20000 + RANDOM % 12000))
-        if ! (: < "/dev/tcp/127.0.0.1/$port") 2> /dev/null; then
-            echo "$port"
-            return
-        fi
-    done
-}
-
-# logged NAME PATTERN: what the pattern's group matches in NAME.log.
-logged() { sed -n "s/.*$2.*/\1/p" "$home/$1.log" | head -n 1 | grep .; }
 
 redis_port=$(free_port)
 start redis redis-server --bind 127.0.0.1 --port "$redis_port" --dir "$home" --save "" --appendonly yes
@@ -134,7 +82,7 @@ done)
 CFG
 start balancer haproxy -db -f "$home/haproxy.cfg"
 export CIBA_SERVER="http://127.0.0.1:$balancer_port" CIBA_API_KEY="$api_key"
-until_true "the balancer takes connections" bash -c ": < /dev/tcp/127.0.0.1/$balancer_port"
+until_true "the balancer takes connections" listens "$balancer_port"
 say "Redis, a simulated provider, two gateways and a load balancer run."
 
 login() { "$gateway" login "$1" --channel point-of-sale; }

@@ -53,7 +53,8 @@ impl Comparison {
     }
 }
 
-async fn cost(work: &mut impl AsyncFnMut() -> u32) -> Duration {
+/// Per piece; the work says how many it did.
+pub(crate) async fn cost(work: &mut impl AsyncFnMut() -> u32) -> Duration {
     let before = processor_time();
     let pieces = work().await;
     assert!(pieces > 0, "no work was done");
@@ -61,14 +62,27 @@ async fn cost(work: &mut impl AsyncFnMut() -> u32) -> Duration {
 }
 
 /// Of all threads of this process, in user and kernel mode.
-fn processor_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::try_from(time).expect("processor time is positive")
+pub(crate) fn processor_time() -> Duration {
+    read(ClockId::ProcessCPUTime)
+}
+
+/// Of the calling thread alone.
+pub(crate) fn processor_time_of_thread() -> Duration {
+    read(ClockId::ThreadCPUTime)
+}
+
+fn read(clock: ClockId) -> Duration {
+    Duration::try_from(clock_gettime(clock)).expect("processor time is positive")
 }
 
 fn median_micros(costs: impl Iterator<Item = Duration>) -> f64 {
-    let costs = sorted(costs.map(|cost| cost.as_secs_f64() * 1e6));
-    costs[costs.len() / 2]
+    median(costs.map(|cost| cost.as_secs_f64() * 1e6))
+}
+
+/// The one in the middle.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let values = sorted(values);
+    values[values.len() / 2]
 }
 
 fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {

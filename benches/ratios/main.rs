@@ -9,19 +9,28 @@
 //! main ─ poll           one poll against a bare request
 //!      ├ start_login    one StartLogin against a bare call and a bare request
 //!      ├ round_trips    what one login asks of Redis
-//!      └ bare (the probes), upstream (the provider, in a process of its own),
-//!        cpu (processor time, rounds, medians), table
+//!      ├ safeguards     guards, sealing and audit log against one whole login
+//!      │   └ whole_login (the gateway and its callers), wire (what goes to Redis),
+//!      │     story (what was noted in the audit log, and when)
+//!      └ bare (the probes), upstream and people (providers), neighbour (a process of
+//!        their own), cpu (processor time, rounds, medians), table
 //! ```
 #![expect(clippy::expect_used, clippy::panic, reason = "a benchmark that cannot measure fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "a bare client is what the provider's own is held against")]
 
 mod bare;
 mod cpu;
+mod neighbour;
+mod people;
 mod poll;
 mod round_trips;
+mod safeguards;
 mod start_login;
+mod story;
 mod table;
 mod upstream;
+mod whole_login;
+mod wire;
 
 #[expect(dead_code, reason = "shared with the tests, which do more with it")]
 #[path = "../../tests/it/support/redis_server.rs"]
@@ -42,6 +51,8 @@ fn main() {
     let is_given = |wanted: &str| arguments.iter().any(|argument| argument == wanted);
     if is_given(upstream::ROLE) {
         run(upstream::serve());
+    } else if is_given(people::ROLE) {
+        run(people::serve());
     } else if is_given("--bench") {
         let chosen = arguments.iter().filter(|argument| !argument.starts_with('-')).cloned().collect();
         run(measure(Chosen(chosen)));
@@ -81,6 +92,9 @@ async fn measure(chosen: Chosen) {
     }
     if chosen.includes("round_trips") {
         round_trips::measure(&mut table).await;
+    }
+    if chosen.includes("safeguards") {
+        safeguards::measure(&mut table).await;
     }
     table.print();
 }

@@ -30,7 +30,7 @@ pub(crate) async fn measure(upstream: &Upstream, at_a_time: u32) -> Comparison {
     let key = ApiKey::from_random([7; 32]);
     let stop = CancellationToken::new();
     let mut servers = JoinSet::new();
-    let mut ours = Caller::of(serve_gateway(upstream, &key, &stop, &mut servers).await, &key).await;
+    let mut ours = Caller::of(serve_gateway(configuration(upstream, &key), &stop, &mut servers).await, &key).await;
     let answer = ours.start().await;
     let sent = upstream.newest_post().await;
     let bare = StartService::new(Client::of(upstream), answer.clone());
@@ -58,15 +58,11 @@ fn outline(request: &str) -> (&str, Vec<(String, String)>) {
     (head, fields.collect())
 }
 
-async fn serve_gateway(
-    upstream: &Upstream,
-    key: &ApiKey,
-    stop: &CancellationToken,
-    servers: &mut JoinSet<()>,
-) -> SocketAddr {
+/// A whole gateway in this process; where its API is.
+pub(crate) async fn serve_gateway(config: Config, stop: &CancellationToken, servers: &mut JoinSet<()>) -> SocketAddr {
     let listeners = Listeners { grpc: local_port().await, http: local_port().await };
     let address = listeners.grpc.local_addr().expect("an address");
-    let gateway = gateway::run(configuration(upstream, key), listeners, stop.clone().cancelled_owned());
+    let gateway = gateway::run(config, listeners, stop.clone().cancelled_owned());
     servers.spawn(async move { gateway.await.expect("a gateway that serves") });
     address
 }
@@ -81,7 +77,7 @@ async fn serve_bare(service: StartService, stop: &CancellationToken, servers: &m
     address
 }
 
-async fn local_port() -> TcpListener {
+pub(crate) async fn local_port() -> TcpListener {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port")
 }
 

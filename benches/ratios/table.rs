@@ -29,6 +29,15 @@ impl Table {
         self.line(what, count.to_string(), bar, is_met, how);
     }
 
+    /// A share of a whole, at most `bar` where there is one; both in per cent.
+    pub(crate) fn share(&mut self, what: &str, share: f64, bar: Option<f64>, how: String) {
+        let measured = format!("{share:.1} %");
+        match bar {
+            Some(bar) => self.line(what, measured, format!("at most {bar} %"), share <= bar, how),
+            None => self.0.push([what.to_owned(), measured, String::new(), String::new(), how]),
+        }
+    }
+
     fn line(&mut self, what: &str, measured: String, bar: String, is_met: bool, how: String) {
         let verdict = if is_met { "met" } else { "MISSED" };
         self.0.push([what.to_owned(), measured, bar, verdict.to_owned(), how]);

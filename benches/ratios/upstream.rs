@@ -1,19 +1,17 @@
-//! The provider: a minimal HTTP/1.1 server with fixed answers, in a process of
-//! its own, so that its work is not counted as ours.
+//! The provider: a minimal HTTP/1.1 server with fixed answers, as a neighbour.
 //!
-//! This program starts itself again as [`ROLE`]. The server keeps the newest
-//! POST as it came over the wire, so that a probe can be held against what it
-//! claims to equal. It ends when its standard input does.
+//! It keeps the newest POST as it came over the wire, so that a probe can be held
+//! against what it claims to equal.
 
-use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use url::Url;
+
+use super::neighbour::{self, Neighbour};
 
 /// The argument that makes this program the server.
 pub(crate) const ROLE: &str = "upstream";
@@ -29,24 +27,14 @@ const POLL_ANSWER: &str = r#"{"error":"authorization_pending","error_description
 
 /// The running server. Ends with the value.
 pub(crate) struct Upstream {
-    process: Child,
     base: Url,
+    _process: Neighbour,
 }
 
 impl Upstream {
     pub(crate) fn start() -> Self {
-        let program = std::env::current_exe().expect("this program's path");
-        let mut process = Command::new(program)
-            .arg(ROLE)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("this program can be started again");
-        let mut address = String::new();
-        let stdout = process.stdout.take().expect("its standard output");
-        BufReader::new(stdout).read_line(&mut address).expect("its address");
-        let base = Url::parse(address.trim()).expect("its address");
-        Self { process, base }
+        let process = Neighbour::start(ROLE);
+        Self { base: Url::parse(process.address()).expect("its address"), _process: process }
     }
 
     /// The issuer, as its discovery document writes it.
@@ -76,31 +64,19 @@ impl Upstream {
     }
 }
 
-impl Drop for Upstream {
-    fn drop(&mut self) {
-        // Its end is at hand anyway: our end of its standard input goes.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Serves until standard input ends; writes its address to standard output.
+/// Serves until standard input ends.
 pub(crate) async fn serve() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
     let base = format!("http://{}/", listener.local_addr().expect("an address"));
-    println!("{base}");
     let site = Arc::new(Site::at(&base));
-    let mut connections = JoinSet::new();
-    let (mut nothing, mut input) = ([0; 1], tokio::io::stdin());
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                let (stream, _) = accepted.expect("a connection");
-                connections.spawn(Arc::clone(&site).talk(stream));
-            }
-            _ = input.read(&mut nothing) => return,
+    neighbour::serve(&base, async move {
+        let mut connections = JoinSet::new();
+        loop {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            connections.spawn(Arc::clone(&site).talk(stream));
         }
-    }
+    })
+    .await;
 }
 
 /// What there is to answer with, and the newest POST.

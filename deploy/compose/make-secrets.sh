@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the secrets of the compose set-up, once, into the volumes under
-# /secrets, and prints the API key to call with. Runs in the gateway's image.
+# /secrets, and prints the API key to call with. Runs in Redis's image.
 set -eu
 
 gateway=/secrets/gateway

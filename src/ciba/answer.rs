@@ -147,10 +147,11 @@ struct Acknowledgement {
 }
 
 /// Reads a JSON object, and nothing else: serde would take an array for a
-/// struct, member by member.
+/// struct, member by member, and any bytes in members that nobody reads.
 fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
-    let is_object = body.trim_ascii_start().starts_with(b"{");
-    is_object.then(|| serde_json::from_slice(body).ok())?
+    let text = std::str::from_utf8(body).ok()?;
+    let is_object = text.trim_ascii_start().starts_with('{');
+    is_object.then(|| serde_json::from_str(text).ok())?
 }
 
 fn acknowledgement(body: &[u8]) -> StartAnswer {

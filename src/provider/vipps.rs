@@ -17,6 +17,7 @@ mod credentials;
 mod hosts;
 mod http;
 mod id_token;
+mod judge;
 mod keys;
 mod metadata;
 mod settings;
@@ -49,6 +50,7 @@ use crate::timestamp::Timestamp;
 
 pub use self::credentials::ClientSecrets;
 pub use self::hosts::ForbiddenUrl;
+pub use self::judge::Judge;
 pub use self::settings::{ClientAuthentication, InvalidSettings, Settings, SigningAlgorithm, SystemHeaders};
 
 /// The present, as whoever runs the gateway sees it.

@@ -10,6 +10,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
+/// The longest name of a host (RFC 1035, section 2.3.4). URLs may have longer ones;
+/// what is told of them ends here.
+const MAX_HOST_NAME: usize = 253;
+
 /// Why a URL is not called, in words for an operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ForbiddenUrl {
@@ -47,7 +51,7 @@ impl AllowedHosts {
         }
         let host = url.host_str().unwrap_or_default();
         if !self.hosts.contains(host) {
-            return Err(ForbiddenUrl::ForeignHost(host.to_owned()));
+            return Err(ForbiddenUrl::ForeignHost(host.chars().take(MAX_HOST_NAME).collect()));
         }
         // A literal address never meets the resolver below.
         let address = match url.host() {

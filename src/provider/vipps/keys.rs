@@ -49,27 +49,30 @@ impl Fetch for KeySet {
         if answer.status != 200 {
             return Err(problem(format!("answered with status {}", answer.status)));
         }
-        let document = serde_json::from_slice(answer.reply().body);
-        let document: Document = document.map_err(|_| problem("is not a readable key set".to_owned()))?;
-        let usable = document.keys.into_iter().filter_map(|key| self.usable(key));
-        Ok((usable.take(MAX_KEYS).collect(), answer.max_age))
+        let keys = read(answer.reply().body, &self.algorithms);
+        Ok((keys.ok_or_else(|| problem("is not a readable key set".to_owned()))?, answer.max_age))
     }
 }
 
-impl KeySet {
-    fn usable(&self, key: Value) -> Option<CoreJsonWebKey> {
-        let text = |name: &str| key.get(name).and_then(Value::as_str);
-        let algorithm = match (text("kty")?, text("crv")) {
-            ("RSA", _) if modulus_bytes(text("n")?)? >= LEAST_MODULUS_BYTES => SigningAlgorithm::Rs256,
-            ("EC", Some("P-256")) => SigningAlgorithm::Es256,
-            _ => return None,
-        };
-        let for_signatures = text("use").is_none_or(|used_for| used_for == "sig");
-        if !for_signatures || !self.algorithms.contains(&algorithm) {
-            return None;
-        }
-        serde_json::from_value(key).ok()
+/// The keys of a set that the allowed algorithms can use; `None` when it is no key set.
+pub(super) fn read(body: &[u8], algorithms: &BTreeSet<SigningAlgorithm>) -> Option<SigningKeys> {
+    let document: Document = serde_json::from_slice(body).ok()?;
+    let usable = document.keys.into_iter().filter_map(|key| usable(key, algorithms));
+    Some(usable.take(MAX_KEYS).collect())
+}
+
+fn usable(key: Value, algorithms: &BTreeSet<SigningAlgorithm>) -> Option<CoreJsonWebKey> {
+    let text = |name: &str| key.get(name).and_then(Value::as_str);
+    let algorithm = match (text("kty")?, text("crv")) {
+        ("RSA", _) if modulus_bytes(text("n")?)? >= LEAST_MODULUS_BYTES => SigningAlgorithm::Rs256,
+        ("EC", Some("P-256")) => SigningAlgorithm::Es256,
+        _ => return None,
+    };
+    let for_signatures = text("use").is_none_or(|used_for| used_for == "sig");
+    if !for_signatures || !algorithms.contains(&algorithm) {
+        return None;
     }
+    serde_json::from_value(key).ok()
 }
 
 fn modulus_bytes(encoded: &str) -> Option<usize> {

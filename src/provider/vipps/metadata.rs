@@ -62,33 +62,32 @@ impl Fetch for Discovery {
         if answer.status != 200 {
             return Err(problem(format!("answered with status {}; check the issuer", answer.status)));
         }
-        let document = serde_json::from_slice(answer.reply().body);
-        let document: Document = document.map_err(|_| problem("is not a readable discovery document".to_owned()))?;
-        let metadata = self.check(document).map_err(problem)?;
+        let metadata = read(answer.reply().body, &self.issuer, &self.hosts).map_err(problem)?;
         Ok((metadata, answer.max_age))
     }
 }
 
-impl Discovery {
-    fn check(&self, document: Document) -> Result<Metadata, String> {
-        if document.issuer != self.issuer {
-            return Err("names another issuer than the configured one; a slash at the end counts".to_owned());
-        }
-        let Some(backchannel_authentication) = document.backchannel_authentication_endpoint else {
-            return Err("names no backchannel_authentication_endpoint; login by phone number is not offered".to_owned());
-        };
-        let allowed = |name: &str, url: Url| match self.hosts.check(&url) {
-            Ok(()) => Ok(url),
-            Err(forbidden) => Err(format!("{name} {forbidden}")),
-        };
-        Ok(Metadata {
-            backchannel_authentication: allowed("backchannel_authentication_endpoint", backchannel_authentication)?,
-            token: allowed("token_endpoint", document.token_endpoint)?,
-            userinfo: allowed("userinfo_endpoint", document.userinfo_endpoint)?,
-            jwks: allowed("jwks_uri", document.jwks_uri)?,
-            revocation: document.revocation_endpoint.map(|url| allowed("revocation_endpoint", url)).transpose()?,
-        })
+/// Reads the discovery document of `issuer`; says what is wrong with it.
+pub(super) fn read(body: &[u8], issuer: &str, hosts: &AllowedHosts) -> Result<Metadata, String> {
+    let document = serde_json::from_slice(body);
+    let document: Document = document.map_err(|_| "is not a readable discovery document".to_owned())?;
+    if document.issuer != issuer {
+        return Err("names another issuer than the configured one; a slash at the end counts".to_owned());
     }
+    let Some(backchannel_authentication) = document.backchannel_authentication_endpoint else {
+        return Err("names no backchannel_authentication_endpoint; login by phone number is not offered".to_owned());
+    };
+    let allowed = |name: &str, url: Url| match hosts.check(&url) {
+        Ok(()) => Ok(url),
+        Err(forbidden) => Err(format!("{name} {forbidden}")),
+    };
+    Ok(Metadata {
+        backchannel_authentication: allowed("backchannel_authentication_endpoint", backchannel_authentication)?,
+        token: allowed("token_endpoint", document.token_endpoint)?,
+        userinfo: allowed("userinfo_endpoint", document.userinfo_endpoint)?,
+        jwks: allowed("jwks_uri", document.jwks_uri)?,
+        revocation: document.revocation_endpoint.map(|url| allowed("revocation_endpoint", url)).transpose()?,
+    })
 }
 
 #[cfg(test)]

@@ -10,15 +10,12 @@ use crate::phone::PhoneNumber;
 use crate::provider::IdentifyError;
 use crate::session::{FailureReason, Terms};
 
-const INVALID: IdentifyError = IdentifyError::Rejected(FailureReason::UserinfoInvalid);
+pub(super) const INVALID: IdentifyError = IdentifyError::Rejected(FailureReason::UserinfoInvalid);
 
 /// Reads userinfo once, with the login's own token and no other credential: a
 /// subscription key would be answered with 401.
 pub(super) async fn read(http: &Http, endpoint: &Url, tokens: &Tokens) -> Result<Identity, IdentifyError> {
-    let bearer = HeaderValue::from_str(&format!("Bearer {}", tokens.access_token()));
-    let mut bearer = bearer.map_err(|_| INVALID)?;
-    bearer.set_sensitive(true);
-    let request = http.get(endpoint).header(AUTHORIZATION, bearer);
+    let request = http.get(endpoint).header(AUTHORIZATION, bearer(tokens)?);
     let answer = http.send(Operation::Userinfo, request).await.map_err(|_| IdentifyError::Unavailable)?;
     match (answer.status, &answer.body) {
         (200, Ok(body)) => Identity::from_userinfo(body).map_err(|problem| {
@@ -28,6 +25,13 @@ pub(super) async fn read(http: &Http, endpoint: &Url, tokens: &Tokens) -> Result
         (200, Err(NoBody::Broken)) | (408 | 429 | 500..=599, _) => Err(IdentifyError::Unavailable),
         _ => Err(INVALID),
     }
+}
+
+fn bearer(tokens: &Tokens) -> Result<HeaderValue, IdentifyError> {
+    let bearer = HeaderValue::from_str(&format!("Bearer {}", tokens.access_token()));
+    let mut bearer = bearer.map_err(|_| INVALID)?;
+    bearer.set_sensitive(true);
+    Ok(bearer)
 }
 
 /// Whether userinfo speaks about the person of the ID token and the number that

@@ -69,7 +69,12 @@ impl Signer {
 
     /// A token with whatever header, signed by this key.
     pub(crate) fn sign_with(&self, header: &Value, claims: &Value) -> String {
-        let input = format!("{}.{}", BASE64.encode(header.to_string()), BASE64.encode(claims.to_string()));
+        self.sign_text(&header.to_string(), &claims.to_string())
+    }
+
+    /// A token out of texts that need not be JSON.
+    pub(crate) fn sign_text(&self, header: &str, claims: &str) -> String {
+        let input = format!("{}.{}", BASE64.encode(header), BASE64.encode(claims));
         let signature = jsonwebtoken::crypto::sign(input.as_bytes(), &self.key, self.algorithm).unwrap();
         format!("{input}.{signature}")
     }

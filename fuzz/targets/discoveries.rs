@@ -1,0 +1,4 @@
+//! Discovery documents.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ciba_gateway_fuzz::judge("discoveries", data));

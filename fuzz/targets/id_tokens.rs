@@ -1,0 +1,4 @@
+//! ID tokens and key sets.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ciba_gateway_fuzz::judge("id_tokens", data));

@@ -1,0 +1,4 @@
+//! Userinfo.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ciba_gateway_fuzz::judge("identities", data));

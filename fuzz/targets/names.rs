@@ -1,0 +1,4 @@
+//! Numbers, codes, ids and keys.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ciba_gateway_fuzz::judge("names", data));
