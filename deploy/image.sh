@@ -71,7 +71,9 @@ list_parts() {
     local name=ciba-gateway-parts
     cargo cyclonedx --quiet --format json --spec-version 1.5 --target "$(rustc -vV | sed -n 's/^host: //p')" \
         --no-build-deps --override-filename "$name"
-    mv "$name.json" "$folder/ciba-gateway.cdx.json"
+    # It names our crate by where it lies.
+    sed "s#file://$PWD#file:///src#g" "$name.json" > "$folder/ciba-gateway.cdx.json"
+    rm "$name.json"
 }
 
 # The files of the image: the binary and what it is linked with, certificate

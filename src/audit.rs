@@ -8,8 +8,9 @@
 //! clear one, a code, a token or a name of a person.
 //!
 //! It keeps nothing for ever: rotation and retention are the operator's. It decides
-//! nothing either: whoever starts logins asks [`Audit::refuses_starts`]. Called by
-//! `logins`, `poller` and `ledger`; `docs/audit.md` describes the lines.
+//! nothing either: whoever starts logins asks [`Audit::refuses_starts`]. Whoever
+//! must hear of what happens at once hears of the same entries: [`Audit::heard_by`].
+//! Called by `logins`, `poller` and `ledger`; `docs/audit.md` describes the lines.
 
 mod chain;
 mod entry;
@@ -32,12 +33,15 @@ use tracing::warn;
 use zeroize::Zeroizing;
 
 use chain::Chain;
+pub(crate) use entry::Subject;
 pub use entry::{By, Entry, Hands, What};
 use output::{FileOutput, Output, StandardOutput};
 use writer::{Item, Writer};
 
 use crate::clock::Clock;
+use crate::phone::PhoneNumber;
 use crate::session::{FailureReason, LoginId, Outcome, Terms};
+use crate::store::hash::KeyedHash;
 use crate::telemetry::Metrics;
 use crate::timestamp::Timestamp;
 
@@ -77,7 +81,16 @@ pub enum SetupError {
 /// is dropped without [`Audit::close`], what was noted is still written, but the
 /// run is left open, as by a crash.
 #[derive(Clone, Default)]
-pub struct Audit(Option<Arc<Handle>>);
+pub struct Audit {
+    log: Option<Arc<Handle>>,
+    listener: Option<Arc<dyn Listener>>,
+}
+
+/// Hears of everything that is noted, whether or not it is written too.
+pub trait Listener: Send + Sync {
+    /// That was noted. Must not wait.
+    fn hear(&self, entry: &Entry);
+}
 
 struct Handle {
     shared: Arc<Shared>,
@@ -185,20 +198,28 @@ impl Audit {
         writer.begin();
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run());
         thread.map_err(SetupError::Thread)?;
-        Ok(Self(Some(Arc::new(Handle { shared, run, refuse_starts: settings.refuse_starts }))))
+        let handle = Handle { shared, run, refuse_starts: settings.refuse_starts };
+        Ok(Self { log: Some(Arc::new(handle)), listener: None })
+    }
+
+    /// The same, and `listener` hears of all that is noted.
+    #[must_use]
+    pub fn heard_by(self, listener: Arc<dyn Listener>) -> Self {
+        Self { listener: Some(listener), ..self }
     }
 
     /// The name of this run, which each of its lines carries.
     #[must_use]
     pub fn run(&self) -> Option<&str> {
-        self.0.as_ref().map(|handle| handle.run.as_str())
+        self.log.as_ref().map(|handle| handle.run.as_str())
     }
 
     /// Notes what has just happened. Never waits. Where there is no room left the
     /// entry is lost, and the next one that finds room comes after a line that
     /// says how many were.
     pub fn note(&self, entry: Entry) {
-        if let Some(handle) = &self.0 {
+        self.tell(&entry);
+        if let Some(handle) = &self.log {
             handle.shared.push(Box::new(entry), handle.shared.capacity);
         }
     }
@@ -206,14 +227,22 @@ impl Audit {
     /// As [`Audit::note`], for what must not take the room that is kept for logins
     /// that live: half of it all.
     pub fn note_if_roomy(&self, entry: Entry) {
-        if let Some(handle) = &self.0 {
+        self.tell(&entry);
+        if let Some(handle) = &self.log {
             handle.shared.push(Box::new(entry), handle.shared.capacity / 2);
         }
     }
 
+    fn tell(&self, entry: &Entry) {
+        if let Some(listener) = &self.listener {
+            listener.hear(entry);
+        }
+    }
+
     /// Notes that a login has ended, and before it that no code came, where that
-    /// is why.
-    pub fn note_end(&self, login: &LoginId, terms: &Terms, outcome: &Outcome) {
+    /// is why. `denials`: how often the person has now said no of late, where they
+    /// just have.
+    pub fn note_end(&self, login: &LoginId, terms: &Terms, outcome: &Outcome, denials: u32) {
         let reason = match outcome {
             Outcome::Failed(reason) => Some(*reason),
             Outcome::Approved { .. } | Outcome::Denied | Outcome::Expired | Outcome::Cancelled => None,
@@ -221,32 +250,38 @@ impl Audit {
         if matches!(reason, Some(FailureReason::CodeMismatch | FailureReason::CodeNotConfirmed)) {
             self.note(Entry::of(login, terms, What::CodeGivenUp));
         }
-        self.note(Entry::of(login, terms, What::Ended { outcome: outcome.name(), reason }));
+        self.note(Entry::of(login, terms, What::Ended { outcome: outcome.name(), reason, denials }));
     }
 
     /// Whether what is noted now is going to be written soon.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        self.0.as_ref().is_none_or(|handle| handle.shared.is_healthy())
+        self.log.as_ref().is_none_or(|handle| handle.shared.is_healthy())
     }
 
     /// Whether no login may be started now, because nobody could tell later that
     /// it was.
     #[must_use]
     pub fn refuses_starts(&self) -> bool {
-        self.0.as_ref().is_some_and(|handle| handle.refuse_starts) && !self.is_healthy()
+        self.log.as_ref().is_some_and(|handle| handle.refuse_starts) && !self.is_healthy()
     }
 
     /// Ends the run in good order: writes what was noted and a line that says that
     /// nothing follows. Returns whether that could be written; waits as long as an
     /// output takes, so whoever calls sets a limit.
     pub async fn close(&self) -> bool {
-        let Some(handle) = &self.0 else { return true };
+        let Some(handle) = &self.log else { return true };
         let mut condition = handle.shared.condition.subscribe();
         handle.shared.end(Ending::Orderly);
         let over = condition.wait_for(|condition| matches!(condition, Condition::Over { .. })).await;
         over.is_ok_and(|condition| *condition == Condition::Over { is_complete: true })
     }
+}
+
+/// The hash by which lines are found that speak of the same number; `hash` is the
+/// tenant's, made of the audit key.
+pub(crate) fn number_hash(hash: &KeyedHash, number: &PhoneNumber) -> String {
+    hash.digest("audit number", &[number.msisdn().as_bytes()])
 }
 
 impl Drop for Handle {

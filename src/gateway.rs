@@ -26,7 +26,7 @@ use tracing::{error, info, warn};
 
 pub use parts::AssemblyError;
 use parts::Parts;
-pub(crate) use parts::{redis_store, vipps};
+pub(crate) use parts::{fraud_webhook, redis_store, vipps};
 pub use reload::Changes;
 use reload::Running;
 
@@ -42,8 +42,8 @@ const PROVIDER_RECHECK: Duration = Duration::from_secs(3);
 /// How often Redis is asked about itself until it answers once.
 const STORE_SURVEY: Duration = Duration::from_secs(3);
 
-/// How long the audit log may take to be closed.
-const AUDIT_GOODBYE: Duration = Duration::from_secs(2);
+/// How long the audit log may take to be closed, and the last signals to be told.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The part of the time after the notice that is kept for telling watchers.
 const GOODBYE_SHARE: u32 = 4;
@@ -138,7 +138,8 @@ pub async fn run_changing(
     }
     drain(&parts, peers, &readiness, &bounds, &stop, &dismissed, &tasks).await;
     // Last: what happens during the drain is noted too.
-    let closed = tokio::time::timeout(AUDIT_GOODBYE, parts.ledger.audit().close()).await;
+    let closing = tokio::time::timeout(LAST_WORDS, parts.ledger.audit().close());
+    let (closed, ()) = tokio::join!(closing, parts.signals.leave(LAST_WORDS));
     if closed != Ok(true) {
         warn!("the audit log could not be closed in good order");
     }

@@ -200,7 +200,7 @@ impl Ledger {
                 (Some(overdue), _) => {
                     let settled = self.write(&current, overdue).await?;
                     match settled {
-                        Saved::Written(record) => current = self.written(&current, record),
+                        Saved::Written { record, denials } => current = self.written(&current, record, denials),
                         Saved::Conflict => {
                             current = match self.reload(&current).await? {
                                 Some(record) => record,
@@ -219,7 +219,9 @@ impl Ledger {
                 return Ok(Applied::Done(current));
             }
             match self.write(&current, next).await? {
-                Saved::Written(record) => return Ok(Applied::Done(self.written(&current, record))),
+                Saved::Written { record, denials } => {
+                    return Ok(Applied::Done(self.written(&current, record, denials)));
+                }
                 Saved::Gone => return Ok(Applied::Gone),
                 Saved::Conflict => match self.reload(&current).await? {
                     Some(record) => current = record,
@@ -324,7 +326,7 @@ impl Ledger {
             return Ok(Some(Arc::new(record)));
         };
         match self.write(&record, overdue).await? {
-            Saved::Written(next) => Ok(Some(self.written(&record, next))),
+            Saved::Written { record: next, denials } => Ok(Some(self.written(&record, next, denials))),
             Saved::Conflict => self.reload(&record).await,
             Saved::Gone => Ok(None),
         }
@@ -368,14 +370,14 @@ impl Ledger {
         result
     }
 
-    fn written(&self, before: &Record, record: Record) -> Arc<Record> {
+    fn written(&self, before: &Record, record: Record, denials: u32) -> Arc<Record> {
         let record = Arc::new(record);
         let session = &record.session;
         if let State::Ended(ended) = &session.state
             && !before.session.has_ended()
         {
             self.metrics.login_ended(session.terms.channel, &ended.outcome);
-            self.audit.note_end(&session.id, &session.terms, &ended.outcome);
+            self.audit.note_end(&session.id, &session.terms, &ended.outcome, denials);
             let reason = match ended.outcome {
                 Outcome::Failed(reason) => Some(tracing::field::debug(reason)),
                 Outcome::Approved { .. } | Outcome::Denied | Outcome::Expired | Outcome::Cancelled => None,

@@ -10,6 +10,7 @@
 //!           │      ├ replicas   who this process is, whether it may act, whom it takes over from
 //!           │      ├ ledger     the one way from an event to a record; tells watchers
 //!           │      ├ audit      who did what to whose login, in a chain that shows tampering
+//!           │      ├ fraud      which of that looks like fraud; tells the tenant's fraud desk
 //!           │      ├ provider   trait Provider; vipps implements it            (network)
 //!           │      ├ store      trait SessionStore; redis and memory implement it
 //!           │      ├ session    states and transitions                         (pure)
@@ -18,7 +19,7 @@
 //!           │      ├ language   the languages that agents are spoken to in     (pure)
 //!           │      └ phone      PhoneNumber, BindingCode                       (pure)
 //!           ├ simulator  a faithful local Vipps, for the demo, tests and integrators
-//!           └ config, telemetry, clock
+//!           └ config, telemetry, clock, egress (bounds of what calls out)
 //! ```
 //!
 //! Pure modules know no network, no runtime and no clock: the present is handed
@@ -32,6 +33,8 @@ pub mod ciba;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod egress;
+pub mod fraud;
 pub mod gateway;
 pub mod grpc;
 pub mod http;

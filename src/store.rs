@@ -155,8 +155,14 @@ pub enum Reserved {
 /// What became of a compare-and-set.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Saved {
-    /// Written; this is the record now.
-    Written(Record),
+    /// Written.
+    Written {
+        /// The record now.
+        record: Record,
+        /// How often the person of that number has said no within
+        /// [`DENIAL_RETENTION`], this time included; 0 when this is not a no.
+        denials: u32,
+    },
     /// Somebody else wrote first; load again.
     Conflict,
     /// There is no such login (any more).

@@ -5,6 +5,7 @@
 //! [`Metrics`]; `http` serves it. What is logged where is their own business:
 //! nothing in here knows a phone number, a subject or a login's name.
 
+mod fraud;
 mod metrics;
 mod panics;
 
@@ -15,6 +16,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry, fmt};
 
+pub use fraud::{FraudCounters, Loss};
 pub use metrics::{Metrics, Open, ProviderOperation, Reload, StoreOperation};
 pub use panics::log_panics;
 

@@ -4,9 +4,12 @@
 //! as a [`Timestamp`]. The clocks that make one live in [`crate::logins`].
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+
+/// The end of the year 9999: what comes later has no form in RFC 3339.
+const LAST_TIME: u64 = 253_402_300_799_999;
 
 /// Milliseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,6 +33,14 @@ impl Timestamp {
     #[must_use]
     pub const fn as_secs(self) -> u64 {
         self.0 / 1000
+    }
+
+    /// As RFC 3339 has it, in UTC and to the millisecond; the end of the year 9999 for
+    /// whatever is later.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        let time = UNIX_EPOCH + Duration::from_millis(self.0.min(LAST_TIME));
+        humantime::format_rfc3339_millis(time).to_string()
     }
 
     /// How long after `earlier` this is; zero when it is not after it.

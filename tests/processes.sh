@@ -9,7 +9,7 @@ cleanup() {
     local status=$?
     trap - EXIT
     if [ "$status" -ne 0 ]; then
-        tail -n 15 "$home"/*.log >&2
+        tail -n 15 "$home"/*.log >&2 2> /dev/null || true
     fi
     for name in "${!pids[@]}"; do kill -9 "${pids[$name]}" 2> /dev/null || true; done
     wait 2> /dev/null || true

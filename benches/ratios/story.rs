@@ -58,7 +58,7 @@ fn what(line: &Line) -> Option<What> {
             What::ProviderAnswered { answer: "redeemed" }
         }
         "identity_read" => What::IdentityRead,
-        "ended" => What::Ended { outcome: "approved", reason: None },
+        "ended" => What::Ended { outcome: "approved", reason: None, denials: 0 },
         other => panic!("the logins went otherwise than planned: {other}"),
     };
     Some(what)

@@ -4,8 +4,6 @@
 //! under the audit key of exactly the bytes of the line without that member, as
 //! base64url. It covers `prev`, the `mac` of the run's line before.
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -23,8 +21,6 @@ pub(super) const BEGINNING: &[u8] = br#"{"v":1,"run":""#;
 /// What comes between a line's other members and its seal.
 const BEFORE_MAC: &str = r#","mac":""#;
 const AFTER_MAC: &str = r#""}"#;
-/// The end of the year 9999: what comes later has no form in RFC 3339.
-const LAST_TIME: u64 = 253_402_300_799_999;
 
 /// What a run says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -77,10 +73,8 @@ impl Chain {
         what: &impl Serialize,
         subject: Option<&Subject>,
     ) -> Result<String, serde_json::Error> {
-        let time = UNIX_EPOCH + Duration::from_millis(at.as_millis().min(LAST_TIME));
-        let time = humantime::format_rfc3339_millis(time).to_string();
         let seq = self.seq + 1;
-        let line = Line { v: VERSION, run: &self.run, seq, time, what, subject, prev: &self.prev };
+        let line = Line { v: VERSION, run: &self.run, seq, time: at.rfc3339(), what, subject, prev: &self.prev };
         let mut text = serde_json::to_string(&line)?;
         let mac = seal_of(&self.key, text.as_bytes());
         text.truncate(text.len() - 1);

@@ -83,7 +83,15 @@ pub enum What {
         /// Why it failed, where it did.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<FailureReason>,
+        /// How often the person has said no of late, where they just have; else 0.
+        #[serde(skip_serializing_if = "is_zero")]
+        denials: u32,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// The caller whose doing it was.
@@ -192,7 +200,7 @@ impl Entry {
 
 /// An entry as a line has it.
 #[derive(Serialize)]
-pub(super) struct Subject {
+pub(crate) struct Subject {
     tenant: TenantId,
     #[serde(skip_serializing_if = "Option::is_none")]
     login: Option<LoginId>,
@@ -231,7 +239,7 @@ pub(super) struct Subject {
 impl Subject {
     /// `hash`: the keyed hash of the entry's number. Telephone systems make names
     /// of calls out of numbers: there too it is masked.
-    pub(super) fn new(entry: Entry, hash: Option<String>) -> Self {
+    pub(crate) fn new(entry: Entry, hash: Option<String>) -> Self {
         let number = entry.number;
         let hidden = |text: &str| number.as_ref().map_or_else(|| text.to_owned(), |number| number.hidden_in(text));
         let names = |by: Option<By>| {

@@ -116,7 +116,7 @@ impl Log {
     }
 
     async fn becomes(&self, wanted: Condition) {
-        let mut condition = self.audit.0.as_ref().unwrap().shared.condition.subscribe();
+        let mut condition = self.audit.log.as_ref().unwrap().shared.condition.subscribe();
         let met = tokio::time::timeout(Duration::from_secs(20), condition.wait_for(|now| *now == wanted)).await;
         met.unwrap_or_else(|_| panic!("not {wanted:?} in time")).unwrap();
     }

@@ -11,7 +11,7 @@ use tracing::{error, info};
 use super::chain::{Chain, Mark};
 use super::entry::{Entry, Subject};
 use super::output::{Output, Unwritten};
-use super::{Condition, Ending, Measures, Shared};
+use super::{Condition, Ending, Measures, Shared, number_hash};
 use crate::session::TenantId;
 use crate::store::hash::{HashKeys, KeyedHash};
 use crate::timestamp::Timestamp;
@@ -152,6 +152,6 @@ impl Hashes {
         let number = entry.number.as_ref()?;
         let Self { keys, tenants } = self;
         let hash = tenants.entry(entry.tenant.clone()).or_insert_with(|| keys.for_tenant(&entry.tenant));
-        Some(hash.digest("audit number", &[number.msisdn().as_bytes()]))
+        Some(number_hash(hash, number))
     }
 }

@@ -105,7 +105,9 @@ pub fn poll_answer(reply: Reply<'_>) -> PollAnswer {
 }
 
 impl Reply<'_> {
-    fn retry_after(&self) -> Option<Duration> {
+    /// How long the server wants to hear nothing, in seconds or as a date (RFC 9110,
+    /// section 10.2.3); 1 s to an hour, whatever it says.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         let text = self.retry_after?.trim();
         let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         // More digits than fit are a long time, not none.

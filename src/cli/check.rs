@@ -62,6 +62,7 @@ pub(super) async fn run(options: Options) -> ExitCode {
     report.store(&config).await;
     for tenant in &config.tenants {
         report.provider(tenant).await;
+        report.fraud_webhook(tenant).await;
     }
     if report.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNAVAILABLE) }
 }
@@ -227,6 +228,25 @@ impl Report {
         match vipps.server_time().await {
             Some((here, there)) => self.clock(&what, here, there),
             None => self.note(&what, "the provider does not tell its time"),
+        }
+    }
+
+    /// Tells the fraud desk nothing: looks only whether it can be found.
+    async fn fraud_webhook(&mut self, tenant: &config::Tenant) {
+        let what = tenant.id.to_string();
+        let Some(chosen) = &tenant.fraud_webhook else {
+            return self.note(&what, "fraud webhook: none; nobody hears of signals but in metrics and the audit log");
+        };
+        let webhook = match gateway::fraud_webhook(chosen, &Clock::system()) {
+            Ok(webhook) => webhook,
+            Err(error) => return self.bad(&what, &format!("fraud webhook: {}", causes(&error))),
+        };
+        match webhook.find().await {
+            Ok(host) => self.good(&what, &format!("fraud webhook: {host} is known, {} kinds", chosen.signals.len())),
+            Err(problem) => self.bad(&what, &format!("fraud webhook: {problem}; check tenants.fraud_webhook.url")),
+        }
+        if chosen.secrets.len() > 1 {
+            self.note(&what, "fraud webhook: two secrets sign; take the old one out once the desk knows the next");
         }
     }
 

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{EXIT_SOFTWARE, fail};
 use crate::config::ApiKey;
+use crate::fraud::Secret;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -35,6 +36,8 @@ enum Kind {
     Hash,
     /// Seals the lines of the audit log.
     Audit,
+    /// Signs fraud signals; the fraud desk verifies with the same.
+    Webhook,
 }
 
 pub(super) fn run(options: &Options) -> ExitCode {
@@ -54,6 +57,10 @@ pub(super) fn run(options: &Options) -> ExitCode {
             BASE64_STANDARD.encode(bytes)
         ),
         Kind::Audit => println!("# under [audit]:\nkey = \"{}\"", BASE64_STANDARD.encode(bytes)),
+        Kind::Webhook => println!(
+            "# for the fraud desk, and under [tenants.fraud_webhook]; beside another one as secret_next:\nsecret = \"{}\"",
+            *Secret::from_random(bytes).expose()
+        ),
         Kind::Hash => println!("# under [keys]:\nhash_key = \"{}\"", BASE64_STANDARD.encode(bytes)),
     }
     ExitCode::SUCCESS

@@ -209,11 +209,14 @@ impl Waiting {
             outbound_calls_because: _,
             guard: _,
             provider,
+            fraud_webhook,
             client_authorities: _,
             clients: _,
         } = now;
         let path = format!("tenants.{id}.provider");
-        Tenant { provider: self.provider(&path, provider, &next.provider), ..next.clone() }
+        self.compare(&format!("tenants.{id}.fraud_webhook"), fraud_webhook, &next.fraud_webhook);
+        let (provider, fraud_webhook) = (self.provider(&path, provider, &next.provider), fraud_webhook.clone());
+        Tenant { provider, fraud_webhook, ..next.clone() }
     }
 
     fn provider(&mut self, path: &str, now: &Provider, next: &Provider) -> Provider {

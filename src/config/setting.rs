@@ -10,10 +10,12 @@ use openidconnect::IssuerUrl;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
+use url::Url;
 
 use super::store::StoreKind;
 use super::tree::Value;
 use super::{CertificatePolicy, ClientAuthentication, LogFormat, SigningAlgorithm, WhenFull};
+use crate::fraud::Kind;
 use crate::identity::Claim;
 use crate::language::Language;
 use crate::logins::Role;
@@ -100,6 +102,7 @@ setting! {
     SocketAddr, "must be an IP address and a port, such as \"127.0.0.1:50051\"", |value| text(value)?.parse().ok();
     IssuerUrl, "must be the issuer's URL, exactly as its ID tokens write it",
         |value| IssuerUrl::new(text(value)?.to_owned()).ok();
+    Url, "must be a URL, such as \"https://fraud.example/signals\"", |value| text(value)?.parse().ok();
     Country, "must be one of \"NO\", \"SE\", \"DK\", \"FI\", \"GL\"", |value| named(text(value)?);
     Role, "must be \"supervisor\" or \"national-id\"", |value| named(text(value)?);
     Channel, "must be one of \"call-centre\", \"point-of-sale\", \"tv-box\"; \
@@ -130,6 +133,16 @@ setting! {
         let text = text(value)?.trim();
         Self::from_msisdn(text).ok().filter(|_| text.starts_with('+'))
     };
+}
+
+impl Setting for Kind {
+    const EXPECTED: &'static str = "must be a kind of signal: \"login.denied\", \"login.denied_again\", \
+        \"login.other_person\", \"code.wrong\", \"code.exhausted\", \"code.not_typed\", \"limit.reached\", \
+        \"start.not_allowed\", \"identity.withheld\" or \"call.refused\"";
+
+    fn read(value: &Value) -> Result<Self, String> {
+        text(value).and_then(named).ok_or_else(|| Self::EXPECTED.to_owned())
+    }
 }
 
 impl Setting for Claim {

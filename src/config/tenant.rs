@@ -7,7 +7,7 @@ use super::block_list::known;
 use super::purpose::{NationalId, required_claims, stated_ground};
 use super::section::{Section, Table};
 use super::service::{CERTIFICATES_ASKED, seconds};
-use super::{Certificates, Client, OwnGuard, Provider};
+use super::{Certificates, Client, FraudWebhook, OwnGuard, Provider};
 use crate::identity::Claim;
 use crate::language::Language;
 use crate::logins::{Purpose, QuietHours};
@@ -52,6 +52,8 @@ pub struct Tenant {
     pub guard: OwnGuard,
     /// Its credential at the provider.
     pub provider: Provider,
+    /// Where it hears of what looks like fraud; `None` where it does not want to.
+    pub fraud_webhook: Option<FraudWebhook>,
     /// Who signs its clients' certificates, in the place of the service's; only
     /// where the service asks for certificates.
     pub client_authorities: Option<Certificates>,
@@ -98,6 +100,7 @@ impl Table for Tenant {
         let quiet_hours = section.table("quiet_hours");
         let guard = section.table_or_defaults("guard");
         let provider = section.required_table("provider", "it holds the credential at Vipps MobilePay Login");
+        let fraud_webhook = section.table("fraud_webhook");
         let has_own_authorities = section.has("client_ca_file");
         let client_authorities = section.authorities("client_ca_file");
         if has_own_authorities {
@@ -124,6 +127,7 @@ impl Table for Tenant {
             quiet_hours,
             guard: guard?,
             provider: provider?,
+            fraud_webhook,
             client_authorities,
             clients,
         })

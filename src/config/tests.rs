@@ -9,6 +9,7 @@ mod running;
 mod secrets;
 mod store;
 mod values;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

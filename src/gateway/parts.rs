@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 use crate::audit::{self, Audit};
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::egress;
+use crate::fraud::{self, Signals, Webhook};
 use crate::grpc::{Authorities, Callers, Enrolment, TlsError};
 use crate::ledger::Ledger;
 use crate::logins::{Caller, Guards, Limits, Logins, Policy, Tenant};
@@ -53,6 +55,17 @@ pub enum AssemblyError {
     /// There can be no audit log.
     #[error(transparent)]
     Audit(#[from] audit::SetupError),
+    /// The settings of one tenant's webhook cannot work.
+    #[error("the fraud webhook of tenant {tenant} cannot be set up")]
+    FraudWebhook {
+        /// Which tenant.
+        tenant: TenantId,
+        /// Why.
+        source: fraud::InvalidSettings,
+    },
+    /// Fraud signals cannot be named.
+    #[error(transparent)]
+    Signals(#[from] fraud::NoRandomness),
 }
 
 /// Everything a running gateway consists of, but for its fronts.
@@ -60,6 +73,7 @@ pub(super) struct Parts {
     pub(super) metrics: Arc<Metrics>,
     pub(super) ledger: Ledger,
     pub(super) replica: Replica,
+    pub(super) signals: Arc<Signals>,
     pub(super) poller: Poller,
     pub(super) logins: Logins,
     pub(super) credentials: Credentials,
@@ -75,7 +89,8 @@ impl Parts {
         let (store, redis) = store(config)?;
         let ids = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
         let replica = Replica::new(Arc::clone(&store), clock.clone(), Arc::clone(&metrics), ids)?;
-        let audit = audit(config, &clock, &metrics)?;
+        let signals = Arc::new(signals(config, &clock, &metrics)?);
+        let audit = audit(config, &clock, &metrics)?.heard_by(Arc::clone(&signals) as _);
         let ledger = Ledger::new(store, clock.clone(), config.identity_window, Arc::clone(&metrics)).with_audit(audit);
         let providers = config
             .tenants
@@ -90,7 +105,7 @@ impl Parts {
         let (tenants, policy) = rules(config, &credentials);
         let logins = Logins::new(ledger.clone(), poller.clone(), Vec::new(), policy);
         logins.go_by(tenants, policy, config.block_list.clone());
-        Ok(Self { metrics, ledger, replica, poller, logins, credentials, providers, redis })
+        Ok(Self { metrics, ledger, replica, signals, poller, logins, credentials, providers, redis })
     }
 
     /// The client secrets that `config` has for the providers that there are.
@@ -194,6 +209,30 @@ fn audit(config: &Config, clock: &Clock, metrics: &Arc<Metrics>) -> Result<Audit
     Audit::begin(&settings, clock.clone(), Arc::clone(metrics))
 }
 
+fn signals(config: &Config, clock: &Clock, metrics: &Arc<Metrics>) -> Result<Signals, AssemblyError> {
+    let mut signals = Signals::new(clock.clone(), Arc::clone(metrics))?;
+    for tenant in &config.tenants {
+        let Some(chosen) = &tenant.fraud_webhook else { continue };
+        let webhook = fraud_webhook(chosen, clock)
+            .map_err(|source| AssemblyError::FraudWebhook { tenant: tenant.id.clone(), source })?;
+        let hash = config.audit.as_ref().map(|audit| HashKeys::new(*audit.key.expose()).for_tenant(&tenant.id));
+        signals.tell(&tenant.id, webhook, chosen.signals.clone(), hash);
+    }
+    Ok(signals)
+}
+
+/// The webhook of one tenant; not called yet.
+pub(crate) fn fraud_webhook(chosen: &config::FraudWebhook, clock: &Clock) -> Result<Webhook, fraud::InvalidSettings> {
+    let settings = fraud::Settings {
+        url: chosen.url.clone(),
+        secrets: chosen.secrets.clone(),
+        timeout: chosen.timeout,
+        allow_private_addresses: chosen.allow_private_addresses,
+        extra_root_ca_pem: chosen.ca_certificates.as_ref().map(|certificates| certificates.pem().to_owned()),
+    };
+    Webhook::new(&settings, clock.clone())
+}
+
 type Store = (Arc<dyn SessionStore>, Option<Arc<RedisStore>>);
 
 fn store(config: &Config) -> Result<Store, AssemblyError> {
@@ -293,7 +332,7 @@ pub(crate) fn vipps(tenant: &config::Tenant, clock: &Clock, metrics: &Arc<Metric
         additional_hosts: provider.additional_hosts.iter().cloned().collect(),
         allow_insecure_hosts: provider.allow_insecure_hosts,
         extra_root_ca_pem: provider.ca_certificates.as_ref().map(|certificates| certificates.pem().to_owned()),
-        user_agent: concat!("ciba-gateway/", env!("CARGO_PKG_VERSION")).to_owned(),
+        user_agent: egress::USER_AGENT.to_owned(),
     };
     Vipps::new(&settings, clock.as_fn(), Arc::clone(metrics))
 }

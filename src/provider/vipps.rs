@@ -14,7 +14,6 @@
 
 mod cache;
 mod credentials;
-mod hosts;
 mod http;
 mod id_token;
 mod judge;
@@ -34,7 +33,6 @@ use url::Url;
 
 use self::cache::{Cached, Renewal};
 use self::credentials::Credentials;
-use self::hosts::AllowedHosts;
 use self::http::{Http, NoAnswer, Operation};
 use self::id_token::{Refused, Rules};
 use self::keys::KeySet;
@@ -42,6 +40,7 @@ use self::metadata::{Discovery, Metadata, discovery_url};
 use self::user_exists::UserExists;
 use super::{IdentifyError, Provider, ProviderProblem};
 use crate::ciba::{self, AuthReqId, CheckAnswer, GRANT_TYPE, PollAnswer, StartAnswer, Tokens, Unclear};
+use crate::egress::hosts::AllowedHosts;
 use crate::identity::{Identity, Subject};
 use crate::phone::PhoneNumber;
 use crate::session::{FailureReason, Terms};
@@ -49,7 +48,6 @@ use crate::telemetry::Metrics;
 use crate::timestamp::Timestamp;
 
 pub use self::credentials::ClientSecrets;
-pub use self::hosts::ForbiddenUrl;
 pub use self::judge::Judge;
 pub use self::settings::{ClientAuthentication, InvalidSettings, Settings, SigningAlgorithm, SystemHeaders};
 

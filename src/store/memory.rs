@@ -152,7 +152,7 @@ impl SessionStore for MemoryStore {
 
     async fn save(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<Saved, StoreError> {
         let saved = self.with(&record.session.terms.tenant, |tenant| tenant.save(record, now, identity_window))?;
-        if let Saved::Written(record) = &saved {
+        if let Saved::Written { record, .. } = &saved {
             self.tell_others(record);
         }
         Ok(saved)

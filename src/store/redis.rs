@@ -330,14 +330,14 @@ impl SessionStore for RedisStore {
     async fn save(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<Saved, StoreError> {
         let next = Record { version: record.version + 1, ..record.clone() };
         let call = self.calls.save(record.version, &next, now, identity_window)?;
-        let wrote = |answer: &(String, String, u64)| answer.0 == "written";
-        let (answer, epoch, number): (String, String, u64) = match next.session.state {
+        let wrote = |answer: &(String, String, u64, u32)| answer.0 == "written";
+        let (answer, epoch, number, denials): (String, String, u64, u32) = match next.session.state {
             State::Redeemed(_) | State::Ended(_) => self.call_kept(&call, wrote).await?,
             State::Starting(_) | State::Pending(_) | State::AwaitingCode(_) => self.link.call(&call).await?,
         };
         self.saw(&next.session.terms.tenant, &epoch, number);
         match answer.as_str() {
-            "written" => Ok(Saved::Written(next)),
+            "written" => Ok(Saved::Written { record: next, denials }),
             "conflict" => Ok(Saved::Conflict),
             "gone" => Ok(Saved::Gone),
             _ => Err(UNKNOWN_ANSWER),

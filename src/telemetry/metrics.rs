@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use serde::Serialize;
 
+use super::FraudCounters;
 use crate::ciba::PollAnswer;
 use crate::session::{Channel, FailureReason, Outcome};
 
@@ -37,6 +38,7 @@ pub struct Metrics {
     panics: Family<Panicked, Counter>,
     audit_records_lost: Counter,
     audit_failing: Gauge,
+    fraud: FraudCounters,
     config_reloads: Family<Reloaded, Counter>,
     config_differs: Gauge,
 }
@@ -138,6 +140,7 @@ impl Metrics {
             panics: Family::default(),
             audit_records_lost: Counter::default(),
             audit_failing: Gauge::default(),
+            fraud: FraudCounters::default(),
             config_reloads: Family::default(),
             config_differs: Gauge::default(),
         };
@@ -171,6 +174,7 @@ impl Metrics {
         registry.register("audit_records_lost", lost, self.audit_records_lost.clone());
         let failing = "1 while the audit log cannot be written";
         registry.register("audit_failing", failing, self.audit_failing.clone());
+        self.fraud.register(registry);
         let reloads = "Configurations that were read while running, by what became of them";
         registry.register("config_reloads", reloads, self.config_reloads.clone());
         let differs = "1 while the configuration that was read last is not, or not all, what runs";
@@ -262,6 +266,12 @@ impl Metrics {
     /// The audit log cannot be written, or can be again.
     pub fn set_audit_failing(&self, is_failing: bool) {
         self.audit_failing.set(i64::from(is_failing));
+    }
+
+    /// What is counted of fraud signals.
+    #[must_use]
+    pub const fn fraud(&self) -> &FraudCounters {
+        &self.fraud
     }
 
     /// The configuration was read again.
@@ -379,7 +389,7 @@ struct Reloaded {
 
 /// A fieldless enum as a label, by the name that it has for serde.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Name<T>(T);
+pub(super) struct Name<T>(pub(super) T);
 
 impl<T: Serialize> fmt::Display for Name<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

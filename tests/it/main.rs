@@ -24,6 +24,7 @@ mod documents;
 mod edge;
 mod ends;
 mod fraud;
+mod fraud_signals;
 mod fuzzed;
 mod hash_keys;
 mod hostile;

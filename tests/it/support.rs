@@ -10,6 +10,7 @@ pub(crate) mod dice;
 pub(crate) mod eventually;
 pub(crate) mod fake_provider;
 pub(crate) mod flaky_store;
+pub(crate) mod fraud_desk;
 pub(crate) mod gateway;
 pub(crate) mod http;
 pub(crate) mod idle_proxy;

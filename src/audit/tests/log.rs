@@ -13,7 +13,8 @@ async fn a_record_says_who_why_what_when_and_with_which_result() {
     let by = entry(What::CodeTried { matched: false, tries_left: 2 });
     let by = by.clone().by(&by.client, Some(&AgentId::new("bert").unwrap()));
     let lines =
-        written([by, entry(What::Ended { outcome: "failed", reason: Some(FailureReason::CodeMismatch) })]).await;
+        written([by, entry(What::Ended { outcome: "failed", reason: Some(FailureReason::CodeMismatch), denials: 0 })])
+            .await;
     let [began, tried, ended, closed] = lines.as_slice() else { panic!("{lines:#?}") };
     let expected = serde_json::json!({
         "v": 1, "run": of(began, "run"), "seq": 2, "time": "2026-11-26T22:00:00.123Z",
@@ -135,7 +136,7 @@ async fn a_stop_does_not_wait_for_a_disk_that_stays_full() {
 async fn a_run_that_nobody_closes_is_left_open() {
     let log = Log::begin(&Measures::default(), true);
     log.audit.note(entry(What::StartAsked));
-    let mut condition = log.audit.0.as_ref().unwrap().shared.condition.subscribe();
+    let mut condition = log.audit.log.as_ref().unwrap().shared.condition.subscribe();
     drop(log.audit);
     condition.wait_for(|now| matches!(now, Condition::Over { is_complete: true })).await.unwrap();
     let lines: Vec<_> = log.lines.0.try_iter().collect();

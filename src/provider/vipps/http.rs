@@ -1,36 +1,27 @@
 //! One HTTP exchange with the provider, bounded in time and size.
 //!
-//! Builds the only HTTP client of the provider: no redirects, no proxies from
-//! the environment, no endless bodies. Knows headers and statuses, but not what
-//! they mean. Logs an operation's name, status and duration and nothing else:
+//! Has the only HTTP client of the provider, with the bounds of `egress`. Knows
+//! headers and statuses, but not what they mean. Logs an operation's name, status and duration and nothing else:
 //! bodies, numbers and tokens never get here as text to print.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
-use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use tokio::time::Instant;
 
 use super::Clock;
-use super::hosts::PublicAddresses;
 use super::settings::{InvalidSettings, Settings};
 use crate::ciba::Reply;
+pub(super) use crate::egress::NoBody;
+use crate::egress::{self, Bounds};
 use crate::telemetry::Metrics;
 pub(super) use crate::telemetry::ProviderOperation as Operation;
 use crate::timestamp::Timestamp;
 
 /// A discovery document has about 3 KiB, an identity with consents about 10.
 const MAX_BODY: usize = 64 * 1024;
-const MAX_CONNECT_TIME: Duration = Duration::from_secs(3);
-/// Below the common keep-alive of 5 s: a POST on a connection that the server
-/// has just closed is not repeated.
-const POOL_IDLE: Duration = Duration::from_secs(4);
-const PING_INTERVAL: Duration = Duration::from_secs(2);
-const PING_TIMEOUT: Duration = Duration::from_secs(2);
-
 const MAX_AGE_DEFAULT: Duration = Duration::from_secs(3_600);
 const MAX_AGE_LEAST: Duration = Duration::from_secs(60);
 const MAX_AGE_MOST: Duration = Duration::from_secs(86_400);
@@ -60,15 +51,6 @@ impl Answer {
     }
 }
 
-/// Why there is no body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoBody {
-    /// Longer than anything the provider has to say.
-    TooLong,
-    /// Cut off, or not finished in time.
-    Broken,
-}
-
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoAnswer {
@@ -92,30 +74,14 @@ pub(super) struct Http {
 
 impl Http {
     pub(super) fn new(settings: &Settings, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, InvalidSettings> {
-        // Without one, building the client panics.
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            return Err(InvalidSettings::Tls("the process has not installed a rustls provider".to_owned()));
-        }
-        #[expect(clippy::disallowed_methods, reason = "the one place where the client gets its bounds")]
-        let builder = Client::builder();
-        let mut builder = builder
-            .user_agent(&settings.user_agent)
-            .default_headers(default_headers(settings)?)
-            .redirect(Policy::none())
-            .no_proxy()
-            .referer(false)
-            .https_only(!settings.allow_insecure_hosts)
-            .connect_timeout(MAX_CONNECT_TIME.min(settings.request_timeout))
-            .timeout(settings.request_timeout)
-            .pool_idle_timeout(POOL_IDLE)
-            .http2_keep_alive_interval(PING_INTERVAL)
-            .http2_keep_alive_timeout(PING_TIMEOUT)
-            .http2_keep_alive_while_idle(true)
-            .tls_certs_merge(root_certificates(settings)?);
-        if !settings.allow_insecure_hosts {
-            builder = builder.dns_resolver(PublicAddresses);
-        }
-        let client = builder.build().map_err(|error| InvalidSettings::Tls(innermost(&error)))?;
+        let client = egress::client(Bounds {
+            user_agent: &settings.user_agent,
+            headers: default_headers(settings)?,
+            timeout: settings.request_timeout,
+            extra_root_ca_pem: settings.extra_root_ca_pem.as_deref(),
+            allow_http: settings.allow_insecure_hosts,
+            allow_private: settings.allow_insecure_hosts,
+        })?;
         Ok(Self { client, timeout: settings.request_timeout, clock, metrics })
     }
 
@@ -162,7 +128,8 @@ impl Http {
         let (status, retry_after) = (response.status().as_u16(), text(header::RETRY_AFTER).map(str::to_owned));
         let max_age = max_age(text(header::CACHE_CONTROL));
         let date = text(header::DATE).and_then(server_date);
-        let body = tokio::time::timeout_at(deadline, read(response)).await.unwrap_or(Err(NoBody::Broken));
+        let body =
+            tokio::time::timeout_at(deadline, egress::read(response, MAX_BODY)).await.unwrap_or(Err(NoBody::Broken));
         Answer { status, max_age, body, date, retry_after, received_at: (self.clock)() }
     }
 }
@@ -172,36 +139,14 @@ fn server_date(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_millis(since_epoch.as_secs() * 1000))
 }
 
-/// Reads to the end or to the bound; what `Content-Length` promises is nothing.
-async fn read(mut response: Response) -> Result<Vec<u8>, NoBody> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|_| NoBody::Broken)? {
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(NoBody::TooLong);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
 fn no_answer(error: &reqwest::Error) -> NoAnswer {
     if error.is_connect() {
-        NoAnswer::NotSent(innermost(error))
+        NoAnswer::NotSent(egress::innermost(error))
     } else if error.is_timeout() {
         NoAnswer::TimedOut
     } else {
         NoAnswer::Interrupted
     }
-}
-
-/// The root of an error's causes: what the system or TLS said, without the URL
-/// that the outer layers add.
-fn innermost(error: &reqwest::Error) -> String {
-    let mut cause = error.source();
-    while let Some(deeper) = cause.and_then(Error::source) {
-        cause = Some(deeper);
-    }
-    cause.map_or_else(|| "the request could not be built".to_owned(), ToString::to_string)
 }
 
 /// `max-age` of a `Cache-Control` value, within bounds.
@@ -222,16 +167,6 @@ fn default_headers(settings: &Settings) -> Result<HeaderMap, InvalidSettings> {
         headers.insert(HeaderName::from_static(name), value);
     }
     Ok(headers)
-}
-
-fn root_certificates(settings: &Settings) -> Result<Vec<Certificate>, InvalidSettings> {
-    let Some(pem) = &settings.extra_root_ca_pem else {
-        return Ok(Vec::new());
-    };
-    match Certificate::from_pem_bundle(pem.as_bytes()) {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(InvalidSettings::RootCertificates),
-    }
 }
 
 #[cfg(test)]

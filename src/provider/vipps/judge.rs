@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 use openidconnect::IssuerUrl;
 use url::Url;
 
-use super::hosts::AllowedHosts;
 use super::id_token::Rules;
 use super::settings::{InvalidSettings, Settings, SigningAlgorithm};
 use super::{keys, metadata, userinfo};
 use crate::ciba::Tokens;
+use crate::egress::hosts::AllowedHosts;
 use crate::identity::{Identity, Subject};
 use crate::provider::{IdentifyError, ProviderProblem};
 use crate::session::Terms;

@@ -14,8 +14,8 @@ use serde::Deserialize;
 use url::Url;
 
 use super::cache::Fetch;
-use super::hosts::AllowedHosts;
 use super::http::{Http, Operation};
+use crate::egress::hosts::AllowedHosts;
 use crate::provider::ProviderProblem;
 
 /// The endpoints that are used, each allowed to be called.

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::egress::NoClient;
+use crate::egress::hosts::ForbiddenUrl;
+
 /// The vendor's limit for each `Vipps-System-*` header.
 const MAX_SYSTEM_HEADER: usize = 30;
 
@@ -98,7 +101,7 @@ pub enum InvalidSettings {
     Issuer,
     /// The issuer's own address is not allowed.
     #[error("issuer: {0}")]
-    IssuerAddress(#[from] super::hosts::ForbiddenUrl),
+    IssuerAddress(#[from] ForbiddenUrl),
     /// `client_id` is empty or has a character that HTTP Basic cannot carry.
     #[error("client_id must be 1 or more visible ASCII characters without a colon")]
     ClientId,
@@ -120,6 +123,15 @@ pub enum InvalidSettings {
     /// The process has installed no TLS implementation, or it has no roots.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
+}
+
+impl From<NoClient> for InvalidSettings {
+    fn from(problem: NoClient) -> Self {
+        match problem {
+            NoClient::RootCertificates => Self::RootCertificates,
+            NoClient::Tls(why) => Self::Tls(why),
+        }
+    }
 }
 
 pub(super) fn is_visible(text: &str) -> bool {

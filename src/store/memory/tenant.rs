@@ -197,7 +197,7 @@ impl Tenant {
         };
         let next = Record { version: record.version + 1, ..record.clone() };
         if stored == next {
-            return Saved::Written(next);
+            return self.written(next);
         }
         if stored.version != record.version {
             return Saved::Conflict;
@@ -210,7 +210,13 @@ impl Tenant {
         if is_event {
             self.stream.append(&next, now);
         }
-        Saved::Written(next)
+        self.written(next)
+    }
+
+    fn written(&self, record: Record) -> Saved {
+        let is_denied = matches!(&record.session.state, State::Ended(ended) if ended.outcome == Outcome::Denied);
+        let denials = self.denials.get(&record.session.terms.phone).filter(|_| is_denied);
+        Saved::Written { denials: denials.map_or(0, |denials| denials.count), record }
     }
 
     /// The record that was written, if any: see `SessionStore::put_back`.

@@ -3,7 +3,8 @@
 --
 -- Allowed under memory pressure: running logins must be able to end.
 -- Repeated with the same write token, it answers 'written' again. With it come the
--- epoch and the number of the event, '' and '0' where there is none.
+-- epoch and the number of the event, '' and '0' where there is none, and how often
+-- the person of the number has said no of late, '0' where this is not a no.
 --
 -- KEYS  1 record, 2 identity, 3 live number, 4 live code, 5 logins of its owner,
 --       6 stream's head, 7 stream's entries, 8 denials of the number,
@@ -47,14 +48,19 @@ local function remember_answer()
   end
 end
 
+local function denials()
+  local outcome = redis.call('HGET', KEYS[1], 'outcome')
+  return outcome == 'denied' and redis.call('HGET', KEYS[8], 'count') or '0'
+end
+
 local found = redis.call('HMGET', KEYS[1], 'version', 'write', 'kept_until', 'owner', 'state')
-if not found[1] or tonumber(ARGV[1]) >= tonumber(found[3]) then return {'gone', '', '0'} end
+if not found[1] or tonumber(ARGV[1]) >= tonumber(found[3]) then return {'gone', '', '0', '0'} end
 if found[2] == token then
   -- WAIT speaks only of what its own connection has written.
   redis.call('PEXPIRE', KEYS[1], ARGV[6])
-  return {'written', '', '0'}
+  return {'written', '', '0', denials()}
 end
-if found[1] ~= ARGV[3] then return {'conflict', '', '0'} end
+if found[1] ~= ARGV[3] then return {'conflict', '', '0', '0'} end
 
 local epoch, number = '', '0'
 local marks_before = marks()
@@ -100,4 +106,4 @@ if marks() ~= marks_before then
   epoch, number = append_event(stream, login, ARGV[5], standing(KEYS[1]))
 end
 wake(ARGV[11], ARGV[12], login, ARGV[5])
-return {'written', epoch, number}
+return {'written', epoch, number, denials()}

@@ -6,14 +6,15 @@ use std::time::Duration;
 use ciba_gateway::ciba::{Accepted, AuthReqId};
 use ciba_gateway::session::{AgentId, ClientId, Event, TerminalId};
 use ciba_gateway::store::{
-    Asker, Charge, Counted, Counter, Limit, Question, Record, Reservation, Reserved, SessionStore,
+    Asker, Charge, Counted, Counter, DENIAL_RETENTION, Limit, Question, Record, Reservation, Reserved, Saved,
+    SessionStore,
 };
 use ciba_gateway::timestamp::Timestamp;
 
 use crate::support::reservations::{
-    NOW, accepted, charged, identity, limit, login_id, number, redeemed, reservation_at, secs,
+    NOW, accepted, after, charged, identity, limit, login_id, number, redeemed, reservation_at, secs,
 };
-use crate::support::stores::{advance, refusal, reserve};
+use crate::support::stores::{WINDOW, advance, refusal, reserve};
 
 for_both_stores!(
     starts_beyond_the_limit_are_refused,
@@ -31,6 +32,7 @@ for_both_stores!(
     who_has_said_no_is_left_alone,
     each_denial_doubles_the_pause,
     an_approval_ends_the_pauses,
+    who_writes_a_no_learns_how_many_there_were,
     a_question_is_counted_as_a_start_is,
     who_has_said_no_is_not_asked_about,
 );
@@ -203,8 +205,9 @@ fn approval(record: &Record) -> [Event; 4] {
     [accepted(), redeemed(), Event::CodeTyped(code), Event::Approved(identity())]
 }
 
-/// Number 1 says no at `now`.
-async fn say_no(store: &dyn SessionStore, seed: u8, now: Timestamp) {
+/// Number 1 says no at `now`; how often it then has, by whoever writes it down and
+/// by whoever does so again because the answer was lost.
+async fn say_no(store: &dyn SessionStore, seed: u8, now: Timestamp) -> [u32; 2] {
     let record = reserve(store, &start(seed, now, limit(9, 600))).await;
     let accepted = Event::Accepted {
         accepted: Accepted {
@@ -215,7 +218,15 @@ async fn say_no(store: &dyn SessionStore, seed: u8, now: Timestamp) {
         sent_at: now,
     };
     let pending = advance(store, &record, accepted, now).await;
-    advance(store, &pending, Event::Denied, now).await;
+    let denied = after(&pending, Event::Denied, now);
+    let mut counts = [0; 2];
+    for count in &mut counts {
+        match store.save(&denied, now, WINDOW).await.expect("the store answers") {
+            Saved::Written { denials, .. } => *count = denials,
+            other => panic!("expected a write, got {other:?}"),
+        }
+    }
+    counts
 }
 
 async fn pause(store: &dyn SessionStore, now: Timestamp) -> Reserved {
@@ -253,6 +264,19 @@ async fn an_approval_ends_the_pauses(store: &dyn SessionStore) {
     }
     say_no(store, 3, later).await;
     assert_eq!(pause(store, later).await, Reserved::CoolingDown { retry_after: secs(300) }, "as after the first");
+}
+
+/// SR44
+async fn who_writes_a_no_learns_how_many_there_were(store: &dyn SessionStore) {
+    assert_eq!(say_no(store, 1, NOW).await, [1, 1]);
+    let second = NOW.plus(secs(300));
+    assert_eq!(say_no(store, 2, second).await, [2, 2]);
+    let forgotten = second.plus(DENIAL_RETENTION);
+    assert_eq!(say_no(store, 3, forgotten).await, [1, 1]);
+    let login = reserve(store, &start(4, forgotten.plus(secs(300)), limit(9, 600))).await;
+    let cancelled = after(&login, Event::Cancelled, forgotten.plus(secs(300)));
+    let saved = store.save(&cancelled, forgotten.plus(secs(300)), WINDOW).await.expect("the store answers");
+    assert!(matches!(saved, Saved::Written { denials: 0, .. }), "{saved:?}");
 }
 
 async fn ask(store: &dyn SessionStore, seed: u8, now: Timestamp, limit: Limit) -> Counted {

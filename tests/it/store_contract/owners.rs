@@ -196,7 +196,7 @@ async fn an_adoption_and_a_write_do_not_both_win(store: &dyn SessionStore) {
         let now = load(store, record, later).await.expect("it is kept");
         assert_eq!((now.epoch, now.owner.0.as_str()), (2, "second-run"));
         match saved.expect("the store answers") {
-            Saved::Written(written) => assert_eq!((written.session, 4), (now.session, now.version)),
+            Saved::Written { record: written, .. } => assert_eq!((written.session, 4), (now.session, now.version)),
             Saved::Conflict => assert_eq!((&record.session, 3), (&now.session, now.version)),
             Saved::Gone => panic!("it is there"),
         }

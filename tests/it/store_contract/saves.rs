@@ -86,7 +86,7 @@ async fn of_two_ends_the_first_wins(store: &dyn SessionStore) {
     let (one, other) = tokio::join!(store.save(&denied, NOW, WINDOW), store.save(&cancelled, NOW, WINDOW));
 
     let written = match (one.expect("the store answers"), other.expect("the store answers")) {
-        (Saved::Written(record), Saved::Conflict) | (Saved::Conflict, Saved::Written(record)) => record,
+        (Saved::Written { record, .. }, Saved::Conflict) | (Saved::Conflict, Saved::Written { record, .. }) => record,
         both => panic!("expected one write and one conflict, got {both:?}"),
     };
     assert_eq!(load(store, &pending, NOW).await, Some(written));

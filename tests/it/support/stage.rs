@@ -185,7 +185,7 @@ impl Stage {
             let tries = u8::from(pending.code == CodeCheck::Open { tries: 0, last_wrong: None });
             pending.code = CodeCheck::Open { tries, last_wrong: None };
             let saved = self.store.save(&record, now, IDENTITY_WINDOW).await.expect("the store answers");
-            let Saved::Written(written) = saved else { panic!("somebody else writes") };
+            let Saved::Written { record: written, .. } = saved else { panic!("somebody else writes") };
             record = written;
         }
     }

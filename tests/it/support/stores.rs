@@ -131,7 +131,7 @@ pub(crate) async fn refusal(store: &dyn SessionStore, reservation: &Reservation)
 /// Saves what nobody else is writing.
 pub(crate) async fn save(store: &dyn SessionStore, record: &Record, now: Timestamp) -> Record {
     match store.save(record, now, WINDOW).await.expect("the store answers") {
-        Saved::Written(record) => record,
+        Saved::Written { record, .. } => record,
         other => panic!("expected a write, got {other:?}"),
     }
 }

@@ -53,7 +53,8 @@ impl SessionStore for FlakyStore {
 
     async fn save(&self, record: &Record, now: Timestamp, identity_window: Duration) -> Result<Saved, StoreError> {
         if self.line().weather == Weather::Forgetful {
-            return Ok(Saved::Written(Record { version: record.version + 1, ..record.clone() }));
+            let record = Record { version: record.version + 1, ..record.clone() };
+            return Ok(Saved::Written { record, denials: 0 });
         }
         let late = record.clone();
         self.linger("save", |store| async move { store.save(&late, now, identity_window).await });

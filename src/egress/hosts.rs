@@ -2,7 +2,8 @@
 //!
 //! A discovery document is untrusted input: it may name endpoints only on hosts
 //! that the operator named, over https, and no name may lead into the private
-//! network. One flag lifts the last two for the simulator.
+//! network. One flag lifts the last two for the simulator. A webhook has the one
+//! host of its own URL.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -28,23 +29,30 @@ pub enum ForbiddenUrl {
     PrivateAddress,
 }
 
-/// The rule for one provider: its hosts, fixed when the process starts.
+/// The rule for one provider or webhook: its hosts, fixed when the process starts.
 #[derive(Clone, Debug)]
-pub(super) struct AllowedHosts {
+pub(crate) struct AllowedHosts {
     hosts: BTreeSet<String>,
-    allow_insecure: bool,
+    allow_http: bool,
+    allow_private: bool,
 }
 
 impl AllowedHosts {
-    pub(super) fn new(issuer: &Url, additional: &BTreeSet<String>, allow_insecure: bool) -> Self {
+    /// The issuer's host and what else the operator named.
+    pub(crate) fn new(issuer: &Url, additional: &BTreeSet<String>, allow_insecure: bool) -> Self {
         let own = issuer.host_str().map(str::to_owned);
         let hosts = additional.iter().map(|host| host.to_ascii_lowercase()).chain(own).collect();
-        Self { hosts, allow_insecure }
+        Self { hosts, allow_http: allow_insecure, allow_private: allow_insecure }
+    }
+
+    /// The host of this URL alone, over https.
+    pub(crate) fn only(url: &Url, allow_private: bool) -> Self {
+        Self { allow_http: false, allow_private, ..Self::new(url, &BTreeSet::new(), false) }
     }
 
     /// Whether this URL may be called.
-    pub(super) fn check(&self, url: &Url) -> Result<(), ForbiddenUrl> {
-        let has_scheme = url.scheme() == "https" || (self.allow_insecure && url.scheme() == "http");
+    pub(crate) fn check(&self, url: &Url) -> Result<(), ForbiddenUrl> {
+        let has_scheme = url.scheme() == "https" || (self.allow_http && url.scheme() == "http");
         let is_plain = url.username().is_empty() && url.password().is_none();
         if !has_scheme || !is_plain || url.query().is_some() || url.fragment().is_some() {
             return Err(ForbiddenUrl::NotHttps);
@@ -60,14 +68,14 @@ impl AllowedHosts {
             Some(Host::Domain(_)) | None => None,
         };
         match address {
-            Some(address) if !self.allow_insecure && !is_public(address) => Err(ForbiddenUrl::PrivateAddress),
+            Some(address) if !self.allow_private && !is_public(address) => Err(ForbiddenUrl::PrivateAddress),
             _ => Ok(()),
         }
     }
 }
 
 /// Resolves names as the system does and forgets what is not a public address.
-pub(super) struct PublicAddresses;
+pub(crate) struct PublicAddresses;
 
 impl Resolve for PublicAddresses {
     fn resolve(&self, name: Name) -> Resolving {
@@ -83,7 +91,7 @@ impl Resolve for PublicAddresses {
 }
 
 /// Whether an address is on the public Internet (IANA special-purpose registries).
-fn is_public(address: IpAddr) -> bool {
+pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => address.to_ipv4_mapped().map_or_else(|| is_public_v6(address), is_public_v4),
