@@ -50,6 +50,9 @@ use crate::timestamp::Timestamp;
 const CAPACITY: usize = 65_536;
 /// How often a run says that it goes on, and how far it has come.
 const HEARTBEAT: Duration = Duration::from_secs(60);
+/// How long the first record of a batch waits for others: a disk that confirms many
+/// at once costs a fraction. Nobody waits for a record.
+const GATHERING: Duration = Duration::from_millis(10);
 /// How soon an output that failed is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -306,10 +309,14 @@ impl Shared {
             self.metrics.audit_lost();
             return;
         }
+        // Whoever writes waits for the first only.
+        let is_first = queue.items.is_empty();
         queue.tell_losses(at);
         queue.items.push_back(Item::Entry(at, entry));
         drop(queue);
-        self.changed.notify_all();
+        if is_first {
+            self.changed.notify_all();
+        }
     }
 
     fn is_healthy(&self) -> bool {
@@ -327,10 +334,16 @@ impl Shared {
     }
 
     /// The next items, `size` at most, oldest first, and whether more may come.
-    /// Waits for the first one, but not longer than `patience` nor than the end.
+    /// Waits for the first one, but not longer than `patience` nor than the end, and
+    /// then a little for others.
     fn take(&self, size: usize, patience: Duration) -> (Vec<Item>, Ending) {
         let is_quiet = |queue: &mut Queue| queue.items.is_empty() && queue.lost == 0 && queue.ending == Ending::No;
         let mut queue = self.wait_while(patience, is_quiet);
+        if !queue.items.is_empty() && queue.items.len() < size && queue.ending == Ending::No {
+            drop(queue);
+            self.pause(GATHERING);
+            queue = self.queue();
+        }
         if queue.items.is_empty() {
             queue.tell_losses(self.clock.now());
         }

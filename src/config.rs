@@ -32,6 +32,7 @@ mod store;
 mod tenant;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -39,12 +40,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
 
 pub use api_key::{ApiKey, ApiKeyHash, ClientKey};
 pub use certificate_name::CertificateName;
-pub use client::Client;
+pub use client::{AgentRule, CallGroup, Client};
 pub use environment::{FILE_VARIABLE, variables};
 pub use files::Files;
 pub use fraud_webhook::FraudWebhook;
@@ -55,6 +57,7 @@ pub use provider::{ClientAuthentication, Provider, SigningAlgorithm, Systems};
 pub use running::Succession;
 pub use secrets::{Certificates, SecretKey};
 pub use tenant::Tenant;
+pub use tokens::{TokenAlgorithm, TokenKeys, Tokens};
 
 use load::IdentityWindow;
 
@@ -97,6 +100,8 @@ pub struct Grpc {
     pub tls: Option<Tls>,
     /// Whether the API describes itself to whoever asks.
     pub reflection: bool,
+    /// The proxies in front, where one does TLS.
+    pub proxies: Proxies,
     /// How many calls one connection may have open.
     pub max_concurrent_streams: u32,
     /// How many connections there may be; further ones are closed.
@@ -109,6 +114,26 @@ pub struct Grpc {
     pub keepalive_interval: Duration,
     /// How long it may take to answer.
     pub keepalive_timeout: Duration,
+}
+
+/// `grpc.trusted_proxies` and `grpc.proxy_header`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxies {
+    /// Whose word for the caller's address counts; none unless a proxy does TLS.
+    pub trusted: Vec<IpNet>,
+    /// Where they write it.
+    pub header: ProxyHeader,
+}
+
+/// `grpc.proxy_header`: where a proxy writes whom it speaks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProxyHeader {
+    /// `x-forwarded-for`
+    #[default]
+    XForwardedFor,
+    /// `forwarded` (RFC 7239)
+    Forwarded,
 }
 
 /// `[grpc.tls]`

@@ -104,7 +104,7 @@ pub async fn run_changing(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), RunError> {
     let parts = Parts::assemble(&config, Clock::system())?;
-    let enrolled = watch::Sender::new(Arc::new(parts::callers(&config)?));
+    let enrolled = watch::Sender::new(Arc::new(parts.callers(&config)?));
     let readiness = Readiness::new(config.tenants.iter().map(|tenant| tenant.id.clone()));
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();

@@ -15,7 +15,7 @@ mod service;
 mod shield;
 mod status;
 
-pub use caller::{Authorities, Callers, Enrolment};
+pub use caller::{Authorities, Callers, Enrolment, TokenClients};
 pub use grant::Enrolled;
 pub use listener::{TlsError, TlsIdentity};
 pub use server::Front;

@@ -18,6 +18,7 @@
 //!           │      ├ identity   who the person is: typed claims                (pure)
 //!           │      ├ language   the languages that agents are spoken to in     (pure)
 //!           │      └ phone      PhoneNumber, BindingCode                       (pure)
+//!           ├ tokens     whom the tenants' own identity providers say that it is
 //!           ├ simulator  a faithful local Vipps, for the demo, tests and integrators
 //!           └ config, telemetry, clock, egress (bounds of what calls out)
 //! ```
@@ -51,3 +52,4 @@ pub mod simulator;
 pub mod store;
 pub mod telemetry;
 pub mod timestamp;
+pub mod tokens;

@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use block_list::{BlockList, Blocked, Blocks};
-pub use caller::{Caller, Role};
+pub use caller::{Caller, CallingAgent, Role};
 use capacity::{Capacity, Place, Watching};
 pub use capacity::{Limits, Load};
 pub use check::CheckPhone;

@@ -162,7 +162,14 @@ fn tenant() -> TenantId {
 
 fn caller() -> Caller {
     let client = ClientId::new("till").expect("a client");
-    Caller { tenant: tenant(), client, channels: BTreeSet::from([Channel::PointOfSale]), agent: None, roles: [].into() }
+    Caller {
+        tenant: tenant(),
+        client,
+        channels: BTreeSet::from([Channel::PointOfSale]),
+        agent: None,
+        must_prove_agent: false,
+        roles: [].into(),
+    }
 }
 
 /// At a till: across a phone line the agent would also type a code, which is

@@ -157,7 +157,8 @@ impl Caller {
             channel: v1::Channel::CallCentre.into(),
             call_direction: v1::CallDirection::Inbound.into(),
             agent_id: format!("agent-{:02}", self.started / STARTS_OF_AN_AGENT),
-            call_id: "call-4711".to_owned(),
+            // A phone call has one live login.
+            call_id: format!("call-{:08}", self.started),
             ..StartLoginRequest::default()
         });
         request.metadata_mut().insert("authorization", self.authorization.clone());

@@ -81,6 +81,7 @@ fn entry(what: What) -> Entry {
         call_direction: None,
         number: PhoneNumber::from_msisdn("4791234567").ok(),
         hands: None,
+        agent_proven: None,
         purpose: None,
         ground: None,
     }

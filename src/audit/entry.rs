@@ -136,6 +136,8 @@ pub struct Entry {
     pub number: Option<PhoneNumber>,
     /// From whom to whom it was handed over, where it was.
     pub hands: Option<Hands>,
+    /// Whether a token proved the agent of `by`; `None` where none is named.
+    pub agent_proven: Option<bool>,
 }
 
 /// Two holders of a login.
@@ -166,6 +168,7 @@ impl Entry {
             ground: None,
             number: Some(terms.phone.clone()),
             hands: None,
+            agent_proven: None,
         }
     }
 
@@ -187,6 +190,7 @@ impl Entry {
             ground: None,
             number: None,
             hands: None,
+            agent_proven: None,
         };
         entry.by(client, agent)
     }
@@ -227,6 +231,8 @@ pub(crate) struct Subject {
     #[serde(skip_serializing_if = "Option::is_none")]
     by_agent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    agent_proven: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     from_client: Option<ClientId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     from_agent: Option<String>,
@@ -264,6 +270,7 @@ impl Subject {
             number_hash: hash,
             by_client,
             by_agent,
+            agent_proven: entry.agent_proven,
             from_client,
             from_agent,
             to_client,

@@ -42,6 +42,7 @@ fn entry(what: What) -> Entry {
         ground: None,
         number: PhoneNumber::parse("+4791234578", Country::Norway).ok(),
         hands: None,
+        agent_proven: None,
     }
 }
 

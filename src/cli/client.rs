@@ -21,10 +21,17 @@ pub(super) struct Connection {
     /// The gateway's address; https:// for TLS.
     #[arg(long, env = "CIBA_SERVER", default_value = "http://127.0.0.1:50051", value_name = "URL")]
     pub(super) server: String,
-    /// The client's API key; needed unless there is a certificate.
+    /// The client's API key; needed unless there is a certificate or a token.
     #[arg(long, env = "CIBA_API_KEY", hide_env_values = true, value_name = "KEY")]
-    #[arg(required_unless_present = "certificate_file")]
+    #[arg(required_unless_present_any = ["certificate_file", "token_file"])]
     pub(super) api_key: Option<String>,
+    /// File with a token of the identity provider for the client, in the place of an
+    /// API key; read for each call.
+    #[arg(long, value_name = "FILE", conflicts_with = "api_key")]
+    pub(super) token_file: Option<PathBuf>,
+    /// File with a token of the identity provider for the agent; read for each call.
+    #[arg(long, value_name = "FILE")]
+    pub(super) agent_token_file: Option<PathBuf>,
     /// The agent who is asking.
     #[arg(long, env = "CIBA_AGENT", value_name = "ID")]
     pub(super) agent: Option<String>,
@@ -41,17 +48,26 @@ pub(super) struct Connection {
 
 pub(super) type Client = LoginServiceClient<InterceptedService<Channel, Credentials>>;
 
-/// Puts the API key and the agent into every call.
+/// Puts the API key or the tokens, and the agent, into every call.
 #[derive(Clone)]
 pub(super) struct Credentials {
     authorization: Option<MetadataValue<Ascii>>,
     agent: Option<MetadataValue<Ascii>>,
+    token_file: Option<PathBuf>,
+    agent_token_file: Option<PathBuf>,
 }
 
 impl Interceptor for Credentials {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(authorization) = &self.authorization {
             request.metadata_mut().insert("authorization", authorization.clone());
+        }
+        // Such tokens are short-lived: somebody writes new ones into the files.
+        if let Some(file) = &self.token_file {
+            request.metadata_mut().insert("authorization", token("--token-file", file, "Bearer ")?);
+        }
+        if let Some(file) = &self.agent_token_file {
+            request.metadata_mut().insert("ciba-agent-token", token("--agent-token-file", file, "")?);
         }
         if let Some(agent) = &self.agent {
             request.metadata_mut().insert("ciba-agent-id", agent.clone());
@@ -67,7 +83,20 @@ impl Connection {
         let agent = self.agent.as_deref().map(str::parse).transpose();
         let agent = agent.map_err(|_| Problem::input("the agent has characters that no agent id has"))?;
         let channel = self.endpoint()?.connect_lazy();
-        Ok(LoginServiceClient::with_interceptor(channel, Credentials { authorization, agent }))
+        let (token_file, agent_token_file) = (self.token_file.clone(), self.agent_token_file.clone());
+        let credentials = Credentials { authorization, agent, token_file, agent_token_file };
+        Ok(LoginServiceClient::with_interceptor(channel, credentials))
+    }
+
+    /// What the end of a stream means to who opened it: one that ended with its token
+    /// is opened again with the token that the file has by then.
+    pub(super) fn end_of_stream(&self, status: Status) -> Status {
+        let has_file = self.token_file.is_some() || self.agent_token_file.is_some();
+        let reason = status.get_error_details().error_info().map(|info| info.reason.clone());
+        if has_file && reason.as_deref() == Some("CREDENTIAL_EXPIRED") {
+            return Status::unavailable("the token has ended");
+        }
+        status
     }
 
     fn endpoint(&self) -> Result<Endpoint, Problem> {
@@ -88,6 +117,16 @@ impl Connection {
             |error| Problem::input(format!("--ca-file or the certificate cannot be used: {}", causes(&error)));
         endpoint.tls_config(tls).map_err(problem)
     }
+}
+
+/// What the file has now, after `scheme`.
+fn token(option: &str, file: &Path, scheme: &str) -> Result<MetadataValue<Ascii>, Status> {
+    let problem = |problem: String| Status::unauthenticated(format!("{option} {problem}"));
+    let text = std::fs::read_to_string(file).map_err(|error| problem(format!("cannot be read: {error}")))?;
+    let value = format!("{scheme}{}", text.trim()).parse();
+    let mut value: MetadataValue<Ascii> = value.map_err(|_| problem("holds no token".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn bearer(key: &str) -> Result<MetadataValue<Ascii>, Problem> {

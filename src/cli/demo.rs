@@ -97,6 +97,8 @@ impl Stage {
         let connection = Connection {
             server: format!("http://{grpc}"),
             api_key: Some(key.expose().to_owned()),
+            token_file: None,
+            agent_token_file: None,
             agent: Some(AGENT.to_owned()),
             ca_file: None,
             certificate_file: None,

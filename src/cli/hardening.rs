@@ -17,6 +17,6 @@ pub(super) fn no_memory_dumps() -> Vec<(&'static str, std::io::Error)> {
 /// Says what could not be had.
 pub(super) fn tell(refused: &[(&'static str, std::io::Error)]) {
     for (what, error) in refused {
-        warn!(%error, "{what}: a crash may write secrets to a disk");
+        warn!(%error, what, "a crash may write secrets to a disk");
     }
 }

@@ -143,7 +143,7 @@ async fn follow(options: &Options) -> Result<Login, Problem> {
     }
     let id = login.login_id.clone();
     tokio::select! {
-        end = watch(client.clone(), &id, printer) => end,
+        end = watch(client.clone(), &options.connection, &id, printer) => end,
         never = type_codes(client.clone(), &login, printer) => match never {},
         signal = tokio::signal::ctrl_c() => {
             signal.map_err(|_| Problem::input("Ctrl-C cannot be listened to"))?;
@@ -187,7 +187,12 @@ pub(super) fn random_request_id() -> Result<String, Problem> {
 }
 
 /// Watches until the end; a stream that breaks is opened again, as its contract says.
-async fn watch(mut client: Client, login_id: &str, printer: Printer) -> Result<Login, Problem> {
+async fn watch(
+    mut client: Client,
+    connection: &Connection,
+    login_id: &str,
+    printer: Printer,
+) -> Result<Login, Problem> {
     let mut shown = None;
     loop {
         let request = WatchLoginRequest { login_id: login_id.to_owned(), heartbeat_interval: None };
@@ -208,7 +213,7 @@ async fn watch(mut client: Client, login_id: &str, printer: Printer) -> Result<L
                             }
                         }
                         Ok(None) => break Status::unavailable("the stream ended early"),
-                        Err(status) => break status,
+                        Err(status) => break connection.end_of_stream(status),
                     }
                 }
             }

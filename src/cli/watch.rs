@@ -54,7 +54,7 @@ async fn one(options: &Options, login_id: &str) -> Result<Login, Problem> {
         let broken = match client.watch_login(request).await {
             Ok(stream) => match follow_one(stream.into_inner(), options, &mut shown).await {
                 Ok(login) => return Ok(login),
-                Err(broken) => broken,
+                Err(broken) => options.connection.end_of_stream(broken),
             },
             Err(status) => status,
         };
@@ -87,7 +87,10 @@ async fn all(options: &Options) -> Result<(), Problem> {
     let watching = async {
         loop {
             let broken = match client.watch_logins(request(options, &cursor)).await {
-                Ok(stream) => follow_all(stream.into_inner(), options, &mut cursor).await,
+                Ok(stream) => {
+                    let broken = follow_all(stream.into_inner(), options, &mut cursor).await;
+                    options.connection.end_of_stream(broken)
+                }
                 Err(status) => status,
             };
             watch_again(broken, !cursor.is_empty()).await?;

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use ipnet::IpNet;
 use secrecy::ExposeSecret;
+use serde::Deserialize;
 
 use super::secrets::Given;
 use super::section::{Section, Table};
 use super::service::{CERTIFICATES_ASKED, CERTIFICATES_REQUIRED};
 use super::tenant::{ASK_FOR_CERTIFICATES, own_authorities};
+use super::tokens::{has_tokens, tokens_name_agents};
 use super::{ApiKeyHash, CertificateName, ClientKey};
 use crate::logins::Role;
 use crate::session::{Channel, ClientId};
@@ -27,6 +30,48 @@ pub struct Client {
     /// What its certificates are known by; no two clients share one, unless their
     /// tenants have authorities of their own.
     pub certificates: Vec<CertificateName>,
+    /// What the tenant's identity provider calls it in tokens; no two clients share
+    /// one. Empty: tokens do not prove it.
+    pub token_clients: BTreeSet<String>,
+    /// How its agents are known.
+    pub agents: AgentRule,
+    /// What it may call; `None` for everything.
+    pub calls: Option<BTreeSet<CallGroup>>,
+    /// Where it calls from, within what the tenant says; empty for anywhere there.
+    pub networks: Vec<IpNet>,
+}
+
+/// `tenants.clients.agents`: how a client's agents are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgentRule {
+    /// By the client's word, or by a token.
+    #[default]
+    Named,
+    /// By a token of the tenant's identity provider alone.
+    Signed,
+}
+
+/// One or several calls of the API, as `tenants.clients.calls` lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallGroup {
+    /// Asks whether a number can log in.
+    Check,
+    /// Has a phone asked.
+    Start,
+    /// Reads one login, once or as it changes.
+    Read,
+    /// Reads all logins of the tenant.
+    WatchAll,
+    /// Types a code.
+    Confirm,
+    /// Hands logins over.
+    Transfer,
+    /// Ends logins.
+    Cancel,
+    /// Removes what is known about a person.
+    Erase,
 }
 
 impl Table for Client {
@@ -42,8 +87,9 @@ impl Table for Client {
         if needs_certificate {
             section.need("certificates", "grpc.tls.client_certificates lets nobody in without one");
         }
-        let reason = "a client proves itself by an API key, whose SHA-256 stands here, or by one of its certificates";
-        if !section.has("certificates") && !needs_certificate {
+        let reason = "a client proves itself by an API key, whose SHA-256 stands here, by one of its certificates, \
+            or by a token that names one of its token_clients";
+        if !section.has("certificates") && !section.has("token_clients") && !needs_certificate {
             section.need("api_keys", reason);
         }
         let api_keys = section.tables_if_any("api_keys", reason);
@@ -54,8 +100,38 @@ impl Table for Client {
         }
         let certificates = certificates.into_iter().map(|ConfiguredCertificate(name)| name).collect();
         let roles = section.list("roles").unwrap_or_default().into_iter().collect();
-        Some(Self { id: id?, channels: channels?.into_iter().collect(), roles, api_keys, certificates })
+        let token_clients = token_clients(section);
+        let agents = section.or("agents", AgentRule::default());
+        if agents == AgentRule::Signed && !section.is_established(&tokens_name_agents(tenant(section))) {
+            section.wrong("agents", "needs [tenants.tokens] with an agent_claim, without which no agent can be proven");
+        }
+        let calls = section.list_of_some("calls", "leave it out to let the client call everything");
+        let networks = section.list_of_some("networks", "leave it out to go by the tenant's alone");
+        Some(Self {
+            id: id?,
+            channels: channels?.into_iter().collect(),
+            roles,
+            api_keys,
+            certificates,
+            token_clients,
+            agents,
+            calls: calls.map(|calls| calls.into_iter().collect()),
+            networks: networks.unwrap_or_default(),
+        })
     }
+}
+
+fn token_clients(section: &mut Section<'_>) -> BTreeSet<String> {
+    let names = section.list_of_some("token_clients", "leave it out where no token proves this client");
+    if names.is_some() && !section.is_established(&has_tokens(tenant(section))) {
+        section.wrong("token_clients", "needs [tenants.tokens], which says whose tokens count");
+    }
+    names.unwrap_or_default().into_iter().collect()
+}
+
+/// The path of the tenant whose client is read.
+fn tenant<'s>(section: &'s Section<'_>) -> &'s str {
+    section.path().split_once(".clients").map_or("", |(tenant, _)| tenant)
 }
 
 /// One item of `api_keys`.
@@ -115,7 +191,7 @@ impl Table for ConfiguredCertificate {
 /// Within it each certificate is of one client: the tenant, where it has
 /// authorities of its own.
 fn scope(section: &Section<'_>) -> String {
-    let tenant = section.path().split_once(".clients").map_or("", |(tenant, _)| tenant);
+    let tenant = tenant(section);
     let is_own = section.is_established(&own_authorities(tenant));
     format!("certificates of {}", if is_own { tenant } else { "all" })
 }

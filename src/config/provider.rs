@@ -123,7 +123,7 @@ impl Table for Provider {
     }
 }
 
-fn issuer_problem(issuer: &IssuerUrl, allow_insecure_hosts: bool) -> Option<&'static str> {
+pub(super) fn issuer_problem(issuer: &IssuerUrl, allow_insecure_hosts: bool) -> Option<&'static str> {
     let url = issuer.url();
     let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
     match url.scheme() {
@@ -135,7 +135,7 @@ fn issuer_problem(issuer: &IssuerUrl, allow_insecure_hosts: bool) -> Option<&'st
     }
 }
 
-fn additional_hosts(section: &mut Section<'_>) -> Vec<String> {
+pub(super) fn additional_hosts(section: &mut Section<'_>) -> Vec<String> {
     let hosts: Vec<String> = section.list("additional_hosts").unwrap_or_default();
     if hosts.iter().any(|host| Host::parse(host).is_err()) {
         section.wrong("additional_hosts", "must be host names, without scheme, port and path");

@@ -101,6 +101,7 @@ impl Waiting {
             listen,
             tls,
             reflection,
+            proxies: _,
             max_concurrent_streams,
             max_connections,
             max_connection_age,
@@ -125,7 +126,7 @@ impl Waiting {
                 now.clone()
             }
         };
-        Grpc { tls, ..now.clone() }
+        Grpc { tls, proxies: next.proxies.clone(), ..now.clone() }
     }
 
     fn store(&mut self, now: &Store, next: &Store) -> Store {
@@ -211,6 +212,8 @@ impl Waiting {
             provider,
             fraud_webhook,
             client_authorities: _,
+            tokens: _,
+            networks: _,
             clients: _,
         } = now;
         let path = format!("tenants.{id}.provider");
@@ -253,13 +256,20 @@ impl Waiting {
 }
 
 /// A tenant that is gone from the file, less the keys that are other tenants' by
-/// now: no key is of two clients.
+/// now: no key is of two clients, and no name in tokens.
 fn without_keys_of(tenant: &Tenant, next: &[Tenant]) -> Tenant {
     let clients = next.iter().flat_map(|tenant| &tenant.clients);
     let taken: HashSet<_> = clients.flat_map(|client| &client.api_keys).map(|key| key.hash).collect();
+    let is_same_realm = |other: &&Tenant| match (&tenant.tokens, &other.tokens) {
+        (Some(own), Some(other)) => own.issuer == other.issuer && own.audience == other.audience,
+        _ => false,
+    };
+    let clients = next.iter().filter(is_same_realm).flat_map(|tenant| &tenant.clients);
+    let named: HashSet<_> = clients.flat_map(|client| &client.token_clients).collect();
     let mut tenant = tenant.clone();
     for client in &mut tenant.clients {
         client.api_keys.retain(|key| !taken.contains(&key.hash));
+        client.token_clients.retain(|name| !named.contains(name));
     }
     tenant
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::section::{Section, Table};
 use super::{
-    Audit, CertificatePolicy, ClientCertificates, Drain, Grpc, Http, IdentityWindow, Keys, Log, LogFormat, SecretKey,
-    Tls, WhenFull,
+    Audit, CertificatePolicy, ClientCertificates, Drain, Grpc, Http, IdentityWindow, Keys, Log, LogFormat, Proxies,
+    ProxyHeader, SecretKey, Tls, WhenFull,
 };
 
 const fn local(port: u16) -> SocketAddr {
@@ -35,9 +35,11 @@ impl Table for Grpc {
                  where a proxy in front does TLS, set plaintext = \"behind-a-proxy\"",
             );
         }
+        let proxies = proxies(section, plaintext);
         Some(Self {
             listen,
             tls,
+            proxies,
             reflection: section.or("reflection", false),
             max_concurrent_streams: section.within("max_concurrent_streams", 10_000, 1..=1_000_000),
             max_connections: section.within("max_connections", 20_000, 1..=1_000_000),
@@ -51,6 +53,21 @@ impl Table for Grpc {
             keepalive_timeout: section.within("keepalive_timeout", seconds(10), seconds(1)..=seconds(60)),
         })
     }
+}
+
+/// Whom a header may be believed of.
+fn proxies(section: &mut Section<'_>, is_behind_a_proxy: bool) -> Proxies {
+    let (has_trusted, has_header) = (section.has("trusted_proxies"), section.has("proxy_header"));
+    let trusted = section.list_of_some("trusted_proxies", "leave it out where no rule for networks needs it");
+    let header = section.or("proxy_header", ProxyHeader::default());
+    if has_trusted && !is_behind_a_proxy {
+        section
+            .wrong("trusted_proxies", "needs plaintext = \"behind-a-proxy\"; otherwise callers connect by themselves");
+    }
+    if has_header && !has_trusted {
+        section.wrong("proxy_header", "needs trusted_proxies, without which no header is believed");
+    }
+    Proxies { trusted: trusted.unwrap_or_default(), header }
 }
 
 impl Section<'_> {

@@ -1,11 +1,12 @@
 //! How each kind of plain value is written.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveTime};
 use chrono_tz::Tz;
+use ipnet::IpNet;
 use openidconnect::IssuerUrl;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -14,7 +15,10 @@ use url::Url;
 
 use super::store::StoreKind;
 use super::tree::Value;
-use super::{CertificatePolicy, ClientAuthentication, LogFormat, SigningAlgorithm, WhenFull};
+use super::{
+    AgentRule, CallGroup, CertificatePolicy, ClientAuthentication, LogFormat, ProxyHeader, SigningAlgorithm,
+    TokenAlgorithm, WhenFull,
+};
 use crate::fraud::Kind;
 use crate::identity::Claim;
 use crate::language::Language;
@@ -108,6 +112,15 @@ setting! {
     Channel, "must be one of \"call-centre\", \"point-of-sale\", \"tv-box\"; \
         the provider forbids this login in web pages and apps", |value| named(text(value)?);
     StoreKind, "must be \"redis\" or \"memory\"", |value| named(text(value)?);
+    ProxyHeader, "must be \"x-forwarded-for\" or \"forwarded\"", |value| named(text(value)?);
+    IpNet, "must be a network, such as \"10.20.0.0/16\" or \"2001:db8::/32\", or one address", |value| {
+        let text = text(value)?.trim();
+        text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(Self::from))
+    };
+    CallGroup, "must be one of \"check\", \"start\", \"read\", \"watch-all\", \"confirm\", \"transfer\", \"cancel\", \
+        \"erase\"", |value| named(text(value)?);
+    AgentRule, "must be \"named\" or \"signed\"", |value| named(text(value)?);
+    TokenAlgorithm, "must be one of \"RS256\", \"PS256\", \"ES256\", \"ES384\", \"EdDSA\"", |value| named(text(value)?);
     CertificatePolicy, "must be \"optional\" or \"required\"", |value| named(text(value)?);
     Timestamp, "must be a time in RFC 3339, in quotes, such as \"2027-01-31T23:59:59Z\"", |value| {
         let millis = DateTime::parse_from_rfc3339(text(value)?.trim()).ok()?.timestamp_millis();

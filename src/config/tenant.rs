@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::block_list::known;
 use super::purpose::{NationalId, required_claims, stated_ground};
 use super::section::{Section, Table};
 use super::service::{CERTIFICATES_ASKED, seconds};
-use super::{Certificates, Client, FraudWebhook, OwnGuard, Provider};
+use super::tokens::{has_tokens, scope, tokens_name_agents};
+use super::{Certificates, Client, FraudWebhook, OwnGuard, Provider, Tokens};
 use crate::identity::Claim;
 use crate::language::Language;
 use crate::logins::{Purpose, QuietHours};
@@ -57,6 +60,10 @@ pub struct Tenant {
     /// Who signs its clients' certificates, in the place of the service's; only
     /// where the service asks for certificates.
     pub client_authorities: Option<Certificates>,
+    /// Its identity provider, whose tokens prove clients and agents.
+    pub tokens: Option<Tokens>,
+    /// Where its clients call from; empty for anywhere.
+    pub networks: Vec<IpNet>,
     /// Its systems; ids differ.
     pub clients: Vec<Client>,
 }
@@ -109,7 +116,20 @@ impl Table for Tenant {
                 section.wrong("client_ca_file", ASK_FOR_CERTIFICATES);
             }
         }
-        let clients = section.tables("clients", "without one nobody can ask for a login");
+        let tokens: Option<Tokens> = section.table("tokens");
+        if let Some(tokens) = &tokens {
+            section.establish(has_tokens(section.path()));
+            if tokens.agent_claim.is_some() {
+                section.establish(tokens_name_agents(section.path()));
+            }
+        }
+        let networks = section.list_of_some("networks", "leave it out to let its clients call from anywhere");
+        let clients: Vec<Client> = section.tables("clients", "without one nobody can ask for a login");
+        if let Some(tokens) = &tokens {
+            for name in clients.iter().flat_map(|client| &client.token_clients) {
+                section.unique("tokens", &scope(tokens), name);
+            }
+        }
         let id = id?;
         Some(Self {
             name: name.unwrap_or_else(|| id.to_string()),
@@ -129,6 +149,8 @@ impl Table for Tenant {
             provider: provider?,
             fraud_webhook,
             client_authorities,
+            tokens,
+            networks: networks.unwrap_or_default(),
             clients,
         })
     }

@@ -8,6 +8,7 @@ mod purposes;
 mod running;
 mod secrets;
 mod store;
+mod tokens;
 mod values;
 mod webhooks;
 

@@ -50,6 +50,11 @@ impl AllowedHosts {
         Self { allow_http: false, allow_private, ..Self::new(url, &BTreeSet::new(), false) }
     }
 
+    /// The same, and private addresses too.
+    pub(crate) fn with_private_addresses(self) -> Self {
+        Self { allow_private: true, ..self }
+    }
+
     /// Whether this URL may be called.
     pub(crate) fn check(&self, url: &Url) -> Result<(), ForbiddenUrl> {
         let has_scheme = url.scheme() == "https" || (self.allow_http && url.scheme() == "http");

@@ -98,7 +98,7 @@ impl Kind {
     fn of_refusal(reason: &str) -> Option<Self> {
         match reason {
             "TOO_MANY_STARTS" => Some(Self::LimitReached),
-            "BLOCKED" | "QUIET_HOURS" | "ROLE_MISSING" => Some(Self::StartNotAllowed),
+            "AGENT_NOT_PROVEN" | "BLOCKED" | "QUIET_HOURS" | "ROLE_MISSING" => Some(Self::StartNotAllowed),
             _ => reason.ends_with("_NOT_ALLOWED").then_some(Self::StartNotAllowed),
         }
     }

@@ -41,6 +41,7 @@ fn entry(what: What) -> Entry {
         call_direction: None,
         purpose: None,
         ground: None,
+        agent_proven: None,
         number: PhoneNumber::parse("+4791234578", Country::Norway).ok(),
         hands: None,
     }

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::egress;
 use crate::fraud::{self, Signals, Webhook};
-use crate::grpc::{Authorities, Callers, Enrolment, TlsError};
+use crate::grpc::{Authorities, Callers, Enrolment, TlsError, TokenClients};
 use crate::ledger::Ledger;
 use crate::logins::{Caller, Guards, Limits, Logins, Policy, Tenant};
 use crate::poller::{Credential, Poller};
@@ -28,6 +28,7 @@ use crate::store::redis::{self, Access, Place, RedisStore, SetupError, Wait};
 use crate::store::seal::{InvalidKeyRing, KeyId, KeyRing};
 use crate::store::{Charge, CoolDown, Counter, Limit, SessionStore};
 use crate::telemetry::Metrics;
+use crate::tokens::{Issuers, Unusable};
 
 /// Why the parts cannot be put together.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,14 @@ pub enum AssemblyError {
         tenant: TenantId,
         /// Why.
         source: InvalidSettings,
+    },
+    /// The identity provider whose tokens callers of one tenant show cannot be used.
+    #[error("the identity provider in tokens of tenant {tenant} cannot be used")]
+    Issuer {
+        /// Which tenant.
+        tenant: TenantId,
+        /// Why.
+        source: Unusable,
     },
     /// The Redis settings cannot work.
     #[error(transparent)]
@@ -79,6 +88,8 @@ pub(super) struct Parts {
     pub(super) credentials: Credentials,
     /// The providers again, whose secrets may be replaced.
     providers: Vec<(TenantId, Arc<Vipps>)>,
+    /// The identity providers whose tokens callers show.
+    issuers: Issuers,
     /// The store again, when it is one that can be set up wrongly.
     pub(super) redis: Option<Arc<RedisStore>>,
 }
@@ -105,7 +116,23 @@ impl Parts {
         let (tenants, policy) = rules(config, &credentials);
         let logins = Logins::new(ledger.clone(), poller.clone(), Vec::new(), policy);
         logins.go_by(tenants, policy, config.block_list.clone());
-        Ok(Self { metrics, ledger, replica, signals, poller, logins, credentials, providers, redis })
+        Ok(Self {
+            metrics,
+            ledger,
+            replica,
+            signals,
+            poller,
+            logins,
+            credentials,
+            providers,
+            issuers: Issuers::default(),
+            redis,
+        })
+    }
+
+    /// Who may call by that configuration.
+    pub(super) fn callers(&self, config: &Config) -> Result<Callers, AssemblyError> {
+        callers(config, &self.issuers, self.logins.clock(), &self.metrics)
     }
 
     /// The client secrets that `config` has for the providers that there are.
@@ -337,26 +364,41 @@ pub(crate) fn vipps(tenant: &config::Tenant, clock: &Clock, metrics: &Arc<Metric
     Vipps::new(&settings, clock.as_fn(), Arc::clone(metrics))
 }
 
-/// Who may call.
-pub(super) fn callers(config: &Config) -> Result<Callers, AssemblyError> {
+/// Who may call. `issuers` are those of the configuration before.
+fn callers(
+    config: &Config,
+    issuers: &Issuers,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+) -> Result<Callers, AssemblyError> {
     let asked = config.grpc.tls.as_ref().and_then(|tls| tls.clients.as_ref());
     let shared = asked.map(|asked| Authorities::new(&asked.authorities)).transpose()?.map(Arc::new);
     let mut enrolments = Vec::new();
     for tenant in &config.tenants {
         let own = tenant.client_authorities.as_ref().map(Authorities::new).transpose()?.map(Arc::new);
         let authorities = own.or_else(|| shared.clone());
+        let wrong = |source| AssemblyError::Issuer { tenant: tenant.id.clone(), source };
+        let issuer = tenant.tokens.as_ref().map(|tokens| issuers.get(tokens, clock, metrics));
+        let issuer = issuer.transpose().map_err(wrong)?;
+        let tokens = |client: &config::Client| {
+            Some(TokenClients { issuer: Arc::clone(issuer.as_ref()?), names: client.token_clients.clone() })
+        };
         enrolments.extend(tenant.clients.iter().map(|client| Enrolment {
             caller: Caller {
                 tenant: tenant.id.clone(),
                 client: client.id.clone(),
                 channels: client.channels.clone(),
                 agent: None,
+                must_prove_agent: client.agents == config::AgentRule::Signed,
                 roles: client.roles.clone(),
             },
             api_keys: client.api_keys.clone(),
             certificates: client.certificates.clone(),
             authorities: authorities.clone(),
+            tokens: tokens(client),
+            calls: client.calls.clone(),
+            networks: vec![tenant.networks.clone(), client.networks.clone()],
         }));
     }
-    Ok(Callers::new(enrolments))
+    Ok(Callers::new(enrolments).behind(config.grpc.proxies.clone()))
 }

@@ -75,7 +75,7 @@ impl<'p> Running<'p> {
     /// All of it, or nothing.
     fn go_by(&self, config: &Config) -> Result<(), AssemblyError> {
         let parts = self.parts;
-        let callers = Arc::new(parts::callers(config)?);
+        let callers = Arc::new(parts.callers(config)?);
         let tls = config.grpc.tls.as_ref().map(TlsIdentity::from_config).transpose()?;
         let ring = match &config.store {
             Store::Redis(redis) => Some(parts::key_ring(&redis.keys)?),

@@ -12,6 +12,7 @@ mod bounds;
 mod line;
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -49,6 +50,10 @@ const REFUSALS_SAID: Duration = Duration::from_secs(60);
 /// request's extensions.
 #[derive(Clone, Default)]
 pub(super) struct Leaving(pub(super) CancellationToken);
+
+/// The other end of the connection that a request came on; in its extensions.
+#[derive(Clone, Copy)]
+pub(super) struct Address(pub(super) IpAddr);
 
 /// Told when the process is about to stop; in the request's extensions too.
 #[derive(Clone, Default)]
@@ -128,20 +133,26 @@ impl Front {
     /// A slow handshake holds nobody else up, but takes a place.
     async fn welcome(self, stream: TcpStream, place: OwnedSemaphorePermit) {
         let _open = self.0.metrics.connection_opened();
+        let address = stream.peer_addr().ok().map(|address| Address(address.ip()));
         let identity = self.0.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
         match identity {
-            None => self.attend(stream, None).await,
+            None => self.attend(stream, None, address).await,
             Some(identity) => {
                 if let Some(Some((stream, peer))) = self.0.stop.run_until_cancelled(identity.handshake(stream)).await {
-                    self.attend(stream, peer).await;
+                    self.attend(stream, peer, address).await;
                 }
             }
         }
         drop(place);
     }
 
-    /// `peer` is in the extensions of every request.
-    async fn attend(&self, connection: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Option<Peer>) {
+    /// `peer` and `address` are in the extensions of every request.
+    async fn attend(
+        &self,
+        connection: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: Option<Peer>,
+        address: Option<Address>,
+    ) {
         let Shared { routes, builder, settings, metrics, stop, dismissed, .. } = &*self.0;
         let (leaving, heard) = (Leaving::default(), Arc::<Heard>::default());
         let (told, tally, routes) = (leaving.clone(), Arc::<Tally>::default(), routes.clone());
@@ -151,6 +162,9 @@ impl Front {
             request.extensions_mut().insert(stopping.clone());
             if let Some(peer) = &peer {
                 request.extensions_mut().insert(peer.clone());
+            }
+            if let Some(address) = address {
+                request.extensions_mut().insert(address);
             }
             let asked = Asked { tally: Arc::clone(&counted), is_answered: false, broke: Arc::default() };
             let broke = Arc::clone(&asked.broke);

@@ -10,10 +10,10 @@ use futures_util::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
 
-use super::caller::Peer;
+use super::caller::{Call, Peer};
 use super::grant::{Enrolled, Grant};
 use super::request::Erasure;
-use super::server::Leaving;
+use super::server::{Address, Leaving};
 use super::status::CallError;
 use super::v1::login_service_server::{LoginService, LoginServiceServer};
 use super::{request, response, v1};
@@ -46,25 +46,27 @@ impl LoginApi {
     }
 
     /// Whoever calls, though he may be shut out.
-    fn known<T>(&self, call: &'static str, request: Request<T>) -> Result<(Grant, T), CallError> {
+    async fn known<T>(&self, call: Call, request: Request<T>) -> Result<(Grant, T), CallError> {
         let (metadata, mut extensions, message) = request.into_parts();
-        let grant = Grant::new(call, &self.logins, self.enrolled.clone(), metadata, extensions.remove::<Peer>())?;
+        let from = (extensions.remove::<Peer>(), extensions.remove().map(|Address(address)| address));
+        let grant = Grant::new(call, &self.logins, self.enrolled.clone(), metadata, from).await?;
         Ok((grant, message))
     }
 
-    fn granted<T>(&self, call: &'static str, request: Request<T>) -> Result<(Grant, T), CallError> {
-        let (grant, message) = self.known(call, request)?;
-        self.logins.admits(grant.caller(), call)?;
+    async fn granted<T>(&self, call: Call, request: Request<T>) -> Result<(Grant, T), CallError> {
+        let (grant, message) = self.known(call, request).await?;
+        self.logins.admits(grant.caller(), call.name())?;
         Ok((grant, message))
     }
 
-    fn caller<T>(&self, call: &'static str, request: Request<T>) -> Result<(Caller, T), CallError> {
-        let (grant, message) = self.granted(call, request)?;
+    async fn caller<T>(&self, call: Call, request: Request<T>) -> Result<(Caller, T), CallError> {
+        let (grant, message) = self.granted(call, request).await?;
         Ok((grant.caller().clone(), message))
     }
 
     /// Counts the call and turns its error, if any, into a status.
-    fn answer<T>(&self, method: &'static str, result: Result<T, CallError>) -> Result<Response<T>, Status> {
+    fn answer<T>(&self, call: Call, result: Result<T, CallError>) -> Result<Response<T>, Status> {
+        let method = call.name();
         let code = result.as_ref().err().map_or(Code::Ok, |error| error.code_and_reason().0);
         self.metrics.grpc_call(method, code);
         result.map(Response::new).map_err(|error| error.into_status(method))
@@ -74,12 +76,12 @@ impl LoginApi {
     /// the one that a message carries, if any.
     fn stream<T: Send + 'static>(
         &self,
-        method: &'static str,
+        call: Call,
         grant: Grant,
         told: impl Stream<Item = Result<T, (logins::Error, Option<Cursor>)>> + Send + 'static,
         cursor: impl Fn(&T) -> &str + Send + 'static,
     ) -> EventStream<T> {
-        let open = self.metrics.watch_opened();
+        let (method, open) = (call.name(), self.metrics.watch_opened());
         let mut told = Box::pin(told);
         let mut grant_ends = Box::pin(grant.ends());
         let (mut newest, mut is_over) = (String::new(), false);
@@ -105,14 +107,14 @@ impl LoginApi {
     }
 
     async fn check(&self, request: Request<v1::CheckPhoneRequest>) -> Result<v1::CheckPhoneResponse, CallError> {
-        let (grant, message) = self.known("CheckPhone", request)?;
+        let (grant, message) = self.known(Call::CheckPhone, request).await?;
         let caller = grant.caller();
         let check = request::check_phone(&message, caller, &*self.logins.tenant(caller)?)?;
         Ok(v1::CheckPhoneResponse { usable: self.logins.check_phone(caller, check).await? })
     }
 
     async fn start(&self, request: Request<v1::StartLoginRequest>) -> Result<v1::StartLoginResponse, CallError> {
-        let (grant, message) = self.known("StartLogin", request)?;
+        let (grant, message) = self.known(Call::StartLogin, request).await?;
         let caller = grant.caller();
         let start = request::start_login(message, caller, &*self.logins.tenant(caller)?)?;
         let view = self.logins.start(caller, start).await?;
@@ -120,14 +122,14 @@ impl LoginApi {
     }
 
     async fn get(&self, request: Request<v1::GetLoginRequest>) -> Result<v1::GetLoginResponse, CallError> {
-        let (caller, message) = self.caller("GetLogin", request)?;
+        let (caller, message) = self.caller(Call::GetLogin, request).await?;
         let view = self.logins.get(&caller, &request::login_id(&message.login_id)?).await?;
         Ok(v1::GetLoginResponse { login: Some(response::login(&view)) })
     }
 
     async fn wait(&self, request: Request<v1::WaitLoginRequest>) -> Result<v1::WaitLoginResponse, CallError> {
         let leaving = Self::leaving(&request);
-        let (grant, message) = self.granted("WaitLogin", request)?;
+        let (grant, message) = self.granted(Call::WaitLogin, request).await?;
         let caller = grant.caller().clone();
         let timeout = request::wait_timeout(message.timeout.as_ref())?;
         let login_id = request::login_id(&message.login_id)?;
@@ -144,12 +146,12 @@ impl LoginApi {
         request: Request<v1::WatchLoginRequest>,
     ) -> Result<EventStream<v1::WatchLoginResponse>, CallError> {
         let leaving = Self::leaving(&request);
-        let (grant, message) = self.granted("WatchLogin", request)?;
+        let (grant, message) = self.granted(Call::WatchLogin, request).await?;
         let heartbeat = request::heartbeat(message.heartbeat_interval.as_ref())?;
         let events =
             self.logins.watch(grant.caller(), &request::login_id(&message.login_id)?, heartbeat, leaving).await?;
         let told = events.map(|told| told.map(watch_login_message).map_err(|error| (error, None)));
-        Ok(self.stream("WatchLogin", grant, told, |_| ""))
+        Ok(self.stream(Call::WatchLogin, grant, told, |_| ""))
     }
 
     async fn watch_all(
@@ -157,17 +159,17 @@ impl LoginApi {
         request: Request<v1::WatchLoginsRequest>,
     ) -> Result<EventStream<v1::WatchLoginsResponse>, CallError> {
         let leaving = Self::leaving(&request);
-        let (grant, message) = self.granted("WatchLogins", request)?;
+        let (grant, message) = self.granted(Call::WatchLogins, request).await?;
         let heartbeat = request::heartbeat(message.heartbeat_interval.as_ref())?;
         let filter = request::watch_filter(&message)?;
         let from = request::watch_from(&message, grant.caller())?;
         let messages = self.logins.watch_all(grant.caller(), filter, from, heartbeat, leaving).await?;
         let told = messages.map(|told| told.map(watch_logins_message).map_err(|end| (end.error, end.cursor)));
-        Ok(self.stream("WatchLogins", grant, told, |message| &message.cursor))
+        Ok(self.stream(Call::WatchLogins, grant, told, |message| &message.cursor))
     }
 
     async fn confirm(&self, request: Request<v1::ConfirmCodeRequest>) -> Result<v1::ConfirmCodeResponse, CallError> {
-        let (caller, message) = self.caller("ConfirmCode", request)?;
+        let (caller, message) = self.caller(Call::ConfirmCode, request).await?;
         let login_id = request::login_id(&message.login_id)?;
         let verdict = self.logins.confirm_code(&caller, &login_id, request::code(&message.code)?).await?;
         Ok(v1::ConfirmCodeResponse {
@@ -178,13 +180,13 @@ impl LoginApi {
     }
 
     async fn cancel(&self, request: Request<v1::CancelLoginRequest>) -> Result<v1::CancelLoginResponse, CallError> {
-        let (caller, message) = self.caller("CancelLogin", request)?;
+        let (caller, message) = self.caller(Call::CancelLogin, request).await?;
         let view = self.logins.cancel(&caller, &request::login_id(&message.login_id)?).await?;
         Ok(v1::CancelLoginResponse { login: Some(response::login(&view)) })
     }
 
     async fn erase(&self, request: Request<v1::EraseLoginRequest>) -> Result<v1::EraseLoginResponse, CallError> {
-        let (caller, message) = self.caller("EraseLogin", request)?;
+        let (caller, message) = self.caller(Call::EraseLogin, request).await?;
         match request::erasure(&message, &*self.logins.tenant(&caller)?)? {
             Erasure::Login(login) => {
                 let view = self.logins.erase(&caller, &login).await?;
@@ -201,13 +203,13 @@ impl LoginApi {
         &self,
         request: Request<v1::TransferLoginRequest>,
     ) -> Result<v1::TransferLoginResponse, CallError> {
-        let (caller, message) = self.caller("TransferLogin", request)?;
+        let (caller, message) = self.caller(Call::TransferLogin, request).await?;
         let view = self.logins.transfer(&caller, request::transfer(&message)?).await?;
         Ok(v1::TransferLoginResponse { login: Some(response::login(&view)) })
     }
 
     async fn list(&self, request: Request<v1::ListLoginsRequest>) -> Result<v1::ListLoginsResponse, CallError> {
-        let (caller, message) = self.caller("ListLogins", request)?;
+        let (caller, message) = self.caller(Call::ListLogins, request).await?;
         let (size, after) = request::page(&message)?;
         let filter = request::list_filter(&message)?;
         let (views, next) = self.logins.list(&caller, &filter, after, size).await?;
@@ -242,25 +244,25 @@ impl LoginService for LoginApi {
         &self,
         request: Request<v1::CheckPhoneRequest>,
     ) -> Result<Response<v1::CheckPhoneResponse>, Status> {
-        self.answer("CheckPhone", self.check(request).await)
+        self.answer(Call::CheckPhone, self.check(request).await)
     }
 
     async fn start_login(
         &self,
         request: Request<v1::StartLoginRequest>,
     ) -> Result<Response<v1::StartLoginResponse>, Status> {
-        self.answer("StartLogin", self.start(request).await)
+        self.answer(Call::StartLogin, self.start(request).await)
     }
 
     async fn get_login(&self, request: Request<v1::GetLoginRequest>) -> Result<Response<v1::GetLoginResponse>, Status> {
-        self.answer("GetLogin", self.get(request).await)
+        self.answer(Call::GetLogin, self.get(request).await)
     }
 
     async fn wait_login(
         &self,
         request: Request<v1::WaitLoginRequest>,
     ) -> Result<Response<v1::WaitLoginResponse>, Status> {
-        self.answer("WaitLogin", self.wait(request).await)
+        self.answer(Call::WaitLogin, self.wait(request).await)
     }
 
     type WatchLoginStream = EventStream<v1::WatchLoginResponse>;
@@ -269,7 +271,7 @@ impl LoginService for LoginApi {
         &self,
         request: Request<v1::WatchLoginRequest>,
     ) -> Result<Response<Self::WatchLoginStream>, Status> {
-        self.answer("WatchLogin", self.watch(request).await)
+        self.answer(Call::WatchLogin, self.watch(request).await)
     }
 
     type WatchLoginsStream = EventStream<v1::WatchLoginsResponse>;
@@ -278,41 +280,41 @@ impl LoginService for LoginApi {
         &self,
         request: Request<v1::WatchLoginsRequest>,
     ) -> Result<Response<Self::WatchLoginsStream>, Status> {
-        self.answer("WatchLogins", self.watch_all(request).await)
+        self.answer(Call::WatchLogins, self.watch_all(request).await)
     }
 
     async fn confirm_code(
         &self,
         request: Request<v1::ConfirmCodeRequest>,
     ) -> Result<Response<v1::ConfirmCodeResponse>, Status> {
-        self.answer("ConfirmCode", self.confirm(request).await)
+        self.answer(Call::ConfirmCode, self.confirm(request).await)
     }
 
     async fn transfer_login(
         &self,
         request: Request<v1::TransferLoginRequest>,
     ) -> Result<Response<v1::TransferLoginResponse>, Status> {
-        self.answer("TransferLogin", self.transfer(request).await)
+        self.answer(Call::TransferLogin, self.transfer(request).await)
     }
 
     async fn cancel_login(
         &self,
         request: Request<v1::CancelLoginRequest>,
     ) -> Result<Response<v1::CancelLoginResponse>, Status> {
-        self.answer("CancelLogin", self.cancel(request).await)
+        self.answer(Call::CancelLogin, self.cancel(request).await)
     }
 
     async fn list_logins(
         &self,
         request: Request<v1::ListLoginsRequest>,
     ) -> Result<Response<v1::ListLoginsResponse>, Status> {
-        self.answer("ListLogins", self.list(request).await)
+        self.answer(Call::ListLogins, self.list(request).await)
     }
 
     async fn erase_login(
         &self,
         request: Request<v1::EraseLoginRequest>,
     ) -> Result<Response<v1::EraseLoginResponse>, Status> {
-        self.answer("EraseLogin", self.erase(request).await)
+        self.answer(Call::EraseLogin, self.erase(request).await)
     }
 }

@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 
 use crate::logins::{self, Load};
 use crate::store::{Counter, StoreError};
+use crate::tokens::Refused;
 
 const DOMAIN: &str = "ciba-gateway";
 /// When to come back after an outage whose end nobody knows.
@@ -37,6 +38,16 @@ pub(super) enum CallError {
     Panicked,
     /// It is right, and stands for something else than when the stream was opened.
     CredentialChanged,
+    /// A token that does not prove its client.
+    TokenInvalid(Refused),
+    /// A token that does not prove its agent.
+    AgentTokenInvalid(Refused),
+    /// The keys that tokens are checked with cannot be had.
+    TokenKeysUnavailable,
+    /// Not one of the calls that the client lists.
+    CallNotAllowed,
+    /// From an address outside the tenant's or client's networks.
+    NetworkNotAllowed,
     /// Fields and what would be right; never the values.
     Fields(Vec<(String, String)>),
     /// A field that is not acted on yet.
@@ -60,11 +71,17 @@ impl CallError {
             Self::TookTooLong => (Code::DeadlineExceeded, "CALL_TOOK_TOO_LONG"),
             Self::Panicked => (Code::Internal, "INTERNAL"),
             Self::CredentialChanged => (Code::Unavailable, "CREDENTIAL_CHANGED"),
+            Self::TokenInvalid(_) => (Code::Unauthenticated, "CREDENTIAL_INVALID"),
+            Self::AgentTokenInvalid(_) => (Code::Unauthenticated, "AGENT_TOKEN_INVALID"),
+            Self::TokenKeysUnavailable => (Code::Unavailable, "TOKEN_KEYS_UNAVAILABLE"),
+            Self::CallNotAllowed => (Code::PermissionDenied, "CALL_NOT_ALLOWED"),
+            Self::NetworkNotAllowed => (Code::PermissionDenied, "NETWORK_NOT_ALLOWED"),
             Self::Fields(_) => (Code::InvalidArgument, "INVALID_FIELD"),
             Self::NotSupported(_) => (Code::Unimplemented, "NOT_SUPPORTED"),
             Self::Logins(error) => {
                 let code = match error {
                     E::Blocked(_) => Code::PermissionDenied,
+                    E::AgentNotProven => Code::Unauthenticated,
                     E::ChannelNotAllowed => Code::PermissionDenied,
                     E::ReadOutNotAllowed => Code::PermissionDenied,
                     E::OutboundNotAllowed => Code::PermissionDenied,
@@ -111,11 +128,22 @@ impl CallError {
         use logins::Error as E;
         match self {
             Self::CredentialMissing => {
-                "send metadata `authorization: Bearer <API key>`, or connect with a client certificate".into()
+                "send metadata `authorization: Bearer <API key or token>`, or connect with a client certificate".into()
             }
             Self::CredentialInvalid => "this API key or certificate is not known".into(),
-            Self::CredentialExpired => "this API key or certificate has ended; use the one that replaces it".into(),
-            Self::CredentialMismatch => "API key and client certificate are not those of one client".into(),
+            Self::CredentialExpired => {
+                "this API key, certificate or token has ended; use the one that replaces it".into()
+            }
+            Self::CredentialMismatch => {
+                "API key, client certificate and tokens are not those of one client and one agent".into()
+            }
+            Self::TokenInvalid(_) => "this token proves no client here; the gateway's log says why".into(),
+            Self::AgentTokenInvalid(_) => "ciba-agent-token proves no agent here; the gateway's log says why".into(),
+            Self::TokenKeysUnavailable => {
+                "the keys of the tenant's identity provider cannot be fetched; try again".into()
+            }
+            Self::CallNotAllowed => "this client may not make this call".into(),
+            Self::NetworkNotAllowed => "this client may not call from here".into(),
             Self::TookTooLong => "the gateway did not answer in time; try again, with the same request_id".into(),
             Self::Panicked => FAILED.into(),
             Self::CredentialChanged => "what this client may do has changed; call again".into(),
@@ -126,6 +154,9 @@ impl CallError {
             Self::NotSupported(what) => format!("{what} is not supported yet"),
             Self::Logins(error) => match error {
                 E::Blocked(blocked) => format!("the operator of the gateway has shut this {} out", blocked.name()),
+                E::AgentNotProven => {
+                    "this client's agents prove themselves: send metadata `ciba-agent-token: <token>`".into()
+                }
                 E::ChannelNotAllowed => "this client may not start logins on this channel".into(),
                 E::ReadOutNotAllowed => {
                     "in this tenant's call centres the person reads the code to the agent; leave code_mode out".into()
@@ -223,12 +254,16 @@ impl CallError {
                 | E::Store(StoreError::Unavailable(_) | StoreError::Foreign(_) | StoreError::Full(_)),
             ) => Some(OUTAGE_RETRY),
             Self::Logins(E::Overloaded(load)) => Some(load.retry_after()),
-            Self::TookTooLong => Some(OUTAGE_RETRY),
+            Self::TookTooLong | Self::TokenKeysUnavailable => Some(OUTAGE_RETRY),
             Self::CredentialChanged | Self::Logins(E::ConnectionAge) => Some(MOVE_RETRY),
             Self::CredentialMissing
             | Self::CredentialInvalid
             | Self::CredentialExpired
             | Self::CredentialMismatch
+            | Self::TokenInvalid(_)
+            | Self::AgentTokenInvalid(_)
+            | Self::CallNotAllowed
+            | Self::NetworkNotAllowed
             | Self::Panicked
             | Self::Fields(_)
             | Self::NotSupported(_)
@@ -270,6 +305,9 @@ impl CallError {
                 | logins::Error::Internal(_)
                 | logins::Error::ProviderCredentialsRefused),
             ) => error!(rpc.method = method, reason, %cause, "call failed"),
+            Self::TokenInvalid(rule) | Self::AgentTokenInvalid(rule) => {
+                info!(rpc.method = method, reason, %rule, "call refused");
+            }
             Self::TookTooLong => warn!(rpc.method = method, reason, "call failed"),
             Self::Panicked => error!(rpc.method = method, reason, "call failed"),
             _ => info!(rpc.method = method, reason, "call refused"),

@@ -27,6 +27,15 @@ fn limit(error: &Error) -> Option<&'static str> {
     }
 }
 
+/// The same by the doing of that caller.
+fn by(entry: Entry, caller: &Caller) -> Entry {
+    Entry { agent_proven: proven(caller), ..entry.by(&caller.client, caller.agent_id()) }
+}
+
+fn proven(caller: &Caller) -> Option<bool> {
+    caller.agent.as_ref().map(|agent| agent.is_proven)
+}
+
 fn start_refused(error: &Error) -> What {
     What::StartRefused { reason: error.reason(), limit: limit(error) }
 }
@@ -69,7 +78,7 @@ impl Logins {
         let ground = tenant.national_id_ground.as_ref().filter(|_| request.claims.contains(&Claim::Nin));
         let entry = Entry {
             what: What::StartAsked,
-            by: Some(By { client: caller.client.clone(), agent: caller.agent.clone() }),
+            by: Some(By { client: caller.client.clone(), agent: caller.agent_id().cloned() }),
             tenant: caller.tenant.clone(),
             login: None,
             client: caller.client.clone(),
@@ -82,6 +91,7 @@ impl Logins {
             ground: ground.cloned(),
             number: Some(request.phone.clone()),
             hands: None,
+            agent_proven: proven(caller),
         };
         self.note_asked(entry, start_refused)
     }
@@ -90,7 +100,7 @@ impl Logins {
     pub(super) fn check_asked(&self, caller: &Caller, check: &CheckPhone) -> Result<Asked, Error> {
         let entry = Entry {
             what: What::CheckAsked,
-            by: Some(By { client: caller.client.clone(), agent: caller.agent.clone() }),
+            by: Some(By { client: caller.client.clone(), agent: caller.agent_id().cloned() }),
             tenant: caller.tenant.clone(),
             login: None,
             client: caller.client.clone(),
@@ -103,6 +113,7 @@ impl Logins {
             ground: None,
             number: Some(check.phone.clone()),
             hands: None,
+            agent_proven: proven(caller),
         };
         self.note_asked(entry, check_refused)
     }
@@ -136,7 +147,7 @@ impl Logins {
     /// Notes what a caller did to a login.
     pub(super) fn note(&self, caller: &Caller, record: &Record, what: What) {
         let entry = Entry::of(&record.session.id, &record.session.terms, what);
-        self.0.ledger.audit().note(entry.by(&caller.client, caller.agent.as_ref()));
+        self.0.ledger.audit().note(by(entry, caller));
     }
 
     /// Notes that a login has passed from one to the other.
@@ -147,7 +158,7 @@ impl Logins {
         };
         let entry = Entry::of(&after.session.id, &after.session.terms, What::HandedOver);
         let hands = Some(Hands { from: holder(before), to: holder(after) });
-        self.0.ledger.audit().note(Entry { hands, ..entry.by(&caller.client, caller.agent.as_ref()) });
+        self.0.ledger.audit().note(Entry { hands, ..by(entry, caller) });
     }
 
     /// As [`Logins::note`], for a caller who let this happen.
@@ -166,11 +177,16 @@ impl Logins {
     /// Notes that the caller may not make the call at all; the error for it.
     pub(super) fn shut_out(&self, caller: &Caller, blocked: Blocked, call: &'static str) -> Error {
         let error = Error::Blocked(blocked);
-        let what = What::CallRefused { call, reason: error.reason() };
-        let Caller { tenant, client, agent, .. } = caller;
-        // Who is shut out and calls all the same shall not fill the queue.
-        self.0.ledger.audit().note_if_roomy(Entry::of_call(tenant, client, agent.as_ref(), what));
+        self.note_refused_call(caller, call, error.reason());
         error
+    }
+
+    /// Notes that the caller may not make the call at all, for a stable reason.
+    pub fn note_refused_call(&self, caller: &Caller, call: &'static str, reason: &'static str) {
+        let what = What::CallRefused { call, reason };
+        let entry = Entry::of_call(&caller.tenant, &caller.client, caller.agent_id(), what);
+        // Who is refused and calls all the same shall not fill the queue.
+        self.0.ledger.audit().note_if_roomy(by(entry, caller));
     }
 
     pub(super) fn reader(&self, caller: &Caller) -> Reader {
@@ -210,11 +226,11 @@ impl Reader {
         if reads.len() >= FEW_READERS && reads.len() == reads.capacity() {
             reads.retain(|_, until| now < *until);
         }
-        let reader = (login.clone(), self.caller.client.clone(), self.caller.agent.clone(), may_know);
+        let reader = (login.clone(), self.caller.client.clone(), self.caller.agent_id().cloned(), may_know);
         if reads.insert(reader, until).is_none() {
             let what = if may_know { What::IdentityRead } else { What::IdentityWithheld };
             let entry = Entry::of(login, terms, what);
-            self.audit.note(entry.by(&self.caller.client, self.caller.agent.as_ref()));
+            self.audit.note(by(entry, &self.caller));
         }
     }
 }

@@ -74,7 +74,7 @@ impl BlockList {
         if self.any(&caller.tenant, |blocks| blocks.clients.contains(&caller.client)) {
             return Some(Blocked::Client);
         }
-        self.agent(&caller.tenant, caller.agent.as_ref())
+        self.agent(&caller.tenant, caller.agent_id())
     }
 
     /// What is shut out about a question of the caller, for an agent or at a terminal,

@@ -131,7 +131,7 @@ impl Capacity {
         let Limits { watches_per_agent, watches_per_client, watches_per_tenant, .. } = self.limits;
         let tenant = Watcher { tenant: caller.tenant.clone(), client: None, agent: None };
         let client = Watcher { client: Some(caller.client.clone()), ..tenant.clone() };
-        let agent = caller.agent.is_some().then(|| Watcher { agent: caller.agent.clone(), ..client.clone() });
+        let agent = caller.agent.is_some().then(|| Watcher { agent: caller.agent_id().cloned(), ..client.clone() });
         let mut places =
             vec![(tenant, watches_per_tenant, Load::TenantWatches), (client, watches_per_client, Load::ClientWatches)];
         places.extend(agent.map(|agent| (agent, watches_per_agent, Load::AgentWatches)));

@@ -40,6 +40,9 @@ impl Logins {
         if let Some(blocked) = self.blocked(caller, check.agent.as_ref(), check.terminal.as_ref(), &check.phone) {
             return Err(Error::Blocked(blocked));
         }
+        if !caller.may_name(check.agent.as_ref()) {
+            return Err(Error::AgentNotProven);
+        }
         if !caller.channels.contains(&check.channel) {
             return Err(Error::ChannelNotAllowed);
         }

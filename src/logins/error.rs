@@ -13,6 +13,9 @@ pub enum Error {
     /// The operator has shut that out.
     #[error("the {} is on the block list", .0.name())]
     Blocked(Blocked),
+    /// The client's agents must prove themselves, and this one has not.
+    #[error("the agent is the client's word alone")]
+    AgentNotProven,
     /// The client may not start logins on this channel.
     #[error("the client may not use this channel")]
     ChannelNotAllowed,
@@ -135,6 +138,7 @@ impl Error {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Blocked(_) => "BLOCKED",
+            Self::AgentNotProven => "AGENT_NOT_PROVEN",
             Self::ChannelNotAllowed => "CHANNEL_NOT_ALLOWED",
             Self::ReadOutNotAllowed => "READ_OUT_NOT_ALLOWED",
             Self::OutboundNotAllowed => "OUTBOUND_NOT_ALLOWED",

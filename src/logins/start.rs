@@ -115,6 +115,9 @@ impl Logins {
         if let Some(blocked) = self.blocked(caller, request.agent.as_ref(), request.terminal.as_ref(), &request.phone) {
             return Err(asked.refused(Error::Blocked(blocked)));
         }
+        if !caller.may_name(request.agent.as_ref()) {
+            return Err(asked.refused(Error::AgentNotProven));
+        }
         if !caller.channels.contains(&request.channel) {
             return Err(asked.refused(Error::ChannelNotAllowed));
         }

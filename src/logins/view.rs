@@ -119,5 +119,5 @@ impl LoginView {
 }
 
 pub(super) fn is_reader(caller: &Caller, terms: &Terms) -> bool {
-    terms.is_held_by(&caller.client, caller.agent.as_ref())
+    terms.is_held_by(&caller.client, caller.agent_id())
 }

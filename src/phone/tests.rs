@@ -62,6 +62,12 @@ fn what_cannot_be_rung_is_refused_with_the_reason() {
     assert_eq!(parse(&"9".repeat(1_000_000), Country::Norway), Err(InvalidPhoneNumber::TooLong));
 }
 
+/// Found by a fuzzer: it was written as +460000701172, which reads as another number.
+#[test]
+fn a_number_that_reads_as_another_one_is_refused() {
+    assert_eq!(parse("0000070-1172", Country::Sweden), Err(InvalidPhoneNumber::NotANumber));
+}
+
 #[test]
 fn the_providers_own_form_is_read_with_and_without_plus() {
     for text in ["4790000001", "+4790000001"] {

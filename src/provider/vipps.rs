@@ -14,11 +14,11 @@
 
 mod cache;
 mod credentials;
-mod http;
+pub(crate) mod http;
 mod id_token;
 mod judge;
 mod keys;
-mod metadata;
+pub(crate) mod metadata;
 mod settings;
 mod user_exists;
 mod userinfo;

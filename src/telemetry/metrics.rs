@@ -61,6 +61,8 @@ pub enum ProviderOperation {
     Userinfo,
     /// Forgetting a token.
     Revoke,
+    /// Keys of a tenant's own identity provider, which is another one.
+    CallerKeys,
 }
 
 impl ProviderOperation {
@@ -75,6 +77,7 @@ impl ProviderOperation {
             Self::Poll => "poll",
             Self::Userinfo => "userinfo",
             Self::Revoke => "revoke",
+            Self::CallerKeys => "caller_keys",
         }
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod flaky_store;
 pub(crate) mod fraud_desk;
 pub(crate) mod gateway;
 pub(crate) mod http;
+pub(crate) mod identity_provider;
 pub(crate) mod idle_proxy;
 pub(crate) mod island;
 pub(crate) mod lying_provider;

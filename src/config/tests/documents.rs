@@ -108,6 +108,8 @@ fn schema() -> BTreeSet<String> {
         "TENANTS__0__GUARD__NONE",
         "TENANTS__0__PROVIDER__NONE",
         "TENANTS__0__FRAUD_WEBHOOK__NONE",
+        "TENANTS__0__TOKENS__NONE",
+        "TENANTS__0__TOKENS__ROLES__NONE",
         "TENANTS__0__CLIENTS__0__NONE",
         "TENANTS__0__CLIENTS__0__API_KEYS__0__NONE",
         "TENANTS__0__CLIENTS__0__CERTIFICATES__0__NONE",

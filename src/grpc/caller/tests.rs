@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType, date_time_ymd, string,
 };
@@ -65,6 +66,7 @@ fn caller(tenant: &str, client: &str) -> Caller {
         client: ClientId::new(client).unwrap(),
         channels: [].into(),
         agent: None,
+        must_prove_agent: false,
         roles: [].into(),
     }
 }
@@ -76,10 +78,10 @@ fn key(byte: u8, not_after: Option<Timestamp>) -> ClientKey {
 fn enrolled(client: &str, api_keys: Vec<ClientKey>, name: &str, authorities: &Arc<Authorities>) -> Enrolment {
     let (tenant, client) = client.split_once('/').unwrap();
     Enrolment {
-        caller: caller(tenant, client),
         api_keys,
         certificates: vec![CertificateName::uri(name).or_else(|| CertificateName::dns(name)).unwrap()],
         authorities: Some(Arc::clone(authorities)),
+        ..Enrolment::new(caller(tenant, client))
     }
 }
 
@@ -97,8 +99,9 @@ fn verdict(
     peer: Option<&Peer>,
     now: Timestamp,
 ) -> Result<(String, Option<Timestamp>), &'static str> {
-    match callers.identify(metadata, peer, now) {
-        Ok(Proven { caller, until }) => Ok((format!("{}/{}", caller.tenant, caller.client), until)),
+    let identified = callers.identify(metadata, peer, None, now).now_or_never().expect("nothing to wait for");
+    match identified {
+        Ok(Proven { caller, until, .. }) => Ok((format!("{}/{}", caller.tenant, caller.client), until)),
         Err(error) => Err(error.code_and_reason().1),
     }
 }

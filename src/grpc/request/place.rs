@@ -35,12 +35,12 @@ pub(super) fn place(
 
 fn agent(agent_id: &str, channel: Option<Channel>, caller: &Caller, wrong: &mut Violations) -> Option<AgentId> {
     let named = wrong.optional("agent_id", agent_id, AgentId::new);
-    if let (Some(named), Some(calling)) = (&named, &caller.agent)
+    if let (Some(named), Some(calling)) = (&named, caller.agent_id())
         && named != calling
     {
         wrong.add("agent_id", "must be the agent of the metadata ciba-agent-id");
     }
-    let agent = named.or_else(|| caller.agent.clone());
+    let agent = named.or_else(|| caller.agent_id().cloned());
     if channel == Some(Channel::CallCentre) && agent.is_none() && agent_id.is_empty() {
         wrong.add("agent_id", "is required for call centres");
     }

@@ -10,6 +10,7 @@ use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::*;
+use crate::config::Proxies;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// An empty SETTINGS frame.
@@ -28,6 +29,7 @@ fn stage(max_connection_age: Duration) -> Stage {
     let settings = Grpc {
         listen: ([127, 0, 0, 1], 0).into(),
         tls: None,
+        proxies: Proxies::default(),
         reflection: false,
         max_concurrent_streams: 10,
         max_connections: 10,
@@ -56,7 +58,7 @@ impl Stage {
         let (ours, theirs) = duplex(64 * 1024);
         let (front, began) = (self.front.clone(), Instant::now());
         let served = self.tasks.spawn(async move {
-            front.attend(ours, None).await;
+            front.attend(ours, None, None).await;
             began.elapsed()
         });
         (theirs, served)

@@ -1,4 +1,5 @@
 use super::*;
+use crate::logins::CallingAgent;
 
 const LIMITS: Limits = Limits {
     starts: 8,
@@ -23,7 +24,8 @@ fn caller(of: &str, client: &str, agent: Option<&str>) -> Caller {
         tenant: tenant(of),
         client: ClientId::new(client).unwrap(),
         channels: [].into(),
-        agent: agent.map(|agent| AgentId::new(agent).unwrap()),
+        agent: agent.map(|agent| CallingAgent { id: AgentId::new(agent).unwrap(), is_proven: false }),
+        must_prove_agent: false,
         roles: [].into(),
     }
 }

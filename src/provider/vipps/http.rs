@@ -1,7 +1,7 @@
 //! One HTTP exchange with the provider, bounded in time and size.
 //!
-//! Has the only HTTP client of the provider, with the bounds of `egress`. Knows
-//! headers and statuses, but not what they mean. Logs an operation's name, status and duration and nothing else:
+//! Has the only HTTP client of the provider, and of the tenants' own identity
+//! providers, with the bounds of `egress`. Knows headers and statuses, but not what they mean. Logs an operation's name, status and duration and nothing else:
 //! bodies, numbers and tokens never get here as text to print.
 
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use tokio::time::Instant;
 use super::Clock;
 use super::settings::{InvalidSettings, Settings};
 use crate::ciba::Reply;
-pub(super) use crate::egress::NoBody;
+pub(crate) use crate::egress::NoBody;
 use crate::egress::{self, Bounds};
 use crate::telemetry::Metrics;
-pub(super) use crate::telemetry::ProviderOperation as Operation;
+pub(crate) use crate::telemetry::ProviderOperation as Operation;
 use crate::timestamp::Timestamp;
 
 /// A discovery document has about 3 KiB, an identity with consents about 10.
@@ -27,11 +27,11 @@ const MAX_AGE_LEAST: Duration = Duration::from_secs(60);
 const MAX_AGE_MOST: Duration = Duration::from_secs(86_400);
 
 /// An answer whose status came; its body may not have.
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     /// How long it may be kept, within our own bounds.
-    pub(super) max_age: Duration,
-    pub(super) body: Result<Vec<u8>, NoBody>,
+    pub(crate) max_age: Duration,
+    pub(crate) body: Result<Vec<u8>, NoBody>,
     /// The server's clock, to the second.
     pub(super) date: Option<Timestamp>,
     retry_after: Option<String>,
@@ -53,7 +53,7 @@ impl Answer {
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoAnswer {
+pub(crate) enum NoAnswer {
     /// No connection could be made, so the request never left.
     #[error("no connection could be made ({0})")]
     NotSent(String),
@@ -65,7 +65,7 @@ pub(super) enum NoAnswer {
 
 /// The HTTP client of one provider.
 #[derive(Clone)]
-pub(super) struct Http {
+pub(crate) struct Http {
     client: Client,
     timeout: Duration,
     clock: Clock,
@@ -74,19 +74,25 @@ pub(super) struct Http {
 
 impl Http {
     pub(super) fn new(settings: &Settings, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, InvalidSettings> {
-        let client = egress::client(Bounds {
+        let bounds = Bounds {
             user_agent: &settings.user_agent,
             headers: default_headers(settings)?,
             timeout: settings.request_timeout,
             extra_root_ca_pem: settings.extra_root_ca_pem.as_deref(),
             allow_http: settings.allow_insecure_hosts,
             allow_private: settings.allow_insecure_hosts,
-        })?;
-        Ok(Self { client, timeout: settings.request_timeout, clock, metrics })
+        };
+        Self::within(bounds, clock, metrics)
+    }
+
+    /// A client with bounds of the caller's.
+    pub(crate) fn within(bounds: Bounds<'_>, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, InvalidSettings> {
+        let timeout = bounds.timeout;
+        Ok(Self { client: egress::client(bounds)?, timeout, clock, metrics })
     }
 
     /// A GET, still to be sent.
-    pub(super) fn get(&self, url: &url::Url) -> RequestBuilder {
+    pub(crate) fn get(&self, url: &url::Url) -> RequestBuilder {
         self.client.get(url.clone()).header(header::ACCEPT, "application/json")
     }
 
@@ -96,7 +102,7 @@ impl Http {
     }
 
     /// Sends a request once and reads the answer.
-    pub(super) async fn send(&self, operation: Operation, request: RequestBuilder) -> Result<Answer, NoAnswer> {
+    pub(crate) async fn send(&self, operation: Operation, request: RequestBuilder) -> Result<Answer, NoAnswer> {
         let started = Instant::now();
         let deadline = started + self.timeout;
         let result = match request.send().await {

@@ -37,7 +37,7 @@ pub(super) struct Discovery {
 
 /// Where an issuer's discovery document is (OpenID Connect Discovery 1.0,
 /// section 4: a slash at the issuer's end is taken away first).
-pub(super) fn discovery_url(issuer: &str) -> Option<Url> {
+pub(crate) fn discovery_url(issuer: &str) -> Option<Url> {
     Url::parse(&format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'))).ok()
 }
 

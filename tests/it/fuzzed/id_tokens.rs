@@ -107,9 +107,13 @@ fn made(u: &mut Unstructured<'_>) -> Result<bool> {
     let believed = subject(&sent, &set(&key_set));
     if let Ok(subject) = &believed {
         assert!(is_known && sent == token, "signed by none of the keys");
-        let header: Value = serde_json::from_str(&header).expect("a header");
-        assert_eq!(header["alg"], algorithm, "the algorithm of the key");
-        holds(subject, &serde_json::from_str(&payload).expect("claims"));
+        // A reader that skips members reads more, such as half a surrogate pair in one.
+        if let Ok(header) = serde_json::from_str::<Value>(&header) {
+            assert_eq!(header["alg"], algorithm, "the algorithm of the key");
+        }
+        if let Ok(claims) = serde_json::from_str(&payload) {
+            holds(subject, &claims);
+        }
     }
     Ok(believed.is_ok())
 }

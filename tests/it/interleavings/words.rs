@@ -32,6 +32,7 @@ pub(super) fn caller() -> Caller {
         client: ClientId::new("desk").expect("a client"),
         channels: [Channel::CallCentre, Channel::PointOfSale].into(),
         agent: None,
+        must_prove_agent: false,
         roles: [].into(),
     }
 }

@@ -8,8 +8,8 @@ use ciba_gateway::grpc::v1::login_service_client::LoginServiceClient;
 use ciba_gateway::grpc::v1::start_login_request::Person;
 use ciba_gateway::grpc::v1::{
     CallDirection, CancelLoginRequest, Channel, ConfirmCodeRequest, ConfirmCodeResponse, EraseLoginRequest,
-    GetLoginRequest, Login, LoginState, StartLoginRequest, WaitLoginRequest, WatchLoginRequest, WatchLoginResponse,
-    WatchLoginsRequest, WatchLoginsResponse, watch_logins_request,
+    GetLoginRequest, Login, LoginState, StartLoginRequest, TransferLoginRequest, WaitLoginRequest, WatchLoginRequest,
+    WatchLoginResponse, WatchLoginsRequest, WatchLoginsResponse, transfer_login_request, watch_logins_request,
 };
 use tonic::transport::Endpoint;
 use tonic::{Code, Request, Status, Streaming};
@@ -23,6 +23,8 @@ pub(crate) struct Caller {
     client: LoginServiceClient<tonic::transport::Channel>,
     key: Option<String>,
     agent: Option<String>,
+    /// Further metadata.
+    more: Vec<(&'static str, String)>,
 }
 
 impl Caller {
@@ -33,12 +35,23 @@ impl Caller {
 
     /// A client on a connection that may prove by itself who it is.
     pub(crate) fn over(channel: tonic::transport::Channel, key: Option<&str>) -> Self {
-        Self { client: LoginServiceClient::new(channel), key: key.map(str::to_owned), agent: None }
+        Self { client: LoginServiceClient::new(channel), key: key.map(str::to_owned), agent: None, more: Vec::new() }
     }
 
     /// The same client when this agent asks.
     pub(crate) fn with_agent(self, agent: &str) -> Self {
         Self { agent: Some(agent.into()), ..self }
+    }
+
+    /// The same client when this token shows which agent asks.
+    pub(crate) fn with_agent_token(self, token: &str) -> Self {
+        self.with("ciba-agent-token", token)
+    }
+
+    /// The same client with one more line of metadata.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.more.push((name, value.to_owned()));
+        self
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
@@ -49,6 +62,9 @@ impl Caller {
         }
         if let Some(agent) = &self.agent {
             request.metadata_mut().insert("ciba-agent-id", agent.parse().expect("an agent of plain characters"));
+        }
+        for (name, value) in &self.more {
+            request.metadata_mut().append(*name, value.parse().expect("plain characters"));
         }
         request
     }
@@ -106,7 +122,11 @@ impl Caller {
         self.try_watch_all(WatchLoginsRequest { position, ..Default::default() }).await
     }
 
-    async fn try_watch_all(&self, request: WatchLoginsRequest) -> Result<Streaming<WatchLoginsResponse>, Status> {
+    /// As [`Caller::watch_all`], unless that is refused.
+    pub(crate) async fn try_watch_all(
+        &self,
+        request: WatchLoginsRequest,
+    ) -> Result<Streaming<WatchLoginsResponse>, Status> {
         Ok(self.client.clone().watch_logins(self.request(request)).await?.into_inner())
     }
 
@@ -124,6 +144,16 @@ impl Caller {
     pub(crate) async fn try_cancel(&self, login_id: &str) -> Result<Login, Status> {
         let request = self.request(CancelLoginRequest { login_id: login_id.into() });
         Ok(self.client.clone().cancel_login(request).await?.into_inner().login.expect("a login"))
+    }
+
+    /// Hands a login over to that agent.
+    pub(crate) async fn transfer(&self, login_id: &str, agent: &str) -> Result<Login, Status> {
+        let request = self.request(TransferLoginRequest {
+            login: Some(transfer_login_request::Login::LoginId(login_id.into())),
+            agent_id: agent.into(),
+            client_id: String::new(),
+        });
+        Ok(self.client.clone().transfer_login(request).await?.into_inner().login.expect("a login"))
     }
 
     pub(crate) async fn erase(&self, login_id: &str) -> Login {

@@ -444,9 +444,10 @@ fn enrolment(tenant: &str, client: &str, channels: &[Channel], api_keys: Vec<Cli
         client: ClientId::new(client).expect("a client"),
         channels: channels.iter().copied().collect(),
         agent: None,
+        must_prove_agent: false,
         roles: [].into(),
     };
-    Enrolment { caller, api_keys, certificates: Vec::new(), authorities: None }
+    Enrolment { api_keys, ..Enrolment::new(caller) }
 }
 
 fn lead(mut enrolment: Enrolment) -> Enrolment {
