@@ -5,7 +5,7 @@
 //! main ─ cli ─ gateway::run(config, listeners, shutdown)
 //!           ├ grpc       proto ⇄ domain, caller credentials, the status table
 //!           ├ http       liveness, readiness, metrics
-//!           │   └ logins     the use cases: start, get, wait, watch, confirm code, cancel, erase
+//!           │   └ logins     the use cases: check, start, watch, confirm a code, hand over, cancel, erase
 //!           │      ├ poller     polls the logins that this process owns
 //!           │      ├ replicas   who this process is, whether it may act, whom it takes over from
 //!           │      ├ ledger     the one way from an event to a record; tells watchers
