@@ -176,44 +176,45 @@ impl Logins {
     /// from a former self, the start goes on undisturbed.
     async fn reserve(&self, caller: &Caller, request: &StartLogin) -> Result<(Reserved, Turn), Error> {
         let tenant = self.tenant(caller)?;
-        let mut reservation = self.reservation(caller, &tenant, request)?;
+        let reservation = self.reservation(caller, &tenant, request)?;
+        let terms = Arc::clone(&reservation.session.terms);
+        let is_counted = self.admit(Asker::from(&*terms)).await?;
+        let reserved = self.claim(caller, &tenant, request, reservation).await;
+        let is_a_start = matches!(reserved, Ok((Reserved::New(_) | Reserved::Existing(_), _)));
+        if is_counted && !is_a_start {
+            self.give_back(Asker::from(&*terms)).await;
+        }
+        reserved
+    }
+
+    /// Reserves with other codes while one is taken, and anew when another login has
+    /// made way.
+    async fn claim(
+        &self,
+        caller: &Caller,
+        tenant: &Tenant,
+        request: &StartLogin,
+        mut reservation: Reservation,
+    ) -> Result<(Reserved, Turn), Error> {
         // In quiet hours nothing would come in its place.
         let is_quiet = tenant.quiet_until(&reservation.session.terms, reservation.now).is_some();
         let may_replace = request.when_busy == WhenBusy::Replace && !is_quiet;
-        let is_counted = self.admit(Asker::from(&*reservation.session.terms)).await?;
         for _ in 0..CODE_ATTEMPTS {
             let turn = self.0.poller.turn(&caller.tenant, &reservation.session.id);
             let reserved = match self.0.ledger.reserve(&reservation).await {
                 Ok(reserved) => reserved,
                 Err(error) => {
                     // The claim may have been made all the same: nobody would ring for it.
-                    if is_counted {
-                        self.give_back(Asker::from(&*reservation.session.terms)).await;
-                    }
                     self.withdraw(&reservation.first_record(), true, turn).await;
                     return Err(error.into());
                 }
             };
-            match reserved {
-                Reserved::CodeTaken => reservation = self.reservation(caller, &tenant, request)?,
-                Reserved::NumberBusy(ref busy) | Reserved::CallBusy(ref busy)
+            match &reserved {
+                Reserved::CodeTaken => reservation = self.reservation(caller, tenant, request)?,
+                Reserved::NumberBusy(busy) | Reserved::CallBusy(busy)
                     if may_replace && self.makes_way(caller, request, busy).await? => {}
-                Reserved::New(_) | Reserved::Existing(_) => return Ok((reserved, turn)),
-                Reserved::RequestIdReused
-                | Reserved::Joined(_)
-                | Reserved::NumberBusy(_)
-                | Reserved::CallBusy(_)
-                | Reserved::CoolingDown { .. }
-                | Reserved::LimitReached { .. } => {
-                    if is_counted {
-                        self.give_back(Asker::from(&*reservation.session.terms)).await;
-                    }
-                    return Ok((reserved, turn));
-                }
+                _ => return Ok((reserved, turn)),
             }
-        }
-        if is_counted {
-            self.give_back(Asker::from(&*reservation.session.terms)).await;
         }
         Err(Error::Internal("no free code was found"))
     }
