@@ -46,7 +46,8 @@ impl Gateway {
         gateway
     }
 
-    /// No start is taken before the first sign of life is confirmed.
+    /// No start is taken before the first sign of life is confirmed. What the trial noted
+    /// is on the disk then: it would be counted with the first logins.
     async fn is_ready(&self) {
         eventually("the gateway starts logins", async || {
             let (address, key) = (self.address, self.key.clone());
@@ -61,6 +62,8 @@ impl Gateway {
             calling.await.expect("a caller")
         })
         .await;
+        let last = "\"identity_read\"";
+        eventually("the trial is noted", async || self.audit_log().contains(last).then_some(())).await;
     }
 
     pub(crate) fn audit_log(&self) -> String {
