@@ -22,6 +22,7 @@ mod limits;
 mod load;
 mod mistakes;
 mod provider;
+mod public;
 mod purpose;
 mod running;
 mod secrets;
@@ -43,6 +44,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
+use url::Url;
 
 pub use api_key::{ApiKey, ApiKeyHash, ClientKey};
 pub use certificate_name::CertificateName;
@@ -70,6 +72,8 @@ pub struct Config {
     pub grpc: Grpc,
     /// The listener for health and metrics.
     pub http: Http,
+    /// The listener that the world reaches; `None` for that there is none.
+    pub public: Option<Public>,
     /// Where logins are kept.
     pub store: Store,
     /// How long an identity can be read after its login ended.
@@ -177,6 +181,22 @@ pub struct Http {
     /// Where to listen.
     pub listen: SocketAddr,
 }
+
+/// `[public]`
+#[derive(Clone, Debug)]
+pub struct Public {
+    /// Where to listen; loopback when there is no TLS, unless the operator says that a
+    /// proxy stands in front.
+    pub listen: SocketAddr,
+    /// Where the world reaches it.
+    pub base_url: BaseUrl,
+    /// `None`: without TLS. Clients are not asked for certificates.
+    pub tls: Option<Tls>,
+}
+
+/// `public.base_url`: https unless a test allows http, no user, query and fragment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl(Url);
 
 /// `[store]`
 #[derive(Clone, Debug)]

@@ -28,11 +28,12 @@ pub use parts::AssemblyError;
 use parts::Parts;
 pub(crate) use parts::{fraud_webhook, redis_store, vipps};
 pub use reload::Changes;
-use reload::Running;
+use reload::{Fronts, Running};
 
 use crate::clock::Clock;
 use crate::config::{self, Config, Drain};
 use crate::grpc::{Enrolled, Front, LoginApi, Shield, TlsError, v1};
+use crate::http::public::Public;
 use crate::http::{self, Readiness};
 use crate::replicas::Replica;
 
@@ -54,6 +55,8 @@ pub struct Listeners {
     pub grpc: TcpListener,
     /// For health and metrics.
     pub http: TcpListener,
+    /// For the world; where the configuration has `[public]`.
+    pub public: Option<TcpListener>,
 }
 
 /// Why the gateway did not start, or did not stop well.
@@ -122,16 +125,20 @@ pub async fn run_changing(
     let router = http::router(readiness.clone(), Arc::clone(&parts.metrics));
     // Health and metrics are served while logins are handed over.
     let http = tasks.spawn(http::serve(listeners.http, router, tasks.clone(), dismissed.clone()));
-    let (bounds, running) = (config.drain, Running::new(&parts, config.clone(), enrolled, grpc.clone()));
+    let public = public(&parts, &config)?;
+    let world = serve_public(public.clone(), listeners.public, &tasks, &stop);
+    let fronts = Fronts { grpc: grpc.clone(), public };
+    let (bounds, running) = (config.drain, Running::new(&parts, config.clone(), enrolled, fronts));
     let grpc = tasks.spawn(grpc.serve(listeners.grpc));
     info!(tenants = config.tenants.len(), store = parts.ledger.store_kind(), "the gateway serves");
 
-    tokio::pin!(grpc, http, feeds, shutdown);
+    tokio::pin!(grpc, http, world, feeds, shutdown);
     tokio::select! {
         () = &mut shutdown => {}
         never = running.follow(changes) => match never {},
         _ = &mut grpc => return Err(RunError::Stopped("the gRPC front")),
         _ = &mut http => return Err(RunError::Stopped("the HTTP front")),
+        () = &mut world => return Err(RunError::Stopped("the public front")),
         // A process that gives no sign of life or hears nothing is better dead.
         _ = &mut feeds => return Err(RunError::Stopped("what follows the store")),
         () = peers.broke_off() => return Err(RunError::Stopped("what looks after the other replicas")),
@@ -144,6 +151,35 @@ pub async fn run_changing(
         warn!("the audit log could not be closed in good order");
     }
     Ok(())
+}
+
+/// What the world is served, where the configuration has `[public]`. Routes are added
+/// here.
+fn public(parts: &Parts, config: &Config) -> Result<Option<Public>, TlsError> {
+    let Some(settings) = &config.public else { return Ok(None) };
+    Public::new(settings, Arc::clone(&parts.metrics)).map(Some)
+}
+
+/// Ends only with the listener; never where there is none. Nothing new is taken once the
+/// process stops: what comes by it is another replica's then.
+fn serve_public(
+    public: Option<Public>,
+    listener: Option<TcpListener>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> impl Future<Output = ()> + Send + use<> {
+    let serving = public.zip(listener).map(|(public, listener)| {
+        let serving = public.serve(listener, tasks.clone(), stop.clone());
+        tasks.spawn(serving)
+    });
+    async {
+        match serving {
+            Some(serving) => {
+                let _ = serving.await;
+            }
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// The life among other replicas. It ends with this value.

@@ -8,6 +8,7 @@
 mod fraud;
 mod metrics;
 mod panics;
+mod public;
 
 use std::io::IsTerminal;
 
@@ -19,6 +20,7 @@ use tracing_subscriber::{Layer, Registry, fmt};
 pub use fraud::{FraudCounters, Loss};
 pub use metrics::{Metrics, Open, ProviderOperation, Reload, StoreOperation};
 pub use panics::log_panics;
+pub use public::PublicCounters;
 
 use crate::config::LogFormat;
 

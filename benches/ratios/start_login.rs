@@ -60,7 +60,7 @@ fn outline(request: &str) -> (&str, Vec<(String, String)>) {
 
 /// A whole gateway in this process; where its API is.
 pub(crate) async fn serve_gateway(config: Config, stop: &CancellationToken, servers: &mut JoinSet<()>) -> SocketAddr {
-    let listeners = Listeners { grpc: local_port().await, http: local_port().await };
+    let listeners = Listeners { grpc: local_port().await, http: local_port().await, public: None };
     let address = listeners.grpc.local_addr().expect("an address");
     let gateway = gateway::run(config, listeners, stop.clone().cancelled_owned());
     servers.spawn(async move { gateway.await.expect("a gateway that serves") });

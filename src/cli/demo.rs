@@ -90,7 +90,7 @@ impl Stage {
         getrandom::fill(&mut bytes).map_err(|_| "the machine has no randomness".to_owned())?;
         let key = ApiKey::from_random(bytes);
         let config = configuration(&simulator, &key)?;
-        let listeners = Listeners { grpc: local().await?, http: local().await? };
+        let listeners = Listeners { grpc: local().await?, http: local().await?, public: None };
         let address = |listener: &TcpListener| listener.local_addr().map_err(|error| error.to_string());
         let (grpc, health) = (address(&listeners.grpc)?, address(&listeners.http)?);
         track(tasks, gateway::run(config, listeners, stop.clone().cancelled_owned()));

@@ -53,7 +53,7 @@ pub(super) async fn run(options: Options) -> ExitCode {
     let shutdown = CancellationToken::new();
     let (tell, changes) = mpsc::channel(1);
     let watching = gateway::files::watch(options.config, files, hangup, tell);
-    let running = gateway::run_changing(config, changes, listeners, shutdown.clone().cancelled_owned());
+    let running = Box::pin(gateway::run_changing(config, changes, listeners, shutdown.clone().cancelled_owned()));
     let running = async {
         tokio::select! {
             ended = running => ended,
@@ -89,10 +89,15 @@ async fn bind(config: &Config) -> Result<Listeners, String> {
     };
     let grpc = bind("grpc", config.grpc.listen).await?;
     let http = bind("http", config.http.listen).await?;
+    let public = match &config.public {
+        Some(public) => Some(bind("public", public.listen).await?),
+        None => None,
+    };
     if let (Ok(grpc), Ok(http)) = (grpc.local_addr(), http.local_addr()) {
-        info!(%grpc, %http, "listening");
+        let public = public.as_ref().and_then(|public| public.local_addr().ok()).map(tracing::field::display);
+        info!(%grpc, %http, public, "listening");
     }
-    Ok(Listeners { grpc, http })
+    Ok(Listeners { grpc, http, public })
 }
 
 /// SIGTERM and Ctrl-C.

@@ -78,6 +78,7 @@ impl Table for Config {
     fn read(section: &mut Section<'_>) -> Option<Self> {
         let grpc = section.table_or_defaults::<Grpc>("grpc");
         let http = section.table_or_defaults("http");
+        let public = section.table("public");
         let store = section.table_or_defaults::<StoreSection>("store");
         if matches!(store, Some(StoreSection::Redis { .. })) {
             section.need("keys", "with kind = \"redis\" records are sealed and numbers hashed before they leave");
@@ -96,6 +97,7 @@ impl Table for Config {
         Some(Self {
             grpc,
             http: http?,
+            public,
             store: store?.with_keys(keys)?,
             identity_window: identity_window?,
             drain: drain?,

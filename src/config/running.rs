@@ -9,8 +9,8 @@ use std::collections::HashSet;
 use secrecy::ExposeSecret;
 
 use super::{
-    Audit, ClientCertificates, Config, Drain, Grpc, Http, Keys, Limits, Log, Provider, Redis, RedisAccess, RedisPlace,
-    Store, Tenant, Tls,
+    Audit, ClientCertificates, Config, Drain, Grpc, Http, Keys, Limits, Log, Provider, Public, Redis, RedisAccess,
+    RedisPlace, Store, Tenant, Tls,
 };
 
 /// What runs next.
@@ -28,13 +28,26 @@ impl Config {
     #[must_use]
     pub fn succeeded_by(&self, next: &Self) -> Succession {
         let mut waiting = Waiting::default();
-        let Self { grpc, http, store, identity_window, drain, log, guard: _, limits, audit, block_list: _, tenants } =
-            self;
+        let Self {
+            grpc,
+            http,
+            public,
+            store,
+            identity_window,
+            drain,
+            log,
+            guard: _,
+            limits,
+            audit,
+            block_list: _,
+            tenants,
+        } = self;
         let tenants = waiting.tenants(tenants, &next.tenants);
         let mut grpc = waiting.grpc(grpc, &next.grpc);
         grpc.accept_those_of(&tenants);
         let Http { listen } = http;
         waiting.compare("http.listen", listen, &next.http.listen);
+        let public = waiting.public(public.as_ref(), next.public.as_ref());
         let store = waiting.store(store, &next.store);
         waiting.compare("identity.window", identity_window, &next.identity_window);
         let Drain { notice, limit } = drain;
@@ -48,6 +61,7 @@ impl Config {
         let config = Self {
             grpc,
             http: http.clone(),
+            public,
             store,
             identity_window: *identity_window,
             drain: *drain,
@@ -117,16 +131,28 @@ impl Waiting {
         self.compare("grpc.max_connection_age_grace", max_connection_age_grace, &next.max_connection_age_grace);
         self.compare("grpc.keepalive_interval", keepalive_interval, &next.keepalive_interval);
         self.compare("grpc.keepalive_timeout", keepalive_timeout, &next.keepalive_timeout);
-        let tls = match (tls, &next.tls) {
-            (Some(_), Some(Tls { certificates, key, clients })) => {
-                Some(Tls { certificates: certificates.clone(), key: key.clone(), clients: clients.clone() })
-            }
-            (now, next) => {
-                self.unless("grpc.tls", now.is_some() == next.is_some());
-                now.clone()
-            }
-        };
+        let tls = self.tls("grpc.tls", tls.as_ref(), next.tls.as_ref());
         Grpc { tls, proxies: next.proxies.clone(), ..now.clone() }
+    }
+
+    fn tls(&mut self, key: &str, now: Option<&Tls>, next: Option<&Tls>) -> Option<Tls> {
+        if let (Some(_), Some(Tls { certificates, key, clients })) = (now, next) {
+            return Some(Tls { certificates: certificates.clone(), key: key.clone(), clients: clients.clone() });
+        }
+        self.unless(key, now.is_some() == next.is_some());
+        now.cloned()
+    }
+
+    fn public(&mut self, now: Option<&Public>, next: Option<&Public>) -> Option<Public> {
+        let (Some(now), Some(next)) = (now, next) else {
+            self.unless("public", now.is_none() && next.is_none());
+            return now.cloned();
+        };
+        let Public { listen, base_url, tls } = now;
+        self.compare("public.listen", listen, &next.listen);
+        self.compare("public.base_url", base_url, &next.base_url);
+        let tls = self.tls("public.tls", tls.as_ref(), next.tls.as_ref());
+        Some(Public { tls, ..now.clone() })
     }
 
     fn store(&mut self, now: &Store, next: &Store) -> Store {

@@ -5,13 +5,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use super::section::{Section, Table};
 use super::{
-    Audit, CertificatePolicy, ClientCertificates, Drain, Grpc, Http, IdentityWindow, Keys, Log, LogFormat, Proxies,
-    ProxyHeader, SecretKey, Tls, WhenFull,
+    Audit, CertificatePolicy, Certificates, ClientCertificates, Drain, Grpc, Http, IdentityWindow, Keys, Log,
+    LogFormat, Proxies, ProxyHeader, SecretKey, Tls, WhenFull,
 };
 
-const fn local(port: u16) -> SocketAddr {
+pub(super) const fn local(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
@@ -81,13 +83,19 @@ impl Section<'_> {
 
 impl Table for Tls {
     fn read(section: &mut Section<'_>) -> Option<Self> {
+        let (certificates, key) = Self::read_pair(section);
+        let clients = client_certificates(section);
+        Some(Self { certificates: certificates?, key: key?, clients })
+    }
+}
+
+impl Tls {
+    /// The server's certificate and its key.
+    pub(super) fn read_pair(section: &mut Section<'_>) -> (Option<Certificates>, Option<SecretString>) {
         for key in ["certificate_file", "key_file"] {
             section.need(key, "TLS needs a certificate and its key, both as PEM files");
         }
-        let certificates = section.certificates("certificate_file");
-        let key = section.private_key("key_file");
-        let clients = client_certificates(section);
-        Some(Self { certificates: certificates?, key: key?, clients })
+        (section.certificates("certificate_file"), section.private_key("key_file"))
     }
 }
 

@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 use super::parts::{self, AssemblyError, Parts};
 use crate::config::{Config, Mistakes, Store, Succession};
 use crate::grpc::{Callers, Front, TlsIdentity};
+use crate::http::public::Public;
 use crate::telemetry::{Metrics, Reload, causes};
 
 /// Each time that the configuration has been read again: what it says, or what is
@@ -26,7 +27,13 @@ pub(super) struct Running<'p> {
     parts: &'p Parts,
     config: Config,
     enrolled: watch::Sender<Arc<Callers>>,
-    front: Front,
+    fronts: Fronts,
+}
+
+/// What callers and the world connect to.
+pub(super) struct Fronts {
+    pub(super) grpc: Front,
+    pub(super) public: Option<Public>,
 }
 
 impl<'p> Running<'p> {
@@ -34,9 +41,9 @@ impl<'p> Running<'p> {
         parts: &'p Parts,
         config: Config,
         enrolled: watch::Sender<Arc<Callers>>,
-        front: Front,
+        fronts: Fronts,
     ) -> Self {
-        Self { parts, config, enrolled, front }
+        Self { parts, config, enrolled, fronts }
     }
 
     /// Takes what comes, for as long as anything can come.
@@ -77,6 +84,8 @@ impl<'p> Running<'p> {
         let parts = self.parts;
         let callers = Arc::new(parts.callers(config)?);
         let tls = config.grpc.tls.as_ref().map(TlsIdentity::from_config).transpose()?;
+        let public_tls = config.public.as_ref().and_then(|public| public.tls.as_ref());
+        let public_tls = public_tls.map(TlsIdentity::for_http1).transpose()?;
         let ring = match &config.store {
             Store::Redis(redis) => Some(parts::key_ring(&redis.keys)?),
             Store::Memory => None,
@@ -87,7 +96,10 @@ impl<'p> Running<'p> {
         if let (Some(store), Some(ring)) = (&parts.redis, ring) {
             store.renew_seal_keys(ring);
         }
-        self.front.renew_tls(tls);
+        self.fronts.grpc.renew_tls(tls);
+        if let Some(public) = &self.fronts.public {
+            public.renew_tls(public_tls);
+        }
         let (tenants, policy) = parts::rules(config, &parts.credentials);
         parts.logins.go_by(tenants, policy, config.block_list.clone());
         self.enrolled.send_replace(callers);

@@ -56,6 +56,18 @@ impl TlsIdentity {
     /// # Errors
     /// Says which of them cannot be used, and why.
     pub fn from_config(settings: &Tls) -> Result<Self, TlsError> {
+        Self::speaking(b"h2", settings)
+    }
+
+    /// As [`TlsIdentity::from_config`], for a listener that speaks HTTP/1.1.
+    ///
+    /// # Errors
+    /// Says which of them cannot be used, and why.
+    pub fn for_http1(settings: &Tls) -> Result<Self, TlsError> {
+        Self::speaking(b"http/1.1", settings)
+    }
+
+    fn speaking(protocol: &[u8], settings: &Tls) -> Result<Self, TlsError> {
         let chain = CertificateDer::pem_slice_iter(settings.certificates.pem().as_bytes())
             .collect::<Result<Vec<_>, _>>()
             .map_err(|source| TlsError::Pem { what: "certificate", source })?;
@@ -66,30 +78,35 @@ impl TlsIdentity {
             Some(clients) => ServerConfig::builder().with_client_cert_verifier(handshake_verifier(clients)?),
         };
         let mut config = config.with_single_cert(chain, key).map_err(TlsError::Pair)?;
-        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.alpn_protocols = vec![protocol.to_vec()];
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
     /// The connection once it is secure, and the peer's certificate if it has shown
     /// one; `None` when the peer does not manage in time.
     pub(super) async fn handshake(&self, stream: TcpStream) -> Option<(TlsStream<TcpStream>, Option<Peer>)> {
-        let stream = match tokio::time::timeout(HANDSHAKE_LIMIT, self.0.accept(stream)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                debug!(%error, "a TLS handshake failed");
-                return None;
-            }
-            Err(_) => {
-                debug!("a TLS handshake took too long");
-                return None;
-            }
-        };
+        let stream = self.secure(stream).await?;
         let Some(chain) = stream.get_ref().1.peer_certificates() else { return Some((stream, None)) };
         let peer = Peer::read(chain);
         if peer.is_none() {
             debug!("a client's certificate cannot be read");
         }
         peer.map(|peer| (stream, Some(peer)))
+    }
+
+    /// The connection once it is secure; `None` when the peer does not manage in time.
+    pub(crate) async fn secure(&self, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+        match tokio::time::timeout(HANDSHAKE_LIMIT, self.0.accept(stream)).await {
+            Ok(Ok(stream)) => Some(stream),
+            Ok(Err(error)) => {
+                debug!(%error, "a TLS handshake failed");
+                None
+            }
+            Err(_) => {
+                debug!("a TLS handshake took too long");
+                None
+            }
+        }
     }
 }
 

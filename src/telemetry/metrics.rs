@@ -12,7 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use serde::Serialize;
 
-use super::FraudCounters;
+use super::{FraudCounters, PublicCounters};
 use crate::ciba::PollAnswer;
 use crate::session::{Channel, FailureReason, Outcome};
 
@@ -39,6 +39,7 @@ pub struct Metrics {
     audit_records_lost: Counter,
     audit_failing: Gauge,
     fraud: FraudCounters,
+    public: PublicCounters,
     config_reloads: Family<Reloaded, Counter>,
     config_differs: Gauge,
 }
@@ -144,6 +145,7 @@ impl Metrics {
             audit_records_lost: Counter::default(),
             audit_failing: Gauge::default(),
             fraud: FraudCounters::default(),
+            public: PublicCounters::default(),
             config_reloads: Family::default(),
             config_differs: Gauge::default(),
         };
@@ -178,6 +180,7 @@ impl Metrics {
         let failing = "1 while the audit log cannot be written";
         registry.register("audit_failing", failing, self.audit_failing.clone());
         self.fraud.register(registry);
+        self.public.register(registry);
         let reloads = "Configurations that were read while running, by what became of them";
         registry.register("config_reloads", reloads, self.config_reloads.clone());
         let differs = "1 while the configuration that was read last is not, or not all, what runs";
@@ -275,6 +278,12 @@ impl Metrics {
     #[must_use]
     pub const fn fraud(&self) -> &FraudCounters {
         &self.fraud
+    }
+
+    /// What is counted of the public listener.
+    #[must_use]
+    pub const fn public(&self) -> &PublicCounters {
+        &self.public
     }
 
     /// The configuration was read again.

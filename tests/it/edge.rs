@@ -6,6 +6,7 @@ mod floods;
 mod frames;
 mod hardening;
 mod operators;
+mod public;
 mod slow;
 mod tls;
 
@@ -41,10 +42,17 @@ impl Edge {
 
     /// With these lines under `[grpc]`.
     async fn with(grpc: &str) -> Self {
+        Self::of(|configuration| {
+            let grpc = format!("{}\n{grpc}", configuration.grpc);
+            Configuration { grpc, ..configuration }
+        })
+        .await
+    }
+
+    /// With what becomes of the usual configuration.
+    async fn of(change: impl FnOnce(Configuration) -> Configuration) -> Self {
         let vipps = Vipps::start().await;
-        let configuration = Configuration::new(&vipps.issuer());
-        let grpc = format!("{}\n{grpc}", configuration.grpc);
-        let serve = Serve::ready(&Configuration { grpc, ..configuration }).await;
+        let serve = Serve::ready(&change(Configuration::new(&vipps.issuer()))).await;
         let neighbour = serve.caller();
         let login_id = neighbour.at_a_till(NUMBER).await.login_id;
         let resident = serve.process.resident_kib();

@@ -46,6 +46,7 @@ mod panics;
 mod permissions;
 mod polling;
 mod provider;
+mod public_listener;
 mod purposes;
 mod python_client;
 mod quiet_hours;

@@ -88,6 +88,8 @@ fn schema() -> BTreeSet<String> {
     let tables = [
         "NONE",
         "GRPC__NONE",
+        "PUBLIC__NONE",
+        "PUBLIC__TLS__NONE",
         "GRPC__TLS__NONE",
         "HTTP__NONE",
         "STORE__NONE",

@@ -22,7 +22,7 @@ fn connect(stop: &CancellationToken) -> (DuplexStream, JoinSet<Duration>) {
     let mut served = JoinSet::new();
     served.spawn(async move {
         let began = Instant::now();
-        attend(ours, router, stop).await;
+        attend(ours, "tests", router, stop).await;
         began.elapsed()
     });
     (theirs, served)

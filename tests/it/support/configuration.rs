@@ -31,6 +31,10 @@ pub(crate) fn store_keys() -> [String; 2] {
     [1, 2].map(|byte: u8| BASE64_STANDARD.encode([byte; 32]))
 }
 
+/// Stands in a configuration where the address of the public listener belongs, which a
+/// gateway gets when it starts.
+pub(crate) const PUBLIC_ADDRESS: &str = "{public}";
+
 /// What a story's operator decides; ports are the system's choice.
 #[derive(Clone)]
 pub(crate) struct Configuration {
@@ -108,6 +112,14 @@ impl Configuration {
     /// The same with these lines before its tenants.
     pub(crate) fn with_section(self, lines: &str) -> Self {
         Self { log: format!("{}\n{lines}", self.log), ..self }
+    }
+
+    /// The same with a public listener, which the world reaches as it is.
+    pub(crate) fn with_public_listener(self) -> Self {
+        self.with_section(&format!(
+            "[public]\nlisten = \"{PUBLIC_ADDRESS}\"\nbase_url = \"http://{PUBLIC_ADDRESS}\"\n\
+             allow_insecure_base_url = true"
+        ))
     }
 
     /// The same with one more line at that tenant.

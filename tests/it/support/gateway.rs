@@ -12,15 +12,18 @@ use tonic::transport::Endpoint;
 
 use super::caller::Caller;
 use super::client::Client;
-use super::configuration::{Configuration, ConfigurationFile, api_key};
+use super::configuration::{Configuration, ConfigurationFile, PUBLIC_ADDRESS, api_key};
 use super::eventually::eventually;
 use super::http;
 use super::processes::Process;
+use super::redis_server::free_port;
 
 /// A gateway in the test's own process. Ends with the test.
 pub(crate) struct Gateway {
     pub(crate) grpc: SocketAddr,
     pub(crate) http: SocketAddr,
+    /// Where the world reaches it; served where the configuration has `[public]`.
+    pub(crate) public: SocketAddr,
     stop: CancellationToken,
     _tasks: JoinSet<()>,
 }
@@ -29,16 +32,20 @@ impl Gateway {
     /// Starts it; it may not be ready yet.
     pub(crate) async fn start(configuration: &Configuration) -> Self {
         http::install_crypto();
-        let config = Config::parse(&configuration.text(), Path::new("story"), std::iter::empty())
-            .expect("a configuration without mistakes");
-        let listeners = Listeners { grpc: local().await, http: local().await };
+        let public = local().await;
         let address = |listener: &TcpListener| listener.local_addr().expect("an address");
+        let world = address(&public);
+        let text = configuration.text().replace(PUBLIC_ADDRESS, &world.to_string());
+        let config =
+            Config::parse(&text, Path::new("story"), std::iter::empty()).expect("a configuration without mistakes");
+        let public = config.public.is_some().then_some(public);
+        let listeners = Listeners { grpc: local().await, http: local().await, public };
         let (grpc, http) = (address(&listeners.grpc), address(&listeners.http));
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let running = gateway::run(config, listeners, stop.clone().cancelled_owned());
         tasks.spawn(async move { running.await.expect("the gateway runs") });
-        Self { grpc, http, stop, _tasks: tasks }
+        Self { grpc, http, public: world, stop, _tasks: tasks }
     }
 
     /// Starts it and waits until it is ready.
@@ -69,6 +76,8 @@ pub(crate) struct Serve {
     pub(crate) process: Process,
     pub(crate) grpc: SocketAddr,
     pub(crate) http: SocketAddr,
+    /// Where the world reaches it, if it was told that it does.
+    pub(crate) public: Option<SocketAddr>,
     /// What it was told, and is told again where that changes.
     pub(crate) file: ConfigurationFile,
 }
@@ -97,10 +106,15 @@ impl Serve {
     }
 
     async fn of_with(file: ConfigurationFile, variables: &[(&str, &str)]) -> Self {
+        let text = file.text();
+        if text.contains(PUBLIC_ADDRESS) {
+            file.becomes(&text.replace(PUBLIC_ADDRESS, &format!("127.0.0.1:{}", free_port())));
+        }
         let process = Process::gateway_with(&["serve", "--config", &file.path().to_string_lossy()], variables);
         let line = process.logs("listening").await;
-        let (grpc, http) = (logged_address(&line, "grpc"), logged_address(&line, "http"));
-        Self { process, grpc, http, file }
+        let address = |name| logged_address(&line, name).expect("the address is logged");
+        let (grpc, http, public) = (address("grpc"), address("http"), logged_address(&line, "public"));
+        Self { process, grpc, http, public, file }
     }
 
     /// Starts it and waits until it is ready.
@@ -144,13 +158,13 @@ impl Serve {
 }
 
 /// `grpc=127.0.0.1:1` in a line of text, `"grpc":"127.0.0.1:1"` in one of JSON.
-fn logged_address(line: &str, name: &str) -> SocketAddr {
+fn logged_address(line: &str, name: &str) -> Option<SocketAddr> {
     let after = [format!("{name}="), format!("\"{name}\":\"")].iter().find_map(|start| {
         let at = line.find(start.as_str())? + start.len();
         line.get(at..)
     });
-    let address = after.and_then(|rest| rest.split([' ', '"']).next()).expect("the address is logged");
-    address.parse().expect("an address")
+    let address = after.and_then(|rest| rest.split([' ', '"']).next())?;
+    Some(address.parse().expect("an address"))
 }
 
 pub(crate) async fn wait_until_ready(http: SocketAddr) {

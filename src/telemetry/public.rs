@@ -1,0 +1,33 @@
+//! What is counted of the listener that the world reaches.
+
+use http::StatusCode;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+/// Counters of what the world asks for. Routes, events and results are words that this
+/// crate has, never what somebody sent.
+#[derive(Debug, Default)]
+pub struct PublicCounters {
+    requests: Family<Answered, Counter>,
+}
+
+impl PublicCounters {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let requests = "Requests to the public listener, by route and status";
+        registry.register("public_requests", requests, self.requests.clone());
+    }
+
+    /// A request was answered; `route` is one of ours with its braces, or `none`.
+    pub fn answered(&self, route: &str, status: StatusCode) {
+        let labels = Answered { route: route.to_owned(), status: status.as_u16() };
+        self.requests.get_or_create(&labels).inc();
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    route: String,
+    status: u16,
+}
