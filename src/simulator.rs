@@ -1,5 +1,6 @@
 //! A faithful local Vipps MobilePay Login, as far as a login by phone number
-//! goes: discovery, keys, start, token, userinfo, user-exists, revocation.
+//! goes: discovery, keys, start, token, userinfo, user-exists, revocation; and
+//! the access token of the vendor's other APIs.
 //!
 //! It serves the demonstration, the tests of the gateway and integrators who
 //! want to try every ending of a login without a phone. Vipps's own test
@@ -47,6 +48,7 @@ mod magic;
 mod msisdn;
 mod people;
 mod phone_page;
+mod platform;
 mod random;
 mod settings;
 mod state;
@@ -65,6 +67,7 @@ pub use keys::{KeyError, SigningKeys};
 pub use magic::{MagicNumber, magic_numbers};
 pub use msisdn::customer_token;
 pub use phone_page::WaitingLogin;
+pub use platform::PlatformKnobs;
 pub use settings::{AuthMethod, ClientRegistration, Settings};
 
 use logins::Decision;
@@ -181,6 +184,16 @@ impl Simulator {
     /// Sets what the discovery document and the key set say.
     pub fn set_discovery(&self, knobs: DiscoveryKnobs) {
         self.shared.change(|state| state.discovery = knobs);
+    }
+
+    /// Sets what the platform's token endpoint says.
+    pub fn set_platform(&self, knobs: PlatformKnobs) {
+        self.shared.change(|state| state.platform = knobs);
+    }
+
+    /// Takes back every platform token: from now on each is refused.
+    pub fn forget_platform_tokens(&self) {
+        self.shared.change(|state| state.platform_access.clear());
     }
 
     /// Approves every login that waits on this phone; says how many there were.

@@ -161,6 +161,7 @@ fn settings(upstream: &Upstream) -> Settings {
         client_id: CLIENT_ID.to_owned(),
         client_secret: CLIENT_SECRET.into(),
         client_secret_next: None,
+        subscription_key: None,
         authentication: ClientAuthentication::SecretBasic,
         merchant_serial_number: None,
         system: SystemHeaders {

@@ -225,9 +225,21 @@ impl Report {
         }
         self.good(&what, "provider: discovery and signing keys are there");
         self.credentials(&what, tenant, &vipps).await;
+        self.platform(&what, &vipps).await;
         match vipps.server_time().await {
             Some((here, there)) => self.clock(&what, here, there),
             None => self.note(&what, "the provider does not tell its time"),
+        }
+    }
+
+    /// Whether the vendor's other APIs can be used, where that is wanted.
+    async fn platform(&mut self, what: &str, vipps: &Vipps) {
+        match vipps.platform() {
+            None => {}
+            Some(platform) => match platform.token().await {
+                Ok(_) => self.good(what, "platform: an access token is given, for the QR and webhook APIs"),
+                Err(problem) => self.bad(what, &format!("{problem}; check subscription_key")),
+            },
         }
     }
 
@@ -252,10 +264,11 @@ impl Report {
 
     async fn credentials(&mut self, what: &str, tenant: &config::Tenant, vipps: &Vipps) {
         let Some(nobody) = AuthReqId::new("check-of-credentials-0000000") else { return };
-        let config::Provider { client_secret, client_secret_next, .. } = &tenant.provider;
+        let config::Provider { client_secret, client_secret_next, subscription_key, .. } = &tenant.provider;
+        let subscription = subscription_key.as_ref();
         if let Some(next) = client_secret_next {
             for (key, secret) in [("client_secret", client_secret), ("client_secret_next", next)] {
-                let Ok(alone) = vipps.secrets(secret, None) else { continue };
+                let Ok(alone) = vipps.secrets(secret, None, subscription) else { continue };
                 vipps.renew_secrets(alone);
                 if vipps.poll(&nobody).await == PollAnswer::CredentialsRefused {
                     self.note(
@@ -264,7 +277,7 @@ impl Report {
                     );
                 }
             }
-            if let Ok(both) = vipps.secrets(client_secret, Some(next)) {
+            if let Ok(both) = vipps.secrets(client_secret, Some(next), subscription) {
                 vipps.renew_secrets(both);
             }
         }

@@ -29,6 +29,9 @@ pub(super) struct Options {
     /// Take the client's credentials in the body instead of the header.
     #[arg(long)]
     client_secret_post: bool,
+    /// The subscription key of the sales unit, for the platform's access token.
+    #[arg(long, env = "CIBA_SIMULATOR_SUBSCRIPTION_KEY", default_value = "demo-subscription-key", value_name = "KEY")]
+    subscription_key: String,
     /// The name that the phone shows.
     #[arg(long, default_value = "Nordlys Kundeservice", value_name = "NAME")]
     display_name: String,
@@ -75,6 +78,7 @@ pub(super) async fn run(options: Options) -> ExitCode {
     terminal.line(format!("phone page  {}", terminal.paint(Style::Accent, format!("{base}/phone"))));
     terminal.line(format!("control     {base}/control/magic-numbers"));
     terminal.line(format!("client      {} / {}", options.client_id, options.client_secret));
+    terminal.line(format!("platform    subscription key {}", options.subscription_key));
     match serving.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(EXIT_SOFTWARE, &error.to_string()),
@@ -87,6 +91,7 @@ fn settings(options: &Options) -> Settings {
             client_id: options.client_id.clone(),
             client_secret: options.client_secret.clone(),
             display_name: options.display_name.clone(),
+            subscription_key: options.subscription_key.clone(),
             auth_method: if options.client_secret_post { AuthMethod::Post } else { AuthMethod::Basic },
             ..ClientRegistration::default()
         }],

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use openidconnect::IssuerUrl;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Host;
 
@@ -27,6 +27,8 @@ pub struct Provider {
     /// The one that follows it, or the one that it followed: tried where the provider
     /// refuses the other.
     pub client_secret_next: Option<SecretString>,
+    /// For the vendor's other APIs; `None` where they are not used.
+    pub subscription_key: Option<SecretString>,
     /// How the two are sent.
     pub authentication: ClientAuthentication,
     /// The sales unit's number, sent along for the provider's support.
@@ -99,6 +101,12 @@ impl Table for Provider {
         section.check("client_id", client_id.as_ref(), is_client_id, "must be at most 255 printable ASCII characters");
         let client_secret = section.required_secret("client_secret", "client_secret_file");
         let client_secret_next = section.secret("client_secret_next", "client_secret_next_file");
+        let subscription_key = section.secret("subscription_key", "subscription_key_file");
+        if let Some(given) = &subscription_key {
+            let is_key = |key: &str| key.bytes().all(|byte| byte.is_ascii_graphic()) && (1..=255).contains(&key.len());
+            let problem = "must be 1 to 255 visible ASCII characters";
+            section.check(given.key, Some(&given.secret), |key| is_key(key.expose_secret()), problem);
+        }
         let authentication = section.or("authentication", ClientAuthentication::Basic);
         let serial_number = section.optional::<String>("merchant_serial_number");
         let is_serial_number = |text: &String| text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -119,6 +127,7 @@ impl Table for Provider {
             client_id: client_id?,
             client_secret: client_secret?.secret,
             client_secret_next: client_secret_next.map(|given| given.secret),
+            subscription_key: subscription_key.map(|given| given.secret),
         })
     }
 }

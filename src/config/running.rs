@@ -254,6 +254,7 @@ impl Waiting {
             client_id,
             client_secret: _,
             client_secret_next: _,
+            subscription_key,
             authentication,
             merchant_serial_number,
             systems,
@@ -277,7 +278,14 @@ impl Waiting {
         self.compare(&key("additional_hosts"), additional_hosts, &next.additional_hosts);
         self.compare(&key("ca_file"), ca_certificates, &next.ca_certificates);
         let (client_secret, client_secret_next) = (next.client_secret.clone(), next.client_secret_next.clone());
-        Provider { client_secret, client_secret_next, ..now.clone() }
+        let subscription_key = match (subscription_key, &next.subscription_key) {
+            (Some(_), Some(next)) => Some(next.clone()),
+            (now, next) => {
+                self.unless(&key("subscription_key"), now.is_some() == next.is_some());
+                now.clone()
+            }
+        };
+        Provider { client_secret, client_secret_next, subscription_key, ..now.clone() }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::logins::{Caller, Guards, Limits, Logins, Policy, Tenant};
 use crate::poller::{Credential, Poller};
 use crate::provider::Provider;
 use crate::provider::vipps::{
-    self, ClientAuthentication, ClientSecrets, InvalidSettings, SigningAlgorithm, SystemHeaders, Vipps,
+    self, ClientAuthentication, InvalidSettings, Secrets, SigningAlgorithm, SystemHeaders, Vipps,
 };
 use crate::replicas::{NoRandomness, Replica};
 use crate::session::TenantId;
@@ -135,12 +135,12 @@ impl Parts {
         callers(config, &self.issuers, self.logins.clock(), &self.metrics)
     }
 
-    /// The client secrets that `config` has for the providers that there are.
-    pub(super) fn secrets(&self, config: &Config) -> Result<Vec<(TenantId, ClientSecrets)>, AssemblyError> {
+    /// The secrets that `config` has for the providers that there are.
+    pub(super) fn secrets(&self, config: &Config) -> Result<Vec<(TenantId, Secrets)>, AssemblyError> {
         let secrets = |(id, vipps): &(TenantId, Arc<Vipps>)| {
-            let config::Provider { client_secret, client_secret_next, .. } =
+            let config::Provider { client_secret, client_secret_next, subscription_key, .. } =
                 &config.tenants.iter().find(|tenant| tenant.id == *id)?.provider;
-            let secrets = vipps.secrets(client_secret, client_secret_next.as_ref());
+            let secrets = vipps.secrets(client_secret, client_secret_next.as_ref(), subscription_key.as_ref());
             let wrong = |source| AssemblyError::Provider { tenant: id.clone(), source };
             Some(secrets.map(|secrets| (id.clone(), secrets)).map_err(wrong))
         };
@@ -149,7 +149,7 @@ impl Parts {
 
     /// Shows these secrets from now on, and lets logins go on that wait because the
     /// old ones were refused.
-    pub(super) fn renew_secrets(&self, secrets: Vec<(TenantId, ClientSecrets)>) {
+    pub(super) fn renew_secrets(&self, secrets: Vec<(TenantId, Secrets)>) {
         for (tenant, secrets) in secrets {
             let provider = self.providers.iter().find(|(id, _)| *id == tenant);
             let is_new = provider.is_some_and(|(_, provider)| provider.renew_secrets(secrets));
@@ -335,6 +335,7 @@ pub(crate) fn vipps(tenant: &config::Tenant, clock: &Clock, metrics: &Arc<Metric
         client_id: provider.client_id.clone(),
         client_secret: provider.client_secret.clone(),
         client_secret_next: provider.client_secret_next.clone(),
+        subscription_key: provider.subscription_key.clone(),
         authentication: match provider.authentication {
             config::ClientAuthentication::Basic => ClientAuthentication::SecretBasic,
             config::ClientAuthentication::Post => ClientAuthentication::SecretPost,

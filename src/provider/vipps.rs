@@ -19,6 +19,7 @@ mod id_token;
 mod judge;
 mod keys;
 pub(crate) mod metadata;
+mod platform;
 mod settings;
 mod user_exists;
 mod userinfo;
@@ -32,11 +33,12 @@ use secrecy::SecretString;
 use url::Url;
 
 use self::cache::{Cached, Renewal};
-use self::credentials::Credentials;
+use self::credentials::{ClientSecrets, Credentials};
 use self::http::{Http, NoAnswer, Operation};
 use self::id_token::{Refused, Rules};
 use self::keys::KeySet;
 use self::metadata::{Discovery, Metadata, discovery_url};
+use self::platform::PlatformSecrets;
 use self::user_exists::UserExists;
 use super::{IdentifyError, Provider, ProviderProblem};
 use crate::ciba::{self, AuthReqId, CheckAnswer, GRANT_TYPE, PollAnswer, StartAnswer, Tokens, Unclear};
@@ -47,8 +49,8 @@ use crate::session::{FailureReason, Terms};
 use crate::telemetry::Metrics;
 use crate::timestamp::Timestamp;
 
-pub use self::credentials::ClientSecrets;
 pub use self::judge::Judge;
+pub use self::platform::{NoToken, Platform, PlatformToken};
 pub use self::settings::{ClientAuthentication, InvalidSettings, Settings, SigningAlgorithm, SystemHeaders};
 
 /// The present, as whoever runs the gateway sees it.
@@ -67,6 +69,15 @@ pub struct Vipps {
     metadata: Cached<Discovery>,
     keys: Cached<KeySet>,
     id_token_rules: Rules,
+    /// Where there is a subscription key.
+    platform: Option<Platform>,
+}
+
+/// What proves one client, ready to be shown; for [`Vipps::renew_secrets`].
+#[derive(Clone)]
+pub struct Secrets {
+    client: ClientSecrets,
+    platform: Option<PlatformSecrets>,
 }
 
 impl Vipps {
@@ -84,9 +95,19 @@ impl Vipps {
         let http = Http::new(settings, Arc::clone(&clock), metrics)?;
         let discovery = Discovery { http: http.clone(), issuer: settings.issuer.clone(), hosts };
         let key_set = KeySet { http: http.clone(), algorithms: settings.signing_algorithms.clone() };
+        let credentials = Credentials::new(settings)?;
+        let platform = match &settings.subscription_key {
+            None => None,
+            Some(key) => {
+                let secrets = Platform::secrets(&credentials.current(), key)?;
+                let platform = Platform::new(http.clone(), issuer.url(), &settings.client_id, secrets);
+                Some(platform.ok_or(InvalidSettings::Issuer)?)
+            }
+        };
         Ok(Self {
             http,
-            credentials: Credentials::new(settings)?,
+            credentials,
+            platform,
             poll_timeout: settings.poll_timeout,
             discovery_url,
             user_exists: UserExists::at(issuer.url()).ok_or(InvalidSettings::Issuer)?,
@@ -104,7 +125,8 @@ impl Vipps {
         Some(((self.clock)(), answer.date?))
     }
 
-    /// One secret of the client or two, for [`Vipps::renew_secrets`].
+    /// One secret of the client or two, and the subscription key where there is one,
+    /// for [`Vipps::renew_secrets`].
     ///
     /// # Errors
     /// When one cannot be sent.
@@ -112,13 +134,28 @@ impl Vipps {
         &self,
         first: &SecretString,
         other: Option<&SecretString>,
-    ) -> Result<ClientSecrets, InvalidSettings> {
-        self.credentials.secrets(first, other)
+        subscription_key: Option<&SecretString>,
+    ) -> Result<Secrets, InvalidSettings> {
+        let client = self.credentials.secrets(first, other)?;
+        let platform = subscription_key.map(|key| Platform::secrets(&client, key)).transpose()?;
+        Ok(Secrets { client, platform })
     }
 
-    /// From now on these secrets; whether they are others than before.
-    pub fn renew_secrets(&self, secrets: ClientSecrets) -> bool {
-        self.credentials.renew(secrets)
+    /// From now on these secrets; whether they are others than before. A subscription
+    /// key where there was none, or none where there was one, waits for a restart.
+    pub fn renew_secrets(&self, secrets: Secrets) -> bool {
+        let is_new = self.credentials.renew(secrets.client);
+        let has_new_key = match (&self.platform, secrets.platform) {
+            (Some(platform), Some(secrets)) => platform.renew(secrets),
+            (Some(_), None) | (None, _) => false,
+        };
+        is_new || has_new_key
+    }
+
+    /// The way to the vendor's other APIs; `None` where no `subscription_key` is set.
+    #[must_use]
+    pub const fn platform(&self) -> Option<&Platform> {
+        self.platform.as_ref()
     }
 
     async fn metadata(&self) -> Result<Arc<Metadata>, ProviderProblem> {

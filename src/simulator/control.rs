@@ -20,6 +20,7 @@ use super::logins::Decision;
 use super::magic::magic_numbers;
 use super::msisdn::digits_of;
 use super::phone_page::{self, WaitingLogin};
+use super::platform::PlatformKnobs;
 use super::state::Shared;
 
 /// The routes, to be nested under `/control`.
@@ -34,6 +35,8 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/clock/advance", post(advance))
         .route("/keys/rotate", post(rotate_keys))
         .route("/discovery", get(show_discovery).put(set_discovery))
+        .route("/platform", get(show_platform).put(set_platform))
+        .route("/platform/forget", post(forget_platform_tokens))
         .route("/magic-numbers", get(magic))
         .route("/reset", post(reset))
 }
@@ -133,6 +136,20 @@ async fn show_discovery(State(shared): State<Shared>) -> Json<DiscoveryKnobs> {
 
 async fn set_discovery(State(shared): State<Shared>, Json(knobs): Json<DiscoveryKnobs>) -> StatusCode {
     shared.change(|state| state.discovery = knobs);
+    StatusCode::NO_CONTENT
+}
+
+async fn show_platform(State(shared): State<Shared>) -> Json<PlatformKnobs> {
+    Json(shared.look(|state| state.platform.clone()))
+}
+
+async fn set_platform(State(shared): State<Shared>, Json(knobs): Json<PlatformKnobs>) -> StatusCode {
+    shared.change(|state| state.platform = knobs);
+    StatusCode::NO_CONTENT
+}
+
+async fn forget_platform_tokens(State(shared): State<Shared>) -> StatusCode {
+    shared.change(|state| state.platform_access.clear());
     StatusCode::NO_CONTENT
 }
 

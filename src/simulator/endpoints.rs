@@ -7,7 +7,7 @@ use axum::routing::{MethodRouter, get, post};
 
 use super::journal::{self, Endpoint};
 use super::state::Shared;
-use super::{backchannel, control, discovery, phone_page, token, userinfo};
+use super::{backchannel, control, discovery, phone_page, platform, token, userinfo};
 
 /// The issuer's path. The slash at its end is part of the identifier.
 pub(super) const ISSUER: &str = "/access-management-1.0/access/";
@@ -24,6 +24,7 @@ pub(super) mod paths {
     pub(crate) const BACKCHANNEL: &str = "/vipps-login-ciba/api/backchannel/authentication";
     pub(crate) const USER_EXISTS: &str = "/vipps-login-ciba/api/v1/user-exists";
     pub(crate) const USERINFO: &str = "/vipps-userinfo-api/userinfo";
+    pub(crate) const PLATFORM_TOKEN: &str = "/accesstoken/get";
     pub(crate) const USERINFO_WITH_SLASH: &str = "/vipps-userinfo-api/userinfo/";
 }
 
@@ -47,7 +48,9 @@ fn vipps(shared: &Shared) -> Router<Shared> {
     let token = observed(Endpoint::Token, post(token::exchange));
     let revoke = observed(Endpoint::Revocation, post(token::revoke));
     let userinfo = observed(Endpoint::Userinfo, get(userinfo::read));
+    let platform_token = observed(Endpoint::PlatformToken, post(platform::token));
     Router::new()
+        .route(paths::PLATFORM_TOKEN, platform_token)
         .route(paths::DISCOVERY, discovery)
         .route(paths::KEY_SET, key_set)
         .route(paths::BACKCHANNEL, start)

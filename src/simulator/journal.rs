@@ -38,6 +38,8 @@ pub enum Endpoint {
     UserExists,
     /// Token revocation.
     Revocation,
+    /// The access token of the vendor's other APIs.
+    PlatformToken,
 }
 
 impl Endpoint {
@@ -50,6 +52,7 @@ impl Endpoint {
             Self::Userinfo => "userinfo",
             Self::UserExists => "user_exists",
             Self::Revocation => "revocation",
+            Self::PlatformToken => "platform_token",
         }
     }
 

@@ -65,6 +65,8 @@ pub struct ClientRegistration {
     pub display_name: String,
     /// The sales unit's serial number (MSN).
     pub merchant_serial_number: String,
+    /// The subscription key for the vendor's other APIs.
+    pub subscription_key: String,
     /// The one way this client proves who it is, at every endpoint.
     pub auth_method: AuthMethod,
 }
@@ -76,6 +78,7 @@ impl Default for ClientRegistration {
             client_secret: "demo-secret".to_owned(),
             display_name: "Nordlys Kundeservice".to_owned(),
             merchant_serial_number: "123456".to_owned(),
+            subscription_key: "demo-subscription-key".to_owned(),
             auth_method: AuthMethod::Basic,
         }
     }

@@ -16,6 +16,7 @@ use super::keys::{KeyError, KeyRing, SigningKeys};
 use super::logins::Logins;
 use super::magic;
 use super::msisdn::Msisdn;
+use super::platform::{PlatformAccess, PlatformKnobs};
 use super::settings::Settings;
 
 /// How often, in tokens, expired ones are looked for.
@@ -42,6 +43,8 @@ pub(super) struct State {
     pub(super) behaviours: HashMap<String, Arc<Behaviour>>,
     pub(super) logins: Logins,
     pub(super) access: HashMap<String, Access>,
+    pub(super) platform: PlatformKnobs,
+    pub(super) platform_access: HashMap<String, PlatformAccess>,
     pub(super) journal: Journal,
 }
 
@@ -81,6 +84,8 @@ impl State {
         self.behaviours.clear();
         self.logins.clear();
         self.access.clear();
+        self.platform = PlatformKnobs::default();
+        self.platform_access.clear();
         self.journal.clear();
     }
 }
@@ -102,6 +107,8 @@ impl Shared {
             behaviours: HashMap::new(),
             logins: Logins::default(),
             access: HashMap::new(),
+            platform: PlatformKnobs::default(),
+            platform_access: HashMap::new(),
             journal: Journal::new(settings.journal_capacity),
         };
         Self(Arc::new(Inner {

@@ -2,6 +2,7 @@
 
 mod bench;
 mod flow;
+mod platform;
 mod refusals;
 mod steering;
 mod tokens;

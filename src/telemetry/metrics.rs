@@ -62,6 +62,8 @@ pub enum ProviderOperation {
     Userinfo,
     /// Forgetting a token.
     Revoke,
+    /// A token for the vendor's other APIs, or for partner keys.
+    PlatformToken,
     /// Keys of a tenant's own identity provider, which is another one.
     CallerKeys,
 }
@@ -78,6 +80,7 @@ impl ProviderOperation {
             Self::Poll => "poll",
             Self::Userinfo => "userinfo",
             Self::Revoke => "revoke",
+            Self::PlatformToken => "platform_token",
             Self::CallerKeys => "caller_keys",
         }
     }

@@ -6,6 +6,7 @@ mod documents;
 mod id_tokens;
 mod network;
 mod people;
+mod platform;
 mod requests;
 
 use ciba_gateway::ciba::AuthReqId;

@@ -49,6 +49,21 @@ fn what_needs_no_restart_is_taken() {
     assert_eq!((tenant.default_lifetime.as_secs(), config.guard.common.starts_per_number), (90, 1));
 }
 
+/// SR31: another subscription key holds at once; the first one, and none, do not.
+#[test]
+fn a_subscription_key_is_replaced_and_not_begun() {
+    let with = |key: &str| LEAST.replace("bank-secret\"", &format!("bank-secret\"\nsubscription_key = \"{key}\""));
+    let Succession { config, waiting } = succession(&with("one"), &with("two"));
+    assert_eq!(waiting, [""; 0]);
+    let key = config.tenants[0].provider.subscription_key.as_ref().map(ExposeSecret::expose_secret);
+    assert_eq!(key, Some("two"));
+    for (now, next) in [(LEAST.to_owned(), with("one")), (with("one"), LEAST.to_owned())] {
+        let Succession { config, waiting } = succession(&now, &next);
+        assert_eq!(waiting, ["tenants.bank.provider.subscription_key"]);
+        assert_eq!(config.tenants[0].provider.subscription_key.is_some(), now.contains("subscription_key"));
+    }
+}
+
 /// SR27: seal keys hold at once, the hash key does not.
 #[test]
 fn seal_keys_are_taken_and_the_hash_key_is_left() {

@@ -181,6 +181,6 @@ impl<F: Fetch> Shared<F> {
 
 /// A clock that was set back counts as time passed: better one fetch too many
 /// than none for an hour.
-fn has_passed(time: Duration, since: Timestamp, now: Timestamp) -> bool {
+pub(super) fn has_passed(time: Duration, since: Timestamp, now: Timestamp) -> bool {
     now < since || now.since(since) >= time
 }

@@ -27,7 +27,7 @@ pub(super) struct Credentials {
 
 /// One or two secrets of a client, ready to be shown in this order.
 #[derive(Clone)]
-pub struct ClientSecrets(Vec<Arc<Secret>>);
+pub(super) struct ClientSecrets(Vec<Arc<Secret>>);
 
 struct Secret {
     secret: SecretString,
@@ -40,6 +40,11 @@ impl Credentials {
         let Settings { client_id, client_secret, client_secret_next, authentication, .. } = settings;
         let secrets = RwLock::new(ClientSecrets::new(client_id, client_secret, client_secret_next.as_ref())?);
         Ok(Self { client_id: client_id.clone(), authentication: *authentication, secrets })
+    }
+
+    /// The secrets as they are shown now.
+    pub(super) fn current(&self) -> ClientSecrets {
+        self.secrets.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// From now on these secrets, in this order; whether they are others than before.
@@ -71,7 +76,7 @@ impl Credentials {
         endpoint: &Url,
         form: &[(&str, &str)],
     ) -> Result<Answer, NoAnswer> {
-        let ClientSecrets(secrets) = self.secrets.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let ClientSecrets(secrets) = self.current();
         let mut last = Err(NoAnswer::NotSent("no client secret is configured".to_owned()));
         for (position, secret) in secrets.iter().enumerate() {
             last = http.send(operation, self.authenticate(http.post(endpoint), form, secret)).await;
@@ -114,6 +119,11 @@ impl ClientSecrets {
     fn new(client_id: &str, first: &SecretString, other: Option<&SecretString>) -> Result<Self, InvalidSettings> {
         let all = std::iter::once(first).chain(other);
         all.map(|secret| Secret::new(client_id, secret).map(Arc::new)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// In the order in which they are shown.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &SecretString> {
+        self.0.iter().map(|secret| &secret.secret)
     }
 
     fn is_same_set(&self, other: &Self) -> bool {

@@ -41,7 +41,7 @@ pub(crate) struct Answer {
 impl Answer {
     /// The answer as the protocol reads it. A body that did not come whole is
     /// an empty one, so that the status still counts.
-    pub(super) fn reply(&self) -> Reply<'_> {
+    pub(crate) fn reply(&self) -> Reply<'_> {
         Reply {
             status: self.status,
             retry_after: self.retry_after.as_deref(),
@@ -91,13 +91,18 @@ impl Http {
         Ok(Self { client: egress::client(bounds)?, timeout, clock, metrics })
     }
 
+    /// The present.
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
     /// A GET, still to be sent.
     pub(crate) fn get(&self, url: &url::Url) -> RequestBuilder {
         self.client.get(url.clone()).header(header::ACCEPT, "application/json")
     }
 
     /// A POST, still to be sent.
-    pub(super) fn post(&self, url: &url::Url) -> RequestBuilder {
+    pub(crate) fn post(&self, url: &url::Url) -> RequestBuilder {
         self.client.post(url.clone()).header(header::ACCEPT, "application/json")
     }
 

@@ -26,6 +26,8 @@ pub struct Settings {
     pub client_secret: SecretString,
     /// The other one, while one replaces the other.
     pub client_secret_next: Option<SecretString>,
+    /// The subscription key of the vendor's platform, where its other APIs are used.
+    pub subscription_key: Option<SecretString>,
     /// How the sales unit is registered to authenticate.
     pub authentication: ClientAuthentication,
     /// `Merchant-Serial-Number`, sent for the vendor's fault finding.
@@ -108,6 +110,9 @@ pub enum InvalidSettings {
     /// `client_secret` is empty or has a character that HTTP cannot carry.
     #[error("client_secret must be 1 or more visible ASCII characters")]
     ClientSecret,
+    /// `subscription_key` is empty or has a character that HTTP cannot carry.
+    #[error("subscription_key must be 1 or more visible ASCII characters")]
+    SubscriptionKey,
     /// A header value that is too long or cannot be sent.
     #[error("{0} must be 1 to 30 visible ASCII characters or spaces")]
     Header(&'static str),

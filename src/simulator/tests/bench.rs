@@ -68,6 +68,13 @@ impl Bench {
         self.http.post(self.url(path)).basic_auth(&self.client_id, Some("demo-secret")).form(form).send().await
     }
 
+    /// A POST without body and credentials, with these headers.
+    pub(super) async fn post_bare(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let request = self.http.post(self.url(path)).header("content-length", 0);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        Answer::of(request.send().await.unwrap()).await
+    }
+
     pub(super) async fn send_json(&self, method: &str, path: &str, body: &Value) -> Answer {
         let method = method.parse().unwrap();
         let request = self.http.request(method, self.url(path)).json(body);

@@ -103,6 +103,7 @@ pub(crate) fn judge() -> &'static Judge {
             client_id: CLIENT_ID.into(),
             client_secret: CLIENT_SECRET.into(),
             client_secret_next: None,
+            subscription_key: None,
             authentication: ClientAuthentication::SecretBasic,
             merchant_serial_number: None,
             system: SystemHeaders::default(),

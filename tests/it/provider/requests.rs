@@ -248,7 +248,7 @@ async fn secrets_are_renewed_while_the_provider_is_used() {
     world.vipps.poll(&auth_req_id()).await;
     let renew = |first: &str, other: Option<&str>| {
         let other = other.map(|other| other.to_owned().into());
-        let secrets = world.vipps.secrets(&first.to_owned().into(), other.as_ref()).unwrap();
+        let secrets = world.vipps.secrets(&first.to_owned().into(), other.as_ref(), None).unwrap();
         world.vipps.renew_secrets(secrets)
     };
     assert!(!renew(CLIENT_SECRET, Some("next")), "what was learned stays");
@@ -256,5 +256,5 @@ async fn secrets_are_renewed_while_the_provider_is_used() {
     assert!(renew("third", None));
     world.vipps.start(&terms()).await;
     assert_eq!(shown(&world.provider.seen(START)), ["next", "third"]);
-    assert_eq!(world.vipps.secrets(&"a\nb".to_owned().into(), None).err(), Some(InvalidSettings::ClientSecret));
+    assert_eq!(world.vipps.secrets(&"a\nb".to_owned().into(), None, None).err(), Some(InvalidSettings::ClientSecret));
 }

@@ -36,10 +36,12 @@ pub(crate) const USER_EXISTS: &str = "/vipps-login-ciba/api/v1/user-exists";
 pub(crate) const START: &str = "/ciba/backchannel";
 pub(crate) const TOKEN: &str = "/access/token";
 pub(crate) const USERINFO: &str = "/userinfo";
+pub(crate) const PLATFORM_TOKEN: &str = "/accesstoken/get";
 pub(crate) const REVOKE: &str = "/access/revoke";
 
 pub(crate) const CLIENT_ID: &str = "sales-unit";
 pub(crate) const CLIENT_SECRET: &str = "s3cr+t/with=";
+pub(crate) const SUBSCRIPTION_KEY: &str = "0123456789abcdef";
 pub(crate) const SUBJECT: &str = "c06c4afe-d9e1-4c5d-939a-177d752a0944";
 pub(crate) const ACCESS_TOKEN: &str = "ciba.opaque-access-token";
 
@@ -245,6 +247,7 @@ impl LyingProvider {
             client_id: CLIENT_ID.into(),
             client_secret: CLIENT_SECRET.into(),
             client_secret_next: None,
+            subscription_key: None,
             authentication: ClientAuthentication::SecretBasic,
             merchant_serial_number: Some("123456".into()),
             system: SystemHeaders {
@@ -304,9 +307,19 @@ impl Shared {
             TOKEN => Reply::error(400, "authorization_pending"),
             USERINFO => Reply::json(200, &json!({ "sub": SUBJECT, "phone_number": "4791234567" })),
             REVOKE => Reply::text(200, ""),
+            PLATFORM_TOKEN => platform_token("platform.first", "3599"),
             _ => Reply::text(404, ""),
         }
     }
+}
+
+/// A token of the platform, in the vendor's shape: all numbers are text.
+pub(crate) fn platform_token(token: &str, expires_in: &str) -> Reply {
+    let body = json!({
+        "token_type": "Bearer", "expires_in": expires_in, "ext_expires_in": "0", "not_before": "1799999700",
+        "resource": "00000002-0000-0000-c000-000000000000", "access_token": token,
+    });
+    Reply::json(200, &body)
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
