@@ -26,7 +26,7 @@ use tracing::{error, info, warn};
 
 pub use parts::AssemblyError;
 use parts::Parts;
-pub(crate) use parts::{fraud_webhook, redis_store, vipps};
+pub(crate) use parts::{fraud_webhook, provider, redis_store};
 pub use reload::Changes;
 use reload::{Fronts, Running};
 

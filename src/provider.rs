@@ -1,17 +1,23 @@
 //! The seam to the OpenID provider: check a number, start, poll, identify.
 //!
 //! [`Provider`] is what `logins` and `poller` know of it. Discovery, signing
-//! keys, ID-token verification and userinfo are behind it, in [`vipps`].
+//! keys, ID-token verification and userinfo are behind it, in [`openid`]; what one
+//! vendor does in its own way is in its profile, [`vipps`].
 //! Everything the provider says is untrusted input with a bound. One value
 //! serves one credential (a sales unit). It keeps no logins and knows no store.
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 
+use self::openid::InvalidSettings;
+use self::vipps::Platform;
 use crate::ciba::{AuthReqId, CheckAnswer, PollAnswer, StartAnswer, Tokens};
 use crate::identity::Identity;
 use crate::phone::PhoneNumber;
 use crate::session::{FailureReason, Terms};
+use crate::timestamp::Timestamp;
 
+pub mod openid;
 pub mod vipps;
 
 /// One credential at an OpenID provider that offers CIBA in poll mode.
@@ -46,6 +52,35 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// Says what is missing, for an operator.
     async fn check(&self) -> Result<(), ProviderProblem>;
+}
+
+/// What whoever runs the gateway does with a provider, beside logging people in.
+#[async_trait]
+pub trait Operated: Provider {
+    /// Our time and the provider's; `None` when it cannot be reached or does not say.
+    async fn server_time(&self) -> Option<(Timestamp, Timestamp)>;
+
+    /// Gets other secrets ready. What comes back puts them in the place of the present
+    /// ones, and says whether they are others than before.
+    ///
+    /// # Errors
+    /// When one cannot be sent.
+    fn prepare(&self, given: NewSecrets<'_>) -> Result<Box<dyn FnOnce() -> bool + Send + '_>, InvalidSettings>;
+
+    /// The way to the vendor's other APIs, where the provider has some and there is a
+    /// key for them.
+    fn platform(&self) -> Option<&Platform>;
+}
+
+/// The secrets of one credential, as the configuration has them.
+#[derive(Clone, Copy)]
+pub struct NewSecrets<'s> {
+    /// The client's secret.
+    pub client_secret: &'s SecretString,
+    /// The other one, while one replaces the other.
+    pub client_secret_next: Option<&'s SecretString>,
+    /// The key of the vendor's platform.
+    pub subscription_key: Option<&'s SecretString>,
 }
 
 /// Why a person was not identified.

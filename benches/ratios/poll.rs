@@ -17,7 +17,8 @@ use ciba_gateway::language::Language;
 use ciba_gateway::ledger::Ledger;
 use ciba_gateway::phone::{BindingCode, PhoneNumber};
 use ciba_gateway::poller::{Credential, Poller};
-use ciba_gateway::provider::vipps::{ClientAuthentication, Settings, SigningAlgorithm, SystemHeaders, Vipps};
+use ciba_gateway::provider::openid::{self, ClientAuthentication, SigningAlgorithm};
+use ciba_gateway::provider::vipps::{Settings, SystemHeaders, Vipps};
 use ciba_gateway::replicas::Replica;
 use ciba_gateway::session::{Channel, ClientId, CodeMode, Event, LoginId, RequestId, Session, TenantId, Terms};
 use ciba_gateway::store::Record;
@@ -157,24 +158,26 @@ impl Gateway {
 
 fn settings(upstream: &Upstream) -> Settings {
     Settings {
-        issuer: upstream.issuer().to_owned(),
-        client_id: CLIENT_ID.to_owned(),
-        client_secret: CLIENT_SECRET.into(),
-        client_secret_next: None,
+        openid: openid::Settings {
+            issuer: upstream.issuer().to_owned(),
+            client_id: CLIENT_ID.to_owned(),
+            client_secret: CLIENT_SECRET.into(),
+            client_secret_next: None,
+            authentication: ClientAuthentication::SecretBasic,
+            signing_algorithms: BTreeSet::from([SigningAlgorithm::Rs256]),
+            request_timeout: Duration::from_secs(10),
+            poll_timeout: Duration::from_secs(5),
+            additional_hosts: BTreeSet::new(),
+            allow_insecure_hosts: true,
+            extra_root_ca_pem: None,
+            user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
+        },
         subscription_key: None,
-        authentication: ClientAuthentication::SecretBasic,
         merchant_serial_number: None,
         system: SystemHeaders {
             name: Some(env!("CARGO_PKG_NAME").to_owned()),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             ..SystemHeaders::default()
         },
-        signing_algorithms: BTreeSet::from([SigningAlgorithm::Rs256]),
-        request_timeout: Duration::from_secs(10),
-        poll_timeout: Duration::from_secs(5),
-        additional_hosts: BTreeSet::new(),
-        allow_insecure_hosts: true,
-        extra_root_ca_pem: None,
-        user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
     }
 }

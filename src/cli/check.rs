@@ -17,8 +17,7 @@ use crate::clock::Clock;
 use crate::config::{self, CertificatePolicy, ClientKey, Config, FILE_VARIABLE};
 use crate::gateway;
 use crate::logins::Blocks;
-use crate::provider::Provider;
-use crate::provider::vipps::Vipps;
+use crate::provider::{NewSecrets, Operated};
 use crate::store::redis::Survey;
 use crate::telemetry::Metrics;
 use crate::timestamp::Timestamp;
@@ -216,25 +215,25 @@ impl Report {
 
     async fn provider(&mut self, tenant: &config::Tenant) {
         let what = format!("{}", tenant.id);
-        let vipps = match gateway::vipps(tenant, &Clock::system(), &Arc::new(Metrics::new())) {
-            Ok(vipps) => vipps,
+        let provider = match gateway::provider(tenant, &Clock::system(), &Arc::new(Metrics::new())) {
+            Ok(provider) => provider,
             Err(error) => return self.bad(&what, &causes(&error)),
         };
-        if let Err(problem) = vipps.check().await {
+        if let Err(problem) = provider.check().await {
             return self.bad(&what, &problem.to_string());
         }
         self.good(&what, "provider: discovery and signing keys are there");
-        self.credentials(&what, tenant, &vipps).await;
-        self.platform(&what, &vipps).await;
-        match vipps.server_time().await {
+        self.credentials(&what, tenant, &*provider).await;
+        self.platform(&what, &*provider).await;
+        match provider.server_time().await {
             Some((here, there)) => self.clock(&what, here, there),
             None => self.note(&what, "the provider does not tell its time"),
         }
     }
 
     /// Whether the vendor's other APIs can be used, where that is wanted.
-    async fn platform(&mut self, what: &str, vipps: &Vipps) {
-        match vipps.platform() {
+    async fn platform(&mut self, what: &str, provider: &dyn Operated) {
+        match provider.platform() {
             None => {}
             Some(platform) => match platform.token().await {
                 Ok(_) => self.good(what, "platform: an access token is given, for the QR and webhook APIs"),
@@ -262,26 +261,27 @@ impl Report {
         }
     }
 
-    async fn credentials(&mut self, what: &str, tenant: &config::Tenant, vipps: &Vipps) {
+    async fn credentials(&mut self, what: &str, tenant: &config::Tenant, provider: &dyn Operated) {
         let Some(nobody) = AuthReqId::new("check-of-credentials-0000000") else { return };
         let config::Provider { client_secret, client_secret_next, subscription_key, .. } = &tenant.provider;
-        let subscription = subscription_key.as_ref();
+        let subscription_key = subscription_key.as_ref();
+        let show = |client_secret, client_secret_next| {
+            let given = NewSecrets { client_secret, client_secret_next, subscription_key };
+            provider.prepare(given).is_ok_and(|replace| replace())
+        };
         if let Some(next) = client_secret_next {
             for (key, secret) in [("client_secret", client_secret), ("client_secret_next", next)] {
-                let Ok(alone) = vipps.secrets(secret, None, subscription) else { continue };
-                vipps.renew_secrets(alone);
-                if vipps.poll(&nobody).await == PollAnswer::CredentialsRefused {
+                show(secret, None);
+                if provider.poll(&nobody).await == PollAnswer::CredentialsRefused {
                     self.note(
                         what,
                         &format!("the provider refuses {key}: it is its old secret, or not yet its new one"),
                     );
                 }
             }
-            if let Ok(both) = vipps.secrets(client_secret, Some(next), subscription) {
-                vipps.renew_secrets(both);
-            }
+            show(client_secret, Some(next));
         }
-        match vipps.poll(&nobody).await {
+        match provider.poll(&nobody).await {
             PollAnswer::InvalidGrant | PollAnswer::Expired => self.good(what, "provider: credentials are accepted"),
             PollAnswer::CredentialsRefused => {
                 let advice = "check client_id, client_secret, authentication, and that Login is on for the sales unit";

@@ -16,10 +16,9 @@ use crate::grpc::{Authorities, Callers, Enrolment, TlsError, TokenClients};
 use crate::ledger::Ledger;
 use crate::logins::{Caller, Guards, Limits, Logins, Policy, Tenant};
 use crate::poller::{Credential, Poller};
-use crate::provider::Provider;
-use crate::provider::vipps::{
-    self, ClientAuthentication, InvalidSettings, Secrets, SigningAlgorithm, SystemHeaders, Vipps,
-};
+use crate::provider::openid::{self, ClientAuthentication, InvalidSettings, SigningAlgorithm};
+use crate::provider::vipps::{self, SystemHeaders, Vipps};
+use crate::provider::{NewSecrets, Operated, Provider};
 use crate::replicas::{NoRandomness, Replica};
 use crate::session::TenantId;
 use crate::store::hash::HashKeys;
@@ -87,7 +86,7 @@ pub(super) struct Parts {
     pub(super) logins: Logins,
     pub(super) credentials: Credentials,
     /// The providers again, whose secrets may be replaced.
-    providers: Vec<(TenantId, Arc<Vipps>)>,
+    providers: Vec<(TenantId, Arc<dyn Operated>)>,
     /// The identity providers whose tokens callers show.
     issuers: Issuers,
     /// The store again, when it is one that can be set up wrongly.
@@ -106,9 +105,12 @@ impl Parts {
         let providers = config
             .tenants
             .iter()
-            .map(|tenant| Ok((tenant.id.clone(), Arc::new(provider(tenant, &clock, &metrics)?))))
+            .map(|tenant| {
+                let wrong = |source| AssemblyError::Provider { tenant: tenant.id.clone(), source };
+                Ok((tenant.id.clone(), provider(tenant, &clock, &metrics).map_err(wrong)?))
+            })
             .collect::<Result<Vec<_>, AssemblyError>>()?;
-        let credential = |(tenant, provider): &(TenantId, Arc<Vipps>)| {
+        let credential = |(tenant, provider): &(TenantId, Arc<dyn Operated>)| {
             (tenant.clone(), Arc::new(Credential::new(Arc::clone(provider) as Arc<dyn Provider>)))
         };
         let credentials: Credentials = providers.iter().map(credential).collect();
@@ -136,29 +138,33 @@ impl Parts {
     }
 
     /// The secrets that `config` has for the providers that there are.
-    pub(super) fn secrets(&self, config: &Config) -> Result<Vec<(TenantId, Secrets)>, AssemblyError> {
-        let secrets = |(id, vipps): &(TenantId, Arc<Vipps>)| {
-            let config::Provider { client_secret, client_secret_next, subscription_key, .. } =
-                &config.tenants.iter().find(|tenant| tenant.id == *id)?.provider;
-            let secrets = vipps.secrets(client_secret, client_secret_next.as_ref(), subscription_key.as_ref());
-            let wrong = |source| AssemblyError::Provider { tenant: id.clone(), source };
-            Some(secrets.map(|secrets| (id.clone(), secrets)).map_err(wrong))
-        };
-        self.providers.iter().filter_map(secrets).collect()
+    pub(super) fn secrets(&self, config: &Config) -> Result<Vec<Replacement<'_>>, AssemblyError> {
+        let mut all: Vec<Replacement<'_>> = Vec::new();
+        for (id, provider) in &self.providers {
+            let Some(tenant) = config.tenants.iter().find(|tenant| tenant.id == *id) else { continue };
+            let replace = provider
+                .prepare(new_secrets(&tenant.provider))
+                .map_err(|source| AssemblyError::Provider { tenant: id.clone(), source })?;
+            all.push((id.clone(), replace));
+        }
+        Ok(all)
     }
 
     /// Shows these secrets from now on, and lets logins go on that wait because the
     /// old ones were refused.
-    pub(super) fn renew_secrets(&self, secrets: Vec<(TenantId, Secrets)>) {
-        for (tenant, secrets) in secrets {
-            let provider = self.providers.iter().find(|(id, _)| *id == tenant);
-            let is_new = provider.is_some_and(|(_, provider)| provider.renew_secrets(secrets));
-            if is_new && let Some(credential) = self.credentials.get(&tenant) {
+    pub(super) fn renew_secrets(&self, secrets: Vec<Replacement<'_>>) {
+        for (tenant, replace) in secrets {
+            if replace()
+                && let Some(credential) = self.credentials.get(&tenant)
+            {
                 credential.renewed();
             }
         }
     }
 }
+
+/// What puts other secrets in the place of a tenant's, and says whether they are others.
+type Replacement<'p> = (TenantId, Box<dyn FnOnce() -> bool + Send + 'p>);
 
 /// What each tenant has at its provider.
 pub(super) type Credentials = HashMap<TenantId, Arc<Credential>>;
@@ -323,29 +329,44 @@ fn key_id(name: &str) -> KeyId {
     KeyId(u32::from_be_bytes([a, b, c, d]))
 }
 
-fn provider(tenant: &config::Tenant, clock: &Clock, metrics: &Arc<Metrics>) -> Result<Vipps, AssemblyError> {
-    vipps(tenant, clock, metrics).map_err(|source| AssemblyError::Provider { tenant: tenant.id.clone(), source })
+fn new_secrets(provider: &config::Provider) -> NewSecrets<'_> {
+    NewSecrets {
+        client_secret: &provider.client_secret,
+        client_secret_next: provider.client_secret_next.as_ref(),
+        subscription_key: provider.subscription_key.as_ref(),
+    }
 }
 
 /// The provider of one tenant; not asked anything yet.
-pub(crate) fn vipps(tenant: &config::Tenant, clock: &Clock, metrics: &Arc<Metrics>) -> Result<Vipps, InvalidSettings> {
+pub(crate) fn provider(
+    tenant: &config::Tenant,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<dyn Operated>, InvalidSettings> {
     let provider = &tenant.provider;
     let settings = vipps::Settings {
-        issuer: provider.issuer.as_str().to_owned(),
-        client_id: provider.client_id.clone(),
-        client_secret: provider.client_secret.clone(),
-        client_secret_next: provider.client_secret_next.clone(),
+        openid: openid_settings(provider),
         subscription_key: provider.subscription_key.clone(),
-        authentication: match provider.authentication {
-            config::ClientAuthentication::Basic => ClientAuthentication::SecretBasic,
-            config::ClientAuthentication::Post => ClientAuthentication::SecretPost,
-        },
         merchant_serial_number: provider.merchant_serial_number.clone(),
         system: SystemHeaders {
             name: Some(provider.systems.name.clone()),
             version: Some(provider.systems.version.clone()),
             plugin_name: provider.systems.plugin_name.clone(),
             plugin_version: provider.systems.plugin_version.clone(),
+        },
+    };
+    Ok(Arc::new(Vipps::new(&settings, clock.as_fn(), Arc::clone(metrics))?))
+}
+
+fn openid_settings(provider: &config::Provider) -> openid::Settings {
+    openid::Settings {
+        issuer: provider.issuer.as_str().to_owned(),
+        client_id: provider.client_id.clone(),
+        client_secret: provider.client_secret.clone(),
+        client_secret_next: provider.client_secret_next.clone(),
+        authentication: match provider.authentication {
+            config::ClientAuthentication::Basic => ClientAuthentication::SecretBasic,
+            config::ClientAuthentication::Post => ClientAuthentication::SecretPost,
         },
         signing_algorithms: provider
             .signing_algorithms
@@ -361,8 +382,7 @@ pub(crate) fn vipps(tenant: &config::Tenant, clock: &Clock, metrics: &Arc<Metric
         allow_insecure_hosts: provider.allow_insecure_hosts,
         extra_root_ca_pem: provider.ca_certificates.as_ref().map(|certificates| certificates.pem().to_owned()),
         user_agent: egress::USER_AGENT.to_owned(),
-    };
-    Vipps::new(&settings, clock.as_fn(), Arc::clone(metrics))
+    }
 }
 
 /// Who may call. `issuers` are those of the configuration before.

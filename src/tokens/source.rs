@@ -13,9 +13,9 @@ use crate::clock::Clock;
 use crate::config::{TokenKeys, Tokens};
 use crate::egress::Bounds;
 use crate::egress::hosts::{AllowedHosts, ForbiddenUrl};
-use crate::provider::vipps::InvalidSettings;
-use crate::provider::vipps::http::{Http, Operation};
-use crate::provider::vipps::metadata::discovery_url;
+use crate::provider::openid::InvalidSettings;
+use crate::provider::openid::http::{Http, Operation};
+use crate::provider::openid::metadata::discovery_url;
 use crate::telemetry::Metrics;
 
 /// For one request.

@@ -17,13 +17,10 @@ use std::sync::Arc;
 
 use reqwest::RequestBuilder;
 use reqwest::header::{AUTHORIZATION, HeaderName};
-use secrecy::SecretString;
 use url::Url;
 
 use self::source::{Renewal, Source};
-use super::credentials::ClientSecrets;
-use super::http::{Answer, Http, NoAnswer, Operation};
-use super::settings::InvalidSettings;
+use crate::provider::openid::http::{Answer, Http, NoAnswer, Operation};
 
 pub(super) use self::source::PlatformSecrets;
 pub use self::source::{NoToken, PlatformToken};
@@ -56,11 +53,6 @@ impl Platform {
         let host = issuer.join("/").ok()?;
         let source = Source::new(http.clone(), host.join(source::PATH).ok()?, client_id, secrets)?;
         Some(Self { http, host, source: Arc::new(source) })
-    }
-
-    /// Secrets in the form that [`Platform::renew`] takes.
-    pub(super) fn secrets(client: &ClientSecrets, key: &SecretString) -> Result<PlatformSecrets, InvalidSettings> {
-        PlatformSecrets::new(client, key)
     }
 
     /// From now on these secrets; whether they are others than before. The token at hand

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use url::Url;
 
-use super::credentials::Credentials;
-use super::http::{Http, Operation};
 use crate::ciba::{self, CheckAnswer, Refusal};
+use crate::provider::openid::OpenId;
+use crate::provider::openid::http::{NoAnswer, Operation};
 
 const PATH: &str = "/vipps-login-ciba/api/v1/user-exists";
 const SPELLINGS: [&str; 2] = ["login_hint", "loginHint"];
@@ -28,24 +28,25 @@ impl UserExists {
     }
 
     /// One request; a second one when the parameter was not understood.
-    pub(super) async fn ask(&self, http: &Http, credentials: &Credentials, login_hint: &str) -> CheckAnswer {
+    pub(super) async fn ask(&self, openid: &OpenId, login_hint: &str) -> CheckAnswer {
         let is_second = self.is_second_spelling.load(Ordering::Relaxed);
-        let answer = self.ask_in(is_second, http, credentials, login_hint).await;
+        let answer = self.ask_in(is_second, openid, login_hint).await;
         if answer != CheckAnswer::Refused(Refusal::InvalidRequest) {
             return answer;
         }
-        let other = self.ask_in(!is_second, http, credentials, login_hint).await;
+        let other = self.ask_in(!is_second, openid, login_hint).await;
         if matches!(other, CheckAnswer::Usable(_)) {
             self.is_second_spelling.store(!is_second, Ordering::Relaxed);
         }
         other
     }
 
-    async fn ask_in(&self, is_second: bool, http: &Http, credentials: &Credentials, login_hint: &str) -> CheckAnswer {
+    async fn ask_in(&self, is_second: bool, openid: &OpenId, login_hint: &str) -> CheckAnswer {
         let form = [(SPELLINGS[usize::from(is_second)], login_hint)];
-        match credentials.send(http, Operation::UserExists, &self.url, &form).await {
+        match openid.send(Operation::UserExists, &self.url, &form).await {
             Ok(answer) => ciba::check_answer(answer.reply()),
-            Err(_) => CheckAnswer::Unavailable,
+            Err(NoAnswer::ClientRefused) => CheckAnswer::CredentialsRefused,
+            Err(NoAnswer::NotSent(_) | NoAnswer::TimedOut | NoAnswer::Interrupted) => CheckAnswer::Unavailable,
         }
     }
 }

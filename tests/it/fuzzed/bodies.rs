@@ -1,7 +1,7 @@
 //! Bodies of answers: bytes as they are, or JSON out of members that somebody reads.
 
 use arbitrary::{Result, Unstructured};
-use ciba_gateway::provider::vipps::{ClientAuthentication, Judge, Settings, SigningAlgorithm, SystemHeaders};
+use ciba_gateway::provider::openid::{ClientAuthentication, Judge, Settings, SigningAlgorithm};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -103,10 +103,7 @@ pub(crate) fn judge() -> &'static Judge {
             client_id: CLIENT_ID.into(),
             client_secret: CLIENT_SECRET.into(),
             client_secret_next: None,
-            subscription_key: None,
             authentication: ClientAuthentication::SecretBasic,
-            merchant_serial_number: None,
-            system: SystemHeaders::default(),
             signing_algorithms: [SigningAlgorithm::Rs256, SigningAlgorithm::Es256].into(),
             request_timeout: Duration::from_secs(5),
             poll_timeout: Duration::from_secs(5),

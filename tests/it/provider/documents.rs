@@ -37,7 +37,8 @@ async fn discovery_of_another_issuer_is_refused() {
         let problem = refused_discovery("issuer", issuer).await;
         assert!(problem.contains("discovery at"), "{problem}");
     }
-    let world = World::with(|settings| settings.issuer = settings.issuer.trim_end_matches('/').to_owned()).await;
+    let world =
+        World::with(|settings| settings.openid.issuer = settings.openid.issuer.trim_end_matches('/').to_owned()).await;
     assert!(world.problem().await.contains("another issuer"));
     assert_eq!(world.provider.seen(DISCOVERY).len(), 1, "found without the slash, too");
 }
@@ -67,7 +68,7 @@ async fn discovery_may_not_lead_to_other_hosts() {
 
 #[tokio::test]
 async fn a_host_that_the_operator_named_may_be_called() {
-    let world = World::with(|settings| settings.additional_hosts = ["localhost".into()].into()).await;
+    let world = World::with(|settings| settings.openid.additional_hosts = ["localhost".into()].into()).await;
     world.provider.discover("token_endpoint", json!("http://localhost:1/token"));
     world.vipps.check().await.unwrap();
 }

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use ciba_gateway::ciba::Tokens;
-use ciba_gateway::provider::vipps::SigningAlgorithm;
+use ciba_gateway::provider::openid::SigningAlgorithm;
 use ciba_gateway::provider::{IdentifyError, Provider};
 use ciba_gateway::session::FailureReason;
 use ring::digest::{SHA256, digest};
@@ -175,7 +175,7 @@ async fn a_broken_signature_is_refused() {
 /// R29, R30, R47, SR21: neither the token's header nor the key set decides.
 #[tokio::test]
 async fn another_algorithm_is_refused() {
-    let world = World::with(|settings| settings.signing_algorithms = [SigningAlgorithm::Es256].into()).await;
+    let world = World::with(|settings| settings.openid.signing_algorithms = [SigningAlgorithm::Es256].into()).await;
     let (rsa, key) = (Signer::rs256("public:rsa"), world.provider.key().clone());
     world.provider.publish(&[rsa.jwk(), key.jwk()]);
     let claims = world.claims_but(json!({}));

@@ -48,7 +48,7 @@ async fn a_refused_connection_means_that_nothing_was_sent() {
 
 #[tokio::test]
 async fn a_name_that_does_not_resolve_means_that_nothing_was_sent() {
-    let world = World::with(|settings| settings.additional_hosts = ["no-such-host.invalid".into()].into()).await;
+    let world = World::with(|settings| settings.openid.additional_hosts = ["no-such-host.invalid".into()].into()).await;
     world.provider.discover("backchannel_authentication_endpoint", json!("http://no-such-host.invalid/start"));
     assert_eq!(world.vipps.start(&terms()).await, StartAnswer::NotSent);
 }
@@ -84,7 +84,7 @@ async fn a_connection_that_breaks_after_the_request_is_unclear() {
 
 #[tokio::test]
 async fn silence_ends_with_the_time_out_and_nothing_is_repeated() {
-    let world = World::with(|settings| settings.request_timeout = SHORT).await;
+    let world = World::with(|settings| settings.openid.request_timeout = SHORT).await;
     for path in [START, TOKEN, USERINFO] {
         world.provider.tell(path, [Reply::Silence]);
     }
@@ -99,7 +99,7 @@ async fn silence_ends_with_the_time_out_and_nothing_is_repeated() {
 
 #[tokio::test]
 async fn a_poll_has_its_own_time_out_that_covers_discovery_too() {
-    let world = World::with(|settings| settings.poll_timeout = SHORT).await;
+    let world = World::with(|settings| settings.openid.poll_timeout = SHORT).await;
     world.provider.tell(DISCOVERY, [Reply::Silence]);
     assert_eq!(world.vipps.poll(&auth_req_id()).await, TROUBLE);
     world.provider.discover("issuer", json!(world.provider.issuer()));
@@ -110,7 +110,7 @@ async fn a_poll_has_its_own_time_out_that_covers_discovery_too() {
 /// The status came; a body that is stuck, endless or cut does not hide it.
 #[tokio::test]
 async fn a_body_that_does_not_come_whole_leaves_the_status() {
-    let world = World::with(|settings| settings.request_timeout = SHORT).await;
+    let world = World::with(|settings| settings.openid.request_timeout = SHORT).await;
     for broken in [Reply::Stuck, Reply::Endless, Reply::Cut] {
         world.provider.tell(START, [broken(429)]);
         assert_eq!(world.vipps.start(&terms()).await, StartAnswer::Busy { retry_after: None });
@@ -127,7 +127,7 @@ async fn a_body_that_does_not_come_whole_leaves_the_status() {
 
 #[tokio::test]
 async fn userinfo_that_breaks_off_may_be_asked_again_and_endless_userinfo_may_not() {
-    let world = World::with(|settings| settings.request_timeout = SHORT).await;
+    let world = World::with(|settings| settings.openid.request_timeout = SHORT).await;
     let tokens = world.provider.tokens(world.clock.now());
     for broken in [Reply::Stuck, Reply::Cut] {
         world.provider.tell(USERINFO, [broken(200)]);
@@ -207,7 +207,7 @@ async fn a_certificate_must_be_trusted() {
     let problem = TestClock::new().provider(&settings).check().await.unwrap_err().to_string();
     assert!(problem.contains("invalid peer certificate"), "{problem}");
 
-    settings.extra_root_ca_pem = Some(pem);
+    settings.openid.extra_root_ca_pem = Some(pem);
     let vipps = TestClock::new().provider(&settings);
     vipps.check().await.unwrap();
     assert!(matches!(vipps.start(&terms()).await, StartAnswer::Accepted(_)));
@@ -218,8 +218,8 @@ async fn a_certificate_must_be_trusted() {
 async fn a_name_that_leads_into_the_private_network_is_not_called() {
     let (provider, pem) = over_tls().await;
     let mut settings = provider.settings();
-    settings.extra_root_ca_pem = Some(pem);
-    settings.allow_insecure_hosts = false;
+    settings.openid.extra_root_ca_pem = Some(pem);
+    settings.openid.allow_insecure_hosts = false;
     let vipps = TestClock::new().provider(&settings);
     assert_eq!(vipps.start(&terms()).await, StartAnswer::NotSent);
     let problem = vipps.check().await.unwrap_err().to_string();

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use axum::http::Method;
-use ciba_gateway::provider::vipps::{InvalidSettings, NoToken};
+use ciba_gateway::provider::openid::InvalidSettings;
+use ciba_gateway::provider::vipps::NoToken;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::World;
+use super::{World, renew};
 use crate::support::lying_provider::{
     CLIENT_ID, CLIENT_SECRET, PLATFORM_TOKEN, Reply, SUBSCRIPTION_KEY, Seen, platform_token,
 };
@@ -140,7 +141,7 @@ async fn a_fetch_is_seen_through_when_the_one_who_asked_has_gone() {
 async fn of_two_secrets_the_one_that_is_taken_gets_the_token() {
     let world = World::with(|settings| {
         settings.subscription_key = Some(SUBSCRIPTION_KEY.into());
-        settings.client_secret_next = Some("next".into());
+        settings.openid.client_secret_next = Some("next".into());
     })
     .await;
     world.say([Reply::text(401, "<html>"), platform_token("platform.first", "60")]);
@@ -156,7 +157,7 @@ async fn only_refused_secrets_are_followed_by_the_other() {
     for reply in [Reply::text(500, ""), Reply::text(429, ""), Reply::text(200, "{}"), Reply::Cut(200)] {
         let world = World::with(|settings| {
             settings.subscription_key = Some(SUBSCRIPTION_KEY.into());
-            settings.client_secret_next = Some("next".into());
+            settings.openid.client_secret_next = Some("next".into());
         })
         .await;
         world.say([reply]);
@@ -173,10 +174,7 @@ async fn secrets_and_key_are_renewed_while_it_is_used() {
     assert_eq!(world.token().await, Err(NoToken::Refused(401)));
     world.say([platform_token("platform.first", "3599")]);
     assert_eq!(world.token().await, Err(NoToken::Refused(401)), "within the pause");
-    let renew = |secret: &str, key: &str| {
-        let secrets = world.vipps.secrets(&secret.to_owned().into(), None, Some(&key.to_owned().into())).unwrap();
-        world.vipps.renew_secrets(secrets)
-    };
+    let renew = |secret: &str, key: &str| renew(&world.vipps, secret, None, Some(key)).unwrap();
     assert!(!renew(CLIENT_SECRET, SUBSCRIPTION_KEY));
     assert!(renew(CLIENT_SECRET, "another-key"));
     assert_eq!(world.token().await.unwrap(), "platform.first");
@@ -188,8 +186,7 @@ async fn secrets_and_key_are_renewed_while_it_is_used() {
         |header: &str| -> Vec<_> { world.asked().iter().map(|seen| seen.header(header).unwrap().to_owned()).collect() };
     assert_eq!(shown("client_secret"), [CLIENT_SECRET, CLIENT_SECRET, "third"]);
     assert_eq!(shown("ocp-apim-subscription-key"), [SUBSCRIPTION_KEY, "another-key", "another-key"]);
-    let refused = world.vipps.secrets(&"x".to_owned().into(), None, Some(&"".to_owned().into())).err();
-    assert_eq!(refused, Some(InvalidSettings::SubscriptionKey));
+    assert_eq!(super::renew(&world.vipps, "x", None, Some("")), Err(InvalidSettings::SubscriptionKey));
 }
 
 /// Nothing that the endpoint says is more than a problem: and nothing of it is repeated.

@@ -8,11 +8,12 @@ use base64::prelude::BASE64_STANDARD;
 use ciba_gateway::ciba::PollAnswer;
 use ciba_gateway::identity::Claim;
 use ciba_gateway::provider::Provider;
-use ciba_gateway::provider::vipps::{ClientAuthentication, InvalidSettings, Vipps};
+use ciba_gateway::provider::openid::{ClientAuthentication, InvalidSettings};
+use ciba_gateway::provider::vipps::Vipps;
 use ciba_gateway::session::CodeMode;
 use std::sync::Arc;
 
-use super::{World, auth_req_id};
+use super::{World, auth_req_id, renew};
 use crate::support::lying_provider::{CLIENT_ID, CLIENT_SECRET, REVOKE, Reply, START, Seen, TOKEN, USERINFO, terms};
 
 fn one(seen: Vec<Seen>) -> Seen {
@@ -96,7 +97,7 @@ async fn basic_authentication_is_plain_base64_of_both() {
 /// R4, R5: post, and no header beside it.
 #[tokio::test]
 async fn post_authentication_is_in_the_form_alone() {
-    let world = World::with(|settings| settings.authentication = ClientAuthentication::SecretPost).await;
+    let world = World::with(|settings| settings.openid.authentication = ClientAuthentication::SecretPost).await;
     world.vipps.start(&terms()).await;
     world.vipps.poll(&auth_req_id()).await;
 
@@ -167,20 +168,20 @@ async fn settings_that_cannot_work_are_refused() {
         Vipps::new(&settings, Arc::new(move || clock.now()), Arc::default()).err()
     };
     assert_eq!(refused(&|_| {}), None);
-    assert_eq!(refused(&|s| s.issuer = "access".into()), Some(InvalidSettings::Issuer));
-    assert!(matches!(refused(&|s| s.issuer += "?a=b"), Some(InvalidSettings::IssuerAddress(_))));
-    assert!(matches!(refused(&|s| s.allow_insecure_hosts = false), Some(InvalidSettings::IssuerAddress(_))));
-    assert_eq!(refused(&|s| s.client_id = "a:b".into()), Some(InvalidSettings::ClientId));
-    assert_eq!(refused(&|s| s.client_id.clear()), Some(InvalidSettings::ClientId));
-    assert_eq!(refused(&|s| s.client_secret = "a\nb".into()), Some(InvalidSettings::ClientSecret));
-    assert_eq!(refused(&|s| s.client_secret = "".into()), Some(InvalidSettings::ClientSecret));
-    assert_eq!(refused(&|s| s.signing_algorithms.clear()), Some(InvalidSettings::NoAlgorithm));
-    assert_eq!(refused(&|s| s.poll_timeout = Duration::ZERO), Some(InvalidSettings::Timeout));
+    assert_eq!(refused(&|s| s.openid.issuer = "access".into()), Some(InvalidSettings::Issuer));
+    assert!(matches!(refused(&|s| s.openid.issuer += "?a=b"), Some(InvalidSettings::IssuerAddress(_))));
+    assert!(matches!(refused(&|s| s.openid.allow_insecure_hosts = false), Some(InvalidSettings::IssuerAddress(_))));
+    assert_eq!(refused(&|s| s.openid.client_id = "a:b".into()), Some(InvalidSettings::ClientId));
+    assert_eq!(refused(&|s| s.openid.client_id.clear()), Some(InvalidSettings::ClientId));
+    assert_eq!(refused(&|s| s.openid.client_secret = "a\nb".into()), Some(InvalidSettings::ClientSecret));
+    assert_eq!(refused(&|s| s.openid.client_secret = "".into()), Some(InvalidSettings::ClientSecret));
+    assert_eq!(refused(&|s| s.openid.signing_algorithms.clear()), Some(InvalidSettings::NoAlgorithm));
+    assert_eq!(refused(&|s| s.openid.poll_timeout = Duration::ZERO), Some(InvalidSettings::Timeout));
     let long = Some("x".repeat(31));
     assert_eq!(refused(&|s| s.system.name.clone_from(&long)), Some(InvalidSettings::Header("vipps-system-name")));
     let msn = Some(InvalidSettings::Header("merchant-serial-number"));
     assert_eq!(refused(&|s| s.merchant_serial_number = Some("1\r\nx: y".into())), msn);
-    assert_eq!(refused(&|s| s.extra_root_ca_pem = Some("x".into())), Some(InvalidSettings::RootCertificates));
+    assert_eq!(refused(&|s| s.openid.extra_root_ca_pem = Some("x".into())), Some(InvalidSettings::RootCertificates));
 }
 
 #[tokio::test]
@@ -203,7 +204,7 @@ fn shown(seen: &[Seen]) -> Vec<String> {
 /// it takes is shown first from then on, at every endpoint.
 #[tokio::test]
 async fn of_two_secrets_the_one_that_is_taken_is_remembered() {
-    let world = World::with(|settings| settings.client_secret_next = Some("next".into())).await;
+    let world = World::with(|settings| settings.openid.client_secret_next = Some("next".into())).await;
     world.provider.tell(TOKEN, [Reply::error(401, "invalid_client"), Reply::error(400, "authorization_pending")]);
     let pending = PollAnswer::Pending { retry_after: None };
     assert_eq!(world.vipps.poll(&auth_req_id()).await, pending);
@@ -223,7 +224,7 @@ async fn of_two_secrets_the_one_that_is_taken_is_remembered() {
 /// start could ring the phone twice.
 #[tokio::test]
 async fn the_other_secret_is_shown_after_a_refusal_of_the_client_alone() {
-    let world = World::with(|settings| settings.client_secret_next = Some("next".into())).await;
+    let world = World::with(|settings| settings.openid.client_secret_next = Some("next".into())).await;
     let replies = [
         Reply::text(401, "<html>invalid_client</html>"),
         Reply::text(500, r#"{"error":"invalid_client"}"#),
@@ -243,18 +244,13 @@ async fn the_other_secret_is_shown_after_a_refusal_of_the_client_alone() {
 /// SR31: new secrets count for the next request; the same ones again change nothing.
 #[tokio::test]
 async fn secrets_are_renewed_while_the_provider_is_used() {
-    let world = World::with(|settings| settings.client_secret_next = Some("next".into())).await;
+    let world = World::with(|settings| settings.openid.client_secret_next = Some("next".into())).await;
     world.provider.tell(TOKEN, [Reply::error(401, "invalid_client"), Reply::error(400, "authorization_pending")]);
     world.vipps.poll(&auth_req_id()).await;
-    let renew = |first: &str, other: Option<&str>| {
-        let other = other.map(|other| other.to_owned().into());
-        let secrets = world.vipps.secrets(&first.to_owned().into(), other.as_ref(), None).unwrap();
-        world.vipps.renew_secrets(secrets)
-    };
-    assert!(!renew(CLIENT_SECRET, Some("next")), "what was learned stays");
+    assert_eq!(renew(&world.vipps, CLIENT_SECRET, Some("next"), None), Ok(false), "what was learned stays");
     world.vipps.start(&terms()).await;
-    assert!(renew("third", None));
+    assert_eq!(renew(&world.vipps, "third", None, None), Ok(true));
     world.vipps.start(&terms()).await;
     assert_eq!(shown(&world.provider.seen(START)), ["next", "third"]);
-    assert_eq!(world.vipps.secrets(&"a\nb".to_owned().into(), None, None).err(), Some(InvalidSettings::ClientSecret));
+    assert_eq!(renew(&world.vipps, "a\nb", None, None), Err(InvalidSettings::ClientSecret));
 }

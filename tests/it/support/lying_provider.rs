@@ -19,7 +19,8 @@ use ciba_gateway::clock::Clock;
 use ciba_gateway::identity::Claim;
 use ciba_gateway::language::Language;
 use ciba_gateway::phone::{BindingCode, PhoneNumber};
-use ciba_gateway::provider::vipps::{ClientAuthentication, Settings, SigningAlgorithm, SystemHeaders, Vipps};
+use ciba_gateway::provider::openid::{self, ClientAuthentication, SigningAlgorithm};
+use ciba_gateway::provider::vipps::{Settings, SystemHeaders, Vipps};
 use ciba_gateway::session::{CallDirection, Channel, ClientId, CodeMode, RequestId, TenantId, Terms};
 use ciba_gateway::timestamp::Timestamp;
 use futures_util::StreamExt;
@@ -243,12 +244,21 @@ impl LyingProvider {
 
     pub(crate) fn settings(&self) -> Settings {
         Settings {
-            issuer: self.issuer(),
-            client_id: CLIENT_ID.into(),
-            client_secret: CLIENT_SECRET.into(),
-            client_secret_next: None,
+            openid: openid::Settings {
+                issuer: self.issuer(),
+                client_id: CLIENT_ID.into(),
+                client_secret: CLIENT_SECRET.into(),
+                client_secret_next: None,
+                authentication: ClientAuthentication::SecretBasic,
+                signing_algorithms: [SigningAlgorithm::Rs256, SigningAlgorithm::Es256].into(),
+                request_timeout: Duration::from_secs(5),
+                poll_timeout: Duration::from_secs(5),
+                additional_hosts: [].into(),
+                allow_insecure_hosts: true,
+                extra_root_ca_pem: None,
+                user_agent: "ciba-gateway/test".into(),
+            },
             subscription_key: None,
-            authentication: ClientAuthentication::SecretBasic,
             merchant_serial_number: Some("123456".into()),
             system: SystemHeaders {
                 name: Some("acme".into()),
@@ -256,13 +266,6 @@ impl LyingProvider {
                 plugin_name: Some("ciba-gateway".into()),
                 plugin_version: Some("0.1.0".into()),
             },
-            signing_algorithms: [SigningAlgorithm::Rs256, SigningAlgorithm::Es256].into(),
-            request_timeout: Duration::from_secs(5),
-            poll_timeout: Duration::from_secs(5),
-            additional_hosts: [].into(),
-            allow_insecure_hosts: true,
-            extra_root_ca_pem: None,
-            user_agent: "ciba-gateway/test".into(),
         }
     }
 

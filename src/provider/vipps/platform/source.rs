@@ -12,10 +12,8 @@ use url::Url;
 
 use super::SUBSCRIPTION_KEY;
 use super::answer::{self, Given};
-use crate::provider::vipps::cache::{PAUSE, has_passed};
-use crate::provider::vipps::credentials::ClientSecrets;
-use crate::provider::vipps::http::{Http, NoBody, Operation};
-use crate::provider::vipps::settings::{InvalidSettings, is_visible};
+use crate::provider::openid::http::{Http, NoBody, Operation};
+use crate::provider::openid::{ClientSecrets, InvalidSettings, PAUSE, has_passed, is_visible};
 use crate::timestamp::Timestamp;
 
 /// Fixed, on the issuer's host; no document names it.
@@ -70,7 +68,10 @@ pub(in crate::provider::vipps) struct PlatformSecrets {
 }
 
 impl PlatformSecrets {
-    pub(super) fn new(client: &ClientSecrets, subscription_key: &SecretString) -> Result<Self, InvalidSettings> {
+    pub(in crate::provider::vipps) fn new(
+        client: &ClientSecrets,
+        subscription_key: &SecretString,
+    ) -> Result<Self, InvalidSettings> {
         let key = subscription_key.expose_secret();
         let key = is_visible(key).then(|| sensitive(key)).flatten().ok_or(InvalidSettings::SubscriptionKey)?;
         let client = client.iter().map(|secret| sensitive(secret.expose_secret())).collect::<Option<_>>();

@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use async_trait::async_trait;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::RequestBuilder;
@@ -14,20 +15,36 @@ use secrecy::{ExposeSecret, SecretString};
 use tracing::info;
 use url::Url;
 
+use super::Authentication;
 use super::http::{Answer, Http, NoAnswer, Operation};
 use super::settings::{ClientAuthentication, InvalidSettings, Settings, is_visible};
 use crate::ciba;
 
 /// The client's one way to authenticate at every endpoint that wants it.
-pub(super) struct Credentials {
+pub(in crate::provider) struct Credentials {
     client_id: String,
     authentication: ClientAuthentication,
+    form: BasicForm,
     secrets: RwLock<ClientSecrets>,
 }
 
 /// One or two secrets of a client, ready to be shown in this order.
 #[derive(Clone)]
-pub(super) struct ClientSecrets(Vec<Arc<Secret>>);
+pub(in crate::provider) struct ClientSecrets(Vec<Arc<Secret>>);
+
+/// What goes into the header of HTTP Basic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::provider) enum BasicForm {
+    /// Id and secret as they are. It would be wrong to encode a secret that ends in `=`
+    /// where a provider does not decode it.
+    Plain,
+    /// Each form-encoded first, as RFC 6749, section 2.3.1, has it.
+    Encoded,
+}
+
+fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
 
 struct Secret {
     secret: SecretString,
@@ -36,20 +53,20 @@ struct Secret {
 }
 
 impl Credentials {
-    pub(super) fn new(settings: &Settings) -> Result<Self, InvalidSettings> {
+    pub(in crate::provider) fn new(settings: &Settings, form: BasicForm) -> Result<Self, InvalidSettings> {
         let Settings { client_id, client_secret, client_secret_next, authentication, .. } = settings;
-        let secrets = RwLock::new(ClientSecrets::new(client_id, client_secret, client_secret_next.as_ref())?);
-        Ok(Self { client_id: client_id.clone(), authentication: *authentication, secrets })
+        let secrets = RwLock::new(ClientSecrets::new(client_id, form, client_secret, client_secret_next.as_ref())?);
+        Ok(Self { client_id: client_id.clone(), authentication: *authentication, form, secrets })
     }
 
     /// The secrets as they are shown now.
-    pub(super) fn current(&self) -> ClientSecrets {
+    pub(in crate::provider) fn current(&self) -> ClientSecrets {
         self.secrets.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// From now on these secrets, in this order; whether they are others than before.
     /// Where they are not, the one that worked last goes on being the first.
-    pub(super) fn renew(&self, next: ClientSecrets) -> bool {
+    pub(in crate::provider) fn renew(&self, next: ClientSecrets) -> bool {
         let mut now = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
         let is_new = !now.is_same_set(&next);
         if is_new {
@@ -59,37 +76,12 @@ impl Credentials {
     }
 
     /// Secrets of this client.
-    pub(super) fn secrets(
+    pub(in crate::provider) fn secrets(
         &self,
         first: &SecretString,
         other: Option<&SecretString>,
     ) -> Result<ClientSecrets, InvalidSettings> {
-        ClientSecrets::new(&self.client_id, first, other)
-    }
-
-    /// Sends the form once; a second time where the client is refused and there is
-    /// another secret.
-    pub(super) async fn send(
-        &self,
-        http: &Http,
-        operation: Operation,
-        endpoint: &Url,
-        form: &[(&str, &str)],
-    ) -> Result<Answer, NoAnswer> {
-        let ClientSecrets(secrets) = self.current();
-        let mut last = Err(NoAnswer::NotSent("no client secret is configured".to_owned()));
-        for (position, secret) in secrets.iter().enumerate() {
-            last = http.send(operation, self.authenticate(http.post(endpoint), form, secret)).await;
-            match &last {
-                Ok(answer) if ciba::refuses_client(answer.reply()) => {}
-                Ok(answer) if position > 0 && answer.status < 500 => {
-                    self.prefer(secret);
-                    return last;
-                }
-                Ok(_) | Err(_) => return last,
-            }
-        }
-        last
+        ClientSecrets::new(&self.client_id, self.form, first, other)
     }
 
     /// Shows that one first, if it is still one of ours.
@@ -115,14 +107,47 @@ impl Credentials {
     }
 }
 
+#[async_trait]
+impl Authentication for Credentials {
+    /// Sends the form once; a second time where the client is refused and there is
+    /// another secret.
+    async fn send(
+        &self,
+        http: &Http,
+        operation: Operation,
+        endpoint: &Url,
+        form: &[(&str, &str)],
+    ) -> Result<Answer, NoAnswer> {
+        let ClientSecrets(secrets) = self.current();
+        let mut last = Err(NoAnswer::NotSent("no client secret is configured".to_owned()));
+        for (position, secret) in secrets.iter().enumerate() {
+            last = http.send(operation, self.authenticate(http.post(endpoint), form, secret)).await;
+            match &last {
+                Ok(answer) if ciba::refuses_client(answer.reply()) => {}
+                Ok(answer) if position > 0 && answer.status < 500 => {
+                    self.prefer(secret);
+                    return last;
+                }
+                Ok(_) | Err(_) => return last,
+            }
+        }
+        last
+    }
+}
+
 impl ClientSecrets {
-    fn new(client_id: &str, first: &SecretString, other: Option<&SecretString>) -> Result<Self, InvalidSettings> {
+    fn new(
+        client_id: &str,
+        form: BasicForm,
+        first: &SecretString,
+        other: Option<&SecretString>,
+    ) -> Result<Self, InvalidSettings> {
         let all = std::iter::once(first).chain(other);
-        all.map(|secret| Secret::new(client_id, secret).map(Arc::new)).collect::<Result<_, _>>().map(Self)
+        all.map(|secret| Secret::new(client_id, form, secret).map(Arc::new)).collect::<Result<_, _>>().map(Self)
     }
 
     /// In the order in which they are shown.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &SecretString> {
+    pub(in crate::provider) fn iter(&self) -> impl Iterator<Item = &SecretString> {
         self.0.iter().map(|secret| &secret.secret)
     }
 
@@ -134,13 +159,15 @@ impl ClientSecrets {
 }
 
 impl Secret {
-    /// The vendor's recipe for Basic: plain base64 of both, without the form-encoding
-    /// of RFC 6749 section 2.3.1, which would change a secret that ends in `=`.
-    fn new(client_id: &str, secret: &SecretString) -> Result<Self, InvalidSettings> {
-        if !is_visible(secret.expose_secret()) {
+    fn new(client_id: &str, form: BasicForm, secret: &SecretString) -> Result<Self, InvalidSettings> {
+        let exposed = secret.expose_secret();
+        if !is_visible(exposed) {
             return Err(InvalidSettings::ClientSecret);
         }
-        let both = zeroize::Zeroizing::new(format!("{client_id}:{}", secret.expose_secret()));
+        let both = zeroize::Zeroizing::new(match form {
+            BasicForm::Plain => format!("{client_id}:{exposed}"),
+            BasicForm::Encoded => format!("{}:{}", encoded(client_id), encoded(exposed)),
+        });
         let mut basic = HeaderValue::from_str(&format!("Basic {}", BASE64_STANDARD.encode(both.as_bytes())))
             .map_err(|_| InvalidSettings::ClientSecret)?;
         basic.set_sensitive(true);

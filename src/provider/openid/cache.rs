@@ -17,7 +17,7 @@ use crate::timestamp::Timestamp;
 
 /// The least time from a failed fetch to the next, and from any fetch to a
 /// renewal on demand.
-pub(super) const PAUSE: Duration = Duration::from_secs(5);
+pub(in crate::provider) const PAUSE: Duration = Duration::from_secs(5);
 
 /// How a document is fetched.
 #[async_trait]
@@ -181,6 +181,6 @@ impl<F: Fetch> Shared<F> {
 
 /// A clock that was set back counts as time passed: better one fetch too many
 /// than none for an hour.
-pub(super) fn has_passed(time: Duration, since: Timestamp, now: Timestamp) -> bool {
+pub(in crate::provider) fn has_passed(time: Duration, since: Timestamp, now: Timestamp) -> bool {
     now < since || now.since(since) >= time
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{self, HeaderMap, HeaderName};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use tokio::time::Instant;
 
@@ -57,6 +57,9 @@ pub(crate) enum NoAnswer {
     /// No connection could be made, so the request never left.
     #[error("no connection could be made ({0})")]
     NotSent(String),
+    /// The client was refused where it has to prove itself first; the request never left.
+    #[error("the client was refused before the request")]
+    ClientRefused,
     #[error("no answer came in time")]
     TimedOut,
     #[error("the connection broke before an answer came")]
@@ -73,10 +76,16 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(settings: &Settings, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, InvalidSettings> {
+    /// A client with the bounds of the settings, that sends `headers` with everything.
+    pub(in crate::provider) fn new(
+        settings: &Settings,
+        headers: HeaderMap,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, InvalidSettings> {
         let bounds = Bounds {
             user_agent: &settings.user_agent,
-            headers: default_headers(settings)?,
+            headers,
             timeout: settings.request_timeout,
             extra_root_ca_pem: settings.extra_root_ca_pem.as_deref(),
             allow_http: settings.allow_insecure_hosts,
@@ -168,16 +177,6 @@ fn max_age(cache_control: Option<&str>) -> Duration {
     }
     let seconds = directives().find_map(|directive| directive.strip_prefix("max-age=")?.trim_matches('"').parse().ok());
     seconds.map_or(MAX_AGE_DEFAULT, Duration::from_secs).clamp(MAX_AGE_LEAST, MAX_AGE_MOST)
-}
-
-fn default_headers(settings: &Settings) -> Result<HeaderMap, InvalidSettings> {
-    let serial_number = settings.merchant_serial_number.as_deref().map(|value| ("merchant-serial-number", value));
-    let mut headers = HeaderMap::new();
-    for (name, value) in settings.system.iter().chain(serial_number) {
-        let value = HeaderValue::from_str(value).map_err(|_| InvalidSettings::Header(name))?;
-        headers.insert(HeaderName::from_static(name), value);
-    }
-    Ok(headers)
 }
 
 #[cfg(test)]

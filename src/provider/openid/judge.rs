@@ -1,6 +1,6 @@
 //! What would be believed of a provider's documents, without asking a provider.
 //!
-//! The rules of [`super::Vipps`] for those who have the documents already: the
+//! The rules of the provider for those who have the documents already: the
 //! fuzzers, which think of documents that nobody would write. Sends nothing,
 //! keeps nothing, reads no clock.
 
