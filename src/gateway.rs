@@ -32,7 +32,7 @@ use reload::{Fronts, Running};
 
 use crate::clock::Clock;
 use crate::config::{self, Config, Drain};
-use crate::grpc::{Enrolled, Front, LoginApi, Shield, TlsError, v1};
+use crate::grpc::{Enrolled, Front, LoginApi, Shield, ShopQrApi, TlsError, v1};
 use crate::http::public::Public;
 use crate::http::{self, Readiness};
 use crate::replicas::Replica;
@@ -325,10 +325,13 @@ async fn routes(
 ) -> Result<Routes, RunError> {
     let (reporter, health) = tonic_health::server::health_reporter();
     tasks.spawn(stop.clone().run_until_cancelled_owned(report_health(reporter, readiness.clone())));
+    let shop_qrs = ShopQrApi::server(parts.logins.clone(), enrolled.clone(), Arc::clone(&parts.metrics));
     let api = LoginApi::server(parts.logins.clone(), enrolled, Arc::clone(&parts.metrics));
     let call_time = config.limits.call_time;
     let health = Shield::new(health, Arc::clone(&parts.metrics), call_time).ending_streams();
-    let mut routes = Routes::new(Shield::new(api, Arc::clone(&parts.metrics), call_time)).add_service(health);
+    let shop_qrs = Shield::new(shop_qrs, Arc::clone(&parts.metrics), call_time);
+    let mut routes =
+        Routes::new(Shield::new(api, Arc::clone(&parts.metrics), call_time)).add_service(shop_qrs).add_service(health);
     if config.grpc.reflection {
         let builder = || {
             tonic_reflection::server::Builder::configure()
@@ -345,13 +348,15 @@ async fn routes(
 
 /// The standard health service says what `/readyz` says.
 async fn report_health(reporter: HealthReporter, readiness: Readiness) {
-    const SERVICE: &str = "ciba_gateway.v1.LoginService";
+    const SERVICES: [&str; 2] = ["ciba_gateway.v1.LoginService", "ciba_gateway.v1.ShopQrService"];
     let mut checks = readiness.subscribe();
     loop {
         let is_ready = checks.borrow_and_update().is_ready();
         let status = if is_ready { ServingStatus::Serving } else { ServingStatus::NotServing };
         reporter.set_service_status("", status).await;
-        reporter.set_service_status(SERVICE, status).await;
+        for service in SERVICES {
+            reporter.set_service_status(service, status).await;
+        }
         if checks.changed().await.is_err() {
             return;
         }

@@ -19,7 +19,7 @@ pub use caller::{Authorities, Callers, Enrolment, TokenClients};
 pub use grant::Enrolled;
 pub use listener::{TlsError, TlsIdentity};
 pub use server::Front;
-pub use service::LoginApi;
+pub use service::{LoginApi, ShopQrApi};
 pub use shield::Shield;
 
 /// The generated messages, client and server of package `ciba_gateway.v1`.

@@ -5,6 +5,7 @@
 //! outcome wins; whoever watches is told. Which event happens is decided by
 //! `logins` and `poller`; what it means by `session`; where it is kept by `store`.
 
+mod check_ins;
 mod feed;
 mod follow;
 mod hub;
@@ -44,6 +45,7 @@ pub struct Ledger {
     clock: Clock,
     hub: Hub,
     feeds: Feeds,
+    boards: check_ins::Boards,
     memory: Memory,
     suspicion: Suspicion,
     identity_window: Duration,
@@ -72,6 +74,7 @@ impl Ledger {
             clock,
             hub: Hub::default(),
             feeds: Feeds::default(),
+            boards: check_ins::Boards::default(),
             memory: Memory::default(),
             suspicion: Suspicion::default(),
             identity_window,
@@ -127,6 +130,14 @@ impl Ledger {
     /// When the store cannot be asked; it then stays counted.
     pub async fn give_back(&self, asker: Asker<'_>) -> Result<(), StoreError> {
         self.counted(StoreOperation::Release, self.store.give_back(asker).await)
+    }
+
+    /// What a `request_id` stands for already: see [`SessionStore::started_before`].
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn started_before(&self, asker: Asker<'_>, content: &[u8; 32]) -> Result<Option<Reserved>, StoreError> {
+        self.counted(StoreOperation::Find, self.store.started_before(asker, content, self.clock.now()).await)
     }
 
     /// Counts a question about a number: see [`SessionStore::count`].

@@ -48,6 +48,7 @@ pub mod poller;
 pub mod provider;
 pub mod replicas;
 pub mod session;
+pub mod shop_qr;
 pub mod simulator;
 pub mod store;
 pub mod telemetry;

@@ -10,11 +10,13 @@ mod block_list;
 mod caller;
 mod capacity;
 mod check;
+mod check_ins;
 mod cursor;
 mod error;
 mod policy;
 mod quiet_hours;
 mod rules;
+mod shop_qr;
 mod start;
 mod transfer;
 mod view;
@@ -34,12 +36,14 @@ pub use caller::{Caller, CallingAgent, Role};
 use capacity::{Capacity, Place, Watching};
 pub use capacity::{Limits, Load};
 pub use check::CheckPhone;
+pub use check_ins::{CheckInEvent, CheckInFilter, CheckInView, NotTakenIn, Scanned};
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::Error;
 pub use policy::Purpose;
 pub use quiet_hours::QuietHours;
 pub(crate) use rules::Rules;
-pub use start::{CodeChoice, StartLogin};
+pub use shop_qr::{CreateShopQr, ShopQrView};
+pub use start::{CodeChoice, StartLogin, Whom};
 pub use transfer::{TransferLogin, Whose};
 pub use view::LoginView;
 pub use watch::WatchEvent;
@@ -92,6 +96,8 @@ pub struct Tenant {
     pub clients: BTreeSet<ClientId>,
     /// How much may be started.
     pub guards: Guards,
+    /// Its sales unit at the provider, where it is configured.
+    pub merchant_serial_number: Option<String>,
     /// Its credential at the provider.
     pub credential: Arc<Credential>,
 }

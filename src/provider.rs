@@ -18,6 +18,7 @@ use crate::session::{FailureReason, Terms};
 use crate::timestamp::Timestamp;
 
 pub mod openid;
+pub mod shop;
 pub mod vipps;
 
 /// One credential at an OpenID provider that offers CIBA in poll mode.
@@ -46,6 +47,11 @@ pub trait Provider: Send + Sync {
 
     /// Asks the provider to forget the access token. Best effort, one request.
     async fn revoke(&self, tokens: &Tokens);
+
+    /// What it does for shops; `None` where it is not set up for that.
+    fn shop(&self) -> Option<&dyn shop::Shop> {
+        None
+    }
 
     /// Whether starts can be expected to work: metadata and keys are at hand.
     ///

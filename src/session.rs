@@ -12,6 +12,7 @@
 mod code;
 mod moment;
 mod outcome;
+mod person;
 mod terms;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use code::CodeCheck;
 use code::Typed;
 pub use moment::{CodeProgress, End, Moment, Phase};
 pub use outcome::{Ended, FailureReason, Outcome};
+pub use person::{CheckInId, CheckedIn, CustomerToken, Person, PersonalQr};
 pub use terms::{
     AgentId, CallDirection, CallId, Channel, ClientId, CodeMode, HandedOver, Holder, InvalidIdentifier, Labels,
     LoginId, PurposeId, RequestId, TenantId, TerminalId, Terms,

@@ -22,6 +22,7 @@ use crate::session::{CallId, LoginId, Session, TenantId};
 use crate::timestamp::Timestamp;
 
 mod charge;
+pub mod check_ins;
 pub mod events;
 pub mod hash;
 pub mod memory;
@@ -223,6 +224,11 @@ pub enum Wake {
         /// The version that was written.
         version: u64,
     },
+    /// Somebody has checked in, or can be asked again.
+    CheckedIn {
+        /// At whose shop.
+        tenant: TenantId,
+    },
     /// Changes may have been missed: read again whatever matters.
     Missed,
 }
@@ -255,7 +261,7 @@ pub enum StoreError {
 
 /// Shared state of all replicas.
 #[async_trait]
-pub trait SessionStore: Send + Sync {
+pub trait SessionStore: check_ins::CheckInStore + Send + Sync {
     /// Claims everything that one start needs, or nothing. Refusals come in the
     /// order of [`Reserved`]. Repeated for the same login, after an answer that
     /// was lost, it is [`Reserved::New`] again.
@@ -269,6 +275,16 @@ pub trait SessionStore: Send + Sync {
 
     /// Takes [`SessionStore::admit`] back, because no phone rang.
     async fn give_back(&self, asker: Asker<'_>) -> Result<(), StoreError>;
+
+    /// What this `request_id` stands for already: [`Reserved::Existing`],
+    /// [`Reserved::RequestIdReused`], or nothing. For starts that would have to ask
+    /// others who the person is before they can be reserved.
+    async fn started_before(
+        &self,
+        asker: Asker<'_>,
+        content: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Reserved>, StoreError>;
 
     /// Counts a question about a number by the guards that starts are counted by,
     /// unless one of them refuses. Claims nothing.

@@ -140,7 +140,7 @@ impl Gateway {
             call: None,
             channel: Channel::CallCentre,
             call_direction: None,
-            phone: PhoneNumber::from_msisdn("4791234567").expect("a number"),
+            person: PhoneNumber::from_msisdn("4791234567").expect("a number").into(),
             code: BindingCode::parse("WXYZ2").expect("a code"),
             code_mode: CodeMode::ReadBack,
             purpose: None,

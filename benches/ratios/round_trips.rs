@@ -17,7 +17,7 @@ use ciba_gateway::clock::Clock;
 use ciba_gateway::identity::{Claim, Identity};
 use ciba_gateway::language::Language;
 use ciba_gateway::ledger::Ledger;
-use ciba_gateway::logins::{Caller, CodeChoice, Guards, Limits, Logins, Policy, StartLogin, Tenant, WatchEvent};
+use ciba_gateway::logins::{Caller, CodeChoice, Guards, Limits, Logins, Policy, StartLogin, Tenant, WatchEvent, Whom};
 use ciba_gateway::phone::{Country, PhoneNumber};
 use ciba_gateway::poller::{Credential, Poller};
 use ciba_gateway::provider::{IdentifyError, Provider, ProviderProblem};
@@ -112,6 +112,7 @@ impl Gateway {
                 charges: vec![Charge { counter: Counter::Number, limits: vec![Limit { max: 5, window: LIFETIME }] }],
                 cool_down: CoolDown { first: LIFETIME, longest: LIFETIME },
             },
+            merchant_serial_number: None,
             credential,
         };
         let policy = Policy { starts_per_number: Limit { max: 5, window: LIFETIME }, limits: LIMITS };
@@ -177,7 +178,7 @@ fn caller() -> Caller {
 fn start(number: u32) -> StartLogin {
     StartLogin {
         request_id: RequestId::new(format!("request-of-the-till-{number:08}")).expect("a request id"),
-        phone: PhoneNumber::from_msisdn(&format!("479{number:07}")).expect("a number"),
+        whom: Whom::Phone(PhoneNumber::from_msisdn(&format!("479{number:07}")).expect("a number")),
         channel: Channel::PointOfSale,
         call_direction: None,
         agent: None,

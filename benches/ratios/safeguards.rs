@@ -13,7 +13,7 @@ use std::time::Duration;
 use ciba_gateway::audit::{Audit, Settings as AuditSettings};
 use ciba_gateway::clock::Clock;
 use ciba_gateway::phone::PhoneNumber;
-use ciba_gateway::session::{ClientId, LoginId, RequestId, TenantId, TerminalId};
+use ciba_gateway::session::{ClientId, LoginId, Person, RequestId, TenantId, TerminalId};
 use ciba_gateway::store::hash::HashKeys;
 use ciba_gateway::store::redis::{RedisStore, Settings};
 use ciba_gateway::store::seal::{KeyId, KeyRing, Place};
@@ -180,8 +180,8 @@ impl Guards {
         let asking = people.map(async |number| {
             let request_id = RequestId::new(format!("request-of-the-till-{number:08}")).expect("a request id");
             let phone = PhoneNumber::from_msisdn(&format!("4793{number:03}155")).expect("a number");
-            let (request_id, phone) = (&request_id, &phone);
-            let asker = Asker { tenant, client, request_id, phone, agent: None, terminal: Some(terminal) };
+            let (request_id, person) = (&request_id, Some(&Person::from(phone)));
+            let asker = Asker { tenant, client, request_id, person, agent: None, terminal: Some(terminal) };
             let admitted = self.store.admit(asker, BY_ALL, now).await.expect("an answer");
             assert_eq!(admitted, Admitted::Counted);
             let question = Question { asker, charges: &self.charges, cool_down: self.cool_down, now };
@@ -220,7 +220,7 @@ impl Blobs {
 
     fn seal_and_open(&self, times: u32) -> u32 {
         let (tenant, login) = (TenantId::new("acme").expect("a tenant"), LoginId::from_random([7; 20]));
-        let place = Place { tenant: &tenant, login: &login, blob: "terms", format: 1 };
+        let place = Place { tenant: &tenant, item: login.as_str(), blob: "terms", format: 1 };
         let seal = |length: usize| self.ring.seal(&place, &vec![7; length]).expect("a blob");
         let blobs: Vec<_> = self.opened.iter().map(|length| seal(*length)).collect();
         for _ in 0..times {

@@ -80,6 +80,7 @@ fn entry(what: What) -> Entry {
         channel: Some(Channel::PointOfSale),
         call_direction: None,
         number: PhoneNumber::from_msisdn("4791234567").ok(),
+        check_in: None,
         hands: None,
         agent_proven: None,
         purpose: None,

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::phone::PhoneNumber;
 use crate::session::{
-    AgentId, CallDirection, CallId, Channel, ClientId, FailureReason, LoginId, PurposeId, TenantId, TerminalId, Terms,
+    AgentId, CallDirection, CallId, Channel, CheckInId, ClientId, FailureReason, LoginId, PurposeId, TenantId,
+    TerminalId, Terms,
 };
 
 /// What happened.
@@ -76,6 +77,12 @@ pub enum What {
     Cancelled,
     /// A caller had the identity removed.
     Erased,
+    /// A caller had a shop's QR code made, or its description changed.
+    ShopQrCreated,
+    /// A caller had a shop's QR code removed.
+    ShopQrDeleted,
+    /// A customer's own QR code was exchanged for their number.
+    PersonalQrExchanged,
     /// The login is over.
     Ended {
         /// The outcome's stable name.
@@ -132,8 +139,11 @@ pub struct Entry {
     /// By what right the tenant asks for a national identity number; set where one is
     /// asked for.
     pub ground: Option<String>,
-    /// Whose phone it is about; `None` where the call names no login.
+    /// Whose phone it is about; `None` where the call names no login, and where the
+    /// number is not known.
     pub number: Option<PhoneNumber>,
+    /// By which check-in the person is known, where it is one; a keyed hash.
+    pub check_in: Option<CheckInId>,
     /// From whom to whom it was handed over, where it was.
     pub hands: Option<Hands>,
     /// Whether a token proved the agent of `by`; `None` where none is named.
@@ -166,7 +176,8 @@ impl Entry {
             call_direction: terms.call_direction,
             purpose: terms.purpose.clone(),
             ground: None,
-            number: Some(terms.phone.clone()),
+            number: terms.person.phone().cloned(),
+            check_in: terms.person.check_in().cloned(),
             hands: None,
             agent_proven: None,
         }
@@ -189,6 +200,7 @@ impl Entry {
             purpose: None,
             ground: None,
             number: None,
+            check_in: None,
             hands: None,
             agent_proven: None,
         };
@@ -226,6 +238,8 @@ pub(crate) struct Subject {
     number: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     number_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check_in: Option<CheckInId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     by_client: Option<ClientId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -268,6 +282,7 @@ impl Subject {
             ground: entry.ground,
             number: number.as_ref().map(ToString::to_string),
             number_hash: hash,
+            check_in: entry.check_in,
             by_client,
             by_agent,
             agent_proven: entry.agent_proven,

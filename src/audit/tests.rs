@@ -41,6 +41,7 @@ fn entry(what: What) -> Entry {
         purpose: None,
         ground: None,
         number: PhoneNumber::parse("+4791234578", Country::Norway).ok(),
+        check_in: None,
         hands: None,
         agent_proven: None,
     }

@@ -72,6 +72,10 @@ pub enum CallGroup {
     Cancel,
     /// Removes what is known about a person.
     Erase,
+    /// Makes, lists and removes shops' QR codes.
+    ShopQrs,
+    /// Hears who has scanned one.
+    CheckIns,
 }
 
 impl Table for Client {

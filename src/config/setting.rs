@@ -118,7 +118,7 @@ setting! {
         text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(Self::from))
     };
     CallGroup, "must be one of \"check\", \"start\", \"read\", \"watch-all\", \"confirm\", \"transfer\", \"cancel\", \
-        \"erase\"", |value| named(text(value)?);
+        \"erase\", \"shop-qrs\", \"check-ins\"", |value| named(text(value)?);
     AgentRule, "must be \"named\" or \"signed\"", |value| named(text(value)?);
     TokenAlgorithm, "must be one of \"RS256\", \"PS256\", \"ES256\", \"ES384\", \"EdDSA\"", |value| named(text(value)?);
     CertificatePolicy, "must be \"optional\" or \"required\"", |value| named(text(value)?);

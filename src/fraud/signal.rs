@@ -90,7 +90,10 @@ impl Kind {
             | What::Replaced
             | What::HandedOver
             | What::Cancelled
-            | What::Erased => None,
+            | What::Erased
+            | What::ShopQrCreated
+            | What::ShopQrDeleted
+            | What::PersonalQrExchanged => None,
         }
     }
 

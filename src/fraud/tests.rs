@@ -43,6 +43,7 @@ fn entry(what: What) -> Entry {
         ground: None,
         agent_proven: None,
         number: PhoneNumber::parse("+4791234578", Country::Norway).ok(),
+        check_in: None,
         hands: None,
     }
 }

@@ -187,6 +187,7 @@ pub(super) fn rules(config: &Config, credentials: &Credentials) -> (Vec<Tenant>,
             quiet_hours: tenant.quiet_hours,
             clients: tenant.clients.iter().map(|client| client.id.clone()).collect(),
             guards: guards(&tenant.guard.over(&config.guard.common)),
+            merchant_serial_number: tenant.provider.merchant_serial_number.clone(),
             credential: Arc::clone(credentials.get(&tenant.id)?),
         })
     };

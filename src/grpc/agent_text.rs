@@ -8,6 +8,7 @@ mod nb;
 mod sv;
 
 use crate::language::Language;
+use crate::phone::{Country, PhoneNumber};
 use crate::session::{CodeMode, CodeProgress, End, FailureReason, Moment, Phase, Terms};
 
 /// Where the name of the app goes, as the person's country knows it.
@@ -58,7 +59,18 @@ const fn texts(language: Language) -> &'static Texts {
 /// One to three short sentences; never personal data.
 pub(super) fn agent_text(terms: &Terms, moment: &Moment) -> String {
     let text = texts(terms.language).at(terms.code_mode, moment);
-    text.replace(APP, terms.phone.country().app_name())
+    // Of a check-in only the language is known.
+    let country = terms.person.phone().map_or_else(|| country_of(terms.language), PhoneNumber::country);
+    text.replace(APP, country.app_name())
+}
+
+const fn country_of(language: Language) -> Country {
+    match language {
+        Language::English | Language::Norwegian => Country::Norway,
+        Language::Swedish => Country::Sweden,
+        Language::Danish => Country::Denmark,
+        Language::Finnish => Country::Finland,
+    }
 }
 
 impl Texts {

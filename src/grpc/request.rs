@@ -3,11 +3,13 @@
 
 mod check;
 mod place;
+mod shop_qr;
 mod start;
 
 use std::time::Duration;
 
 pub(super) use check::check_phone;
+pub(super) use shop_qr::{ShopQrPage, check_in_filter, create_shop_qr, list_shop_qrs, qr_id};
 pub(super) use start::start_login;
 
 use super::status::CallError;

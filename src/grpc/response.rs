@@ -7,8 +7,9 @@ use prost_types::{ListValue, Struct, Value, value::Kind};
 use super::agent_text::agent_text;
 use super::v1;
 use crate::identity::{Address, Agreement, Claim, Consent, DelegatedConsents, Identity, Nin};
-use crate::logins::LoginView;
+use crate::logins::{CheckInView, LoginView, ShopQrView};
 use crate::session::{Channel, CodeMode, End, FailureReason, Phase};
+use crate::shop_qr::drawing::Drawing;
 use crate::store::Rank;
 use crate::timestamp::Timestamp;
 
@@ -30,7 +31,7 @@ pub(super) fn login(view: &LoginView) -> v1::Login {
         code: view.code().map(|code| code.expose().to_owned()).unwrap_or_default(),
         code_tries_left: moment.code_tries_left().into(),
         code_matched: moment.code_matched(terms.code_mode),
-        masked_phone_number: terms.phone.to_string(),
+        masked_phone_number: terms.person.phone().map(ToString::to_string).unwrap_or_default(),
         create_time: Some(timestamp(terms.created_at)),
         expire_time: moment.deadline.map(timestamp),
         end_time: end_time(moment.phase),
@@ -235,4 +236,29 @@ fn json(value: &serde_json::Value) -> Value {
         serde_json::Value::Object(object) => Kind::StructValue(fields(object.iter())),
     };
     Value { kind: Some(kind) }
+}
+
+/// A shop's code; drawn where a size is given.
+pub(super) fn shop_qr(view: &ShopQrView, size: Option<u32>) -> v1::ShopQr {
+    let drawing = size.and_then(|size| Some((Drawing::of(&view.qr.content).ok()?, size)));
+    v1::ShopQr {
+        qr_id: view.qr.id.to_string(),
+        terminal_id: view.terminal.to_string(),
+        name: view.name.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default(),
+        location_description: view.qr.location.clone(),
+        content: view.qr.content.clone(),
+        image_url: view.qr.image_url.clone().unwrap_or_default(),
+        svg: drawing.as_ref().map(|(drawing, _)| drawing.svg()).unwrap_or_default(),
+        png: drawing.and_then(|(drawing, size)| drawing.png(size).ok()).unwrap_or_default(),
+    }
+}
+
+pub(super) fn check_in(view: &CheckInView) -> v1::CheckIn {
+    v1::CheckIn {
+        check_in_id: view.id.to_string(),
+        qr_id: view.qr.to_string(),
+        terminal_id: view.terminal.to_string(),
+        scan_time: Some(timestamp(view.at)),
+        expire_time: Some(timestamp(view.until)),
+    }
 }

@@ -1,5 +1,7 @@
 //! The service: each call is read, carried out by `logins`, and answered.
 
+mod shop_qr;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use futures_util::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
 
+pub use self::shop_qr::ShopQrApi;
 use super::caller::{Call, Peer};
 use super::grant::{Enrolled, Grant};
 use super::request::Erasure;

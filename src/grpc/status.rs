@@ -93,6 +93,12 @@ impl CallError {
                     E::NotFound => Code::NotFound,
                     E::NotYours => Code::PermissionDenied,
                     E::RequestIdReused => Code::AlreadyExists,
+                    E::CheckInNotFound => Code::NotFound,
+                    E::CheckInUsed => Code::FailedPrecondition,
+                    E::CheckInExpired => Code::FailedPrecondition,
+                    E::PersonalQrRefused => Code::FailedPrecondition,
+                    E::ShopQrNotFound => Code::NotFound,
+                    E::ShopQrNotConfigured => Code::FailedPrecondition,
                     E::NumberBusy => Code::FailedPrecondition,
                     E::CallBusy => Code::FailedPrecondition,
                     E::ClientUnknown => Code::NotFound,
@@ -173,6 +179,16 @@ impl CallError {
                     "this tenant states no ground for asking for national identity numbers".into()
                 }
                 E::RoleMissing(role) => format!("this takes the role {}, which this caller has not", role.name()),
+                E::CheckInNotFound => "there is no such check-in, or none any more; let the customer scan again".into(),
+                E::CheckInUsed => "this check-in has started a login already; let the customer scan again".into(),
+                E::CheckInExpired => "this check-in is older than 15 minutes; let the customer scan again".into(),
+                E::PersonalQrRefused => {
+                    "the provider does not know the scanned code; scan the customer's own code in the app again".into()
+                }
+                E::ShopQrNotFound => "there is no such QR code; ListShopQrs lists those that there are".into(),
+                E::ShopQrNotConfigured => {
+                    "this tenant has no access to the provider's QR API; the operator adds its subscription key".into()
+                }
                 E::NumberBusy => "this number has a live login; wait for its end or cancel it".into(),
                 E::CallBusy => "this phone call has a live login; wait for its end, cancel it, or hand it over".into(),
                 E::ClientUnknown => "client_id is the name of no client of this tenant".into(),

@@ -90,6 +90,7 @@ impl Ledger {
                         self.refresh(&tenant, &login).await;
                     }
                 }
+                Ok(Wake::CheckedIn { tenant }) => self.boards.nudge(&tenant),
                 Ok(Wake::Missed) | Err(broadcast::error::RecvError::Lagged(_)) => self.refresh_all().await,
                 Err(broadcast::error::RecvError::Closed) => return,
             }
@@ -102,6 +103,7 @@ impl Ledger {
             self.refresh(&tenant, &login).await;
         }
         self.feeds.nudge_all();
+        self.boards.nudge_all();
     }
 
     /// Has the stream read on when somebody watches it.

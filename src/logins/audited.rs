@@ -11,7 +11,7 @@ use super::{Blocked, Caller, CheckPhone, Error, Logins, Rules, StartLogin};
 use crate::audit::{Audit, By, Entry, Hands, What};
 use crate::ciba::StartAnswer;
 use crate::identity::Claim;
-use crate::session::{AgentId, ClientId, Event, LoginId, Terms};
+use crate::session::{AgentId, ClientId, Event, LoginId, TerminalId, Terms};
 use crate::store::Record;
 use crate::timestamp::Timestamp;
 
@@ -89,7 +89,8 @@ impl Logins {
             call_direction: request.call_direction,
             purpose: tenant.purpose_of(request.purpose.as_ref()),
             ground: ground.cloned(),
-            number: Some(request.phone.clone()),
+            number: request.whom.phone().cloned(),
+            check_in: request.whom.check_in().cloned(),
             hands: None,
             agent_proven: proven(caller),
         };
@@ -112,6 +113,7 @@ impl Logins {
             purpose: None,
             ground: None,
             number: Some(check.phone.clone()),
+            check_in: None,
             hands: None,
             agent_proven: proven(caller),
         };
@@ -179,6 +181,12 @@ impl Logins {
         let error = Error::Blocked(blocked);
         self.note_refused_call(caller, call, error.reason());
         error
+    }
+
+    /// Notes what a caller did that names no login.
+    pub(super) fn note_call(&self, caller: &Caller, terminal: Option<&TerminalId>, what: What) {
+        let entry = Entry::of_call(&caller.tenant, &caller.client, caller.agent_id(), what);
+        self.0.ledger.audit().note(Entry { terminal: terminal.cloned(), ..by(entry, caller) });
     }
 
     /// Notes that the caller may not make the call at all, for a stable reason.

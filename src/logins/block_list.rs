@@ -78,16 +78,16 @@ impl BlockList {
     }
 
     /// What is shut out about a question of the caller, for an agent or at a terminal,
-    /// that concerns a phone.
+    /// that concerns a phone; `None` while its number is not known.
     #[must_use]
     pub fn question(
         &self,
         caller: &Caller,
         agent: Option<&AgentId>,
         terminal: Option<&TerminalId>,
-        phone: &PhoneNumber,
+        phone: Option<&PhoneNumber>,
     ) -> Option<Blocked> {
-        let number = || self.any(&caller.tenant, |blocks| blocks.numbers.contains(phone));
+        let number = || phone.is_some_and(|phone| self.any(&caller.tenant, |blocks| blocks.numbers.contains(phone)));
         self.caller(caller)
             .or_else(|| self.agent(&caller.tenant, agent))
             .or_else(|| self.terminal(&caller.tenant, terminal))

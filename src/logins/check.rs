@@ -4,7 +4,7 @@ use super::{Caller, Error, Logins};
 use crate::audit::What;
 use crate::ciba::CheckAnswer;
 use crate::phone::PhoneNumber;
-use crate::session::{AgentId, CallId, Channel, RequestId, TerminalId};
+use crate::session::{AgentId, CallId, Channel, Person, RequestId, TerminalId};
 use crate::store::{Asker, Counted, Counter, Question};
 
 /// A caller's question about a number.
@@ -37,7 +37,7 @@ impl Logins {
     }
 
     async fn check(&self, caller: &Caller, check: &CheckPhone) -> Result<bool, Error> {
-        if let Some(blocked) = self.blocked(caller, check.agent.as_ref(), check.terminal.as_ref(), &check.phone) {
+        if let Some(blocked) = self.blocked(caller, check.agent.as_ref(), check.terminal.as_ref(), Some(&check.phone)) {
             return Err(Error::Blocked(blocked));
         }
         if !caller.may_name(check.agent.as_ref()) {
@@ -51,12 +51,12 @@ impl Logins {
         }
         let _place = self.starting(caller)?;
         let tenant = self.tenant(caller)?;
-        let request_id = random_request()?;
+        let (request_id, person) = (random_request("check")?, Person::from(check.phone.clone()));
         let asker = Asker {
             tenant: &caller.tenant,
             client: &caller.client,
             request_id: &request_id,
-            phone: &check.phone,
+            person: Some(&person),
             agent: check.agent.as_ref(),
             terminal: check.terminal.as_ref(),
         };
@@ -82,7 +82,7 @@ impl Logins {
         }
         match tenant.credential.provider().user_exists(&check.phone).await {
             CheckAnswer::Usable(usable) => Ok(usable),
-            CheckAnswer::Busy { retry_after } => Err(self.provider_is_busy(&check.phone, retry_after).await),
+            CheckAnswer::Busy { retry_after } => Err(self.provider_is_busy(Some(&check.phone), retry_after).await),
             CheckAnswer::CredentialsRefused => Err(Error::ProviderCredentialsRefused),
             CheckAnswer::Refused(_) => Err(Error::ProviderRefused),
             CheckAnswer::NotOffered => Err(Error::CheckNotOffered),
@@ -92,8 +92,8 @@ impl Logins {
 }
 
 /// No two questions are one: each counts.
-fn random_request() -> Result<RequestId, Error> {
+pub(super) fn random_request(what: &str) -> Result<RequestId, Error> {
     let random = getrandom::u64().and_then(|one| Ok((one, getrandom::u64()?)));
     let (one, other) = random.map_err(|_| Error::Internal("no randomness"))?;
-    RequestId::new(format!("check-{one:016x}{other:016x}")).map_err(|_| Error::Internal("no name for a check"))
+    RequestId::new(format!("{what}-{one:016x}{other:016x}")).map_err(|_| Error::Internal("no name for a question"))
 }

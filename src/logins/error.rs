@@ -52,6 +52,24 @@ pub enum Error {
     /// The `request_id` was used for something else.
     #[error("this request_id was used with other content")]
     RequestIdReused,
+    /// No such check-in in the caller's tenant, or none any more.
+    #[error("there is no such check-in")]
+    CheckInNotFound,
+    /// The check-in has started a login.
+    #[error("this check-in has started a login already")]
+    CheckInUsed,
+    /// The check-in can start nothing any more.
+    #[error("this check-in is older than 15 minutes")]
+    CheckInExpired,
+    /// The provider does not know what was scanned.
+    #[error("the provider does not know the scanned code")]
+    PersonalQrRefused,
+    /// No such shop's code in the caller's tenant.
+    #[error("there is no such QR code")]
+    ShopQrNotFound,
+    /// The tenant's provider has not what QR codes need.
+    #[error("the tenant has no access to the provider's QR API")]
+    ShopQrNotConfigured,
     /// The number has a live login.
     #[error("this number has a live login")]
     NumberBusy,
@@ -150,6 +168,12 @@ impl Error {
             Self::NotFound => "LOGIN_NOT_FOUND",
             Self::NotYours => "NOT_YOURS",
             Self::RequestIdReused => "REQUEST_ID_REUSED",
+            Self::CheckInNotFound => "CHECK_IN_NOT_FOUND",
+            Self::CheckInUsed => "CHECK_IN_USED",
+            Self::CheckInExpired => "CHECK_IN_EXPIRED",
+            Self::PersonalQrRefused => "PERSONAL_QR_REFUSED",
+            Self::ShopQrNotFound => "SHOP_QR_NOT_FOUND",
+            Self::ShopQrNotConfigured => "SHOP_QR_NOT_CONFIGURED",
             Self::NumberBusy => "NUMBER_BUSY",
             Self::CallBusy => "CALL_BUSY",
             Self::ClientUnknown => "CLIENT_UNKNOWN",

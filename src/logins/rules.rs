@@ -49,7 +49,7 @@ impl Logins {
         caller: &Caller,
         agent: Option<&AgentId>,
         terminal: Option<&TerminalId>,
-        phone: &PhoneNumber,
+        phone: Option<&PhoneNumber>,
     ) -> Option<Blocked> {
         self.rules().block_list.question(caller, agent, terminal, phone)
     }

@@ -6,6 +6,7 @@
 //! because the phone may be ringing; the gateway never repeats a start.
 
 mod reserving;
+mod whom;
 
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
@@ -16,6 +17,7 @@ use futures_util::{FutureExt, TryFutureExt};
 use serde::Serialize;
 use tracing::{Instrument, error, info, info_span, warn};
 
+pub(super) use self::reserving::PROVIDER_BUSY_DEFAULT;
 use super::audited::Asked;
 use super::capacity::Place;
 use super::{Caller, Error, LoginView, Logins, Tenant};
@@ -27,8 +29,8 @@ use crate::phone::PhoneNumber;
 use crate::poller::Turn;
 use crate::replicas::Standing;
 use crate::session::{
-    AgentId, CallDirection, CallId, Channel, CodeMode, Event, FailureReason, Labels, LoginId, PurposeId, RequestId,
-    START_LIMIT, State, TerminalId,
+    AgentId, CallDirection, CallId, Channel, CheckInId, CodeMode, Event, FailureReason, Labels, LoginId, PersonalQr,
+    PurposeId, RequestId, START_LIMIT, State, TerminalId,
 };
 use crate::store::{Asker, Counter, Record, Reserved, StoreError, WhenBusy};
 use crate::timestamp::Timestamp;
@@ -42,7 +44,8 @@ pub struct StartLogin {
     #[serde(skip)]
     pub request_id: RequestId,
     /// Whose phone is asked.
-    pub phone: PhoneNumber,
+    #[serde(flatten)]
+    pub whom: Whom,
     /// Where the person is.
     pub channel: Channel,
     /// Who called whom.
@@ -70,6 +73,38 @@ pub struct StartLogin {
     /// What to do when the number or the call has a live login.
     #[serde(skip)]
     pub when_busy: WhenBusy,
+}
+
+/// How a caller names the person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whom {
+    /// By number.
+    Phone(PhoneNumber),
+    /// By a check-in that `WatchCheckIns` delivered.
+    CheckIn(CheckInId),
+    /// By the text of the customer's own QR code.
+    PersonalQr(PersonalQr),
+}
+
+impl Whom {
+    /// The number, where it is named.
+    #[must_use]
+    pub const fn phone(&self) -> Option<&PhoneNumber> {
+        match self {
+            Self::Phone(phone) => Some(phone),
+            Self::CheckIn(_) | Self::PersonalQr(_) => None,
+        }
+    }
+
+    /// The check-in, where it is one.
+    #[must_use]
+    pub const fn check_in(&self) -> Option<&CheckInId> {
+        match self {
+            Self::CheckIn(check_in) => Some(check_in),
+            Self::Phone(_) | Self::PersonalQr(_) => None,
+        }
+    }
 }
 
 /// What is done with the code.
@@ -108,7 +143,9 @@ impl Logins {
     /// When nothing was started, and why.
     pub async fn start(&self, caller: &Caller, request: StartLogin) -> Result<LoginView, Error> {
         let asked = self.asked(caller, &request)?;
-        if let Some(blocked) = self.blocked(caller, request.agent.as_ref(), request.terminal.as_ref(), &request.phone) {
+        if let Some(blocked) =
+            self.blocked(caller, request.agent.as_ref(), request.terminal.as_ref(), request.whom.phone())
+        {
             return Err(asked.refused(Error::Blocked(blocked)));
         }
         if !caller.may_name(request.agent.as_ref()) {
@@ -144,7 +181,10 @@ impl Logins {
             let _until_it_is_over = place;
             let (reserved, turn) = logins.reserve(&caller, &request).await?;
             match reserved {
-                Reserved::New(record) => logins.ask_provider(record, turn).await.map(Begun::Now),
+                Reserved::New(record) => {
+                    let turn = turn.ok_or(Error::Internal("a new login without a turn"))?;
+                    logins.ask_provider(record, turn).await.map(Begun::Now)
+                }
                 Reserved::Existing(login) => Ok(Begun::Before(login)),
                 Reserved::Joined(login) => {
                     joining.joined(&login);
@@ -194,6 +234,7 @@ impl Logins {
         let sent_at = self.0.ledger.clock().now();
         if let Err(error) = self.may_ring(&record, tenant, sent_at) {
             self.give_back(Asker::from(&**terms)).await;
+            self.put_check_in_back(terms).await;
             self.withdraw(&record, true, turn).await;
             return Err(error);
         }
@@ -203,7 +244,7 @@ impl Logins {
         self.note_answer(&record, &answer);
         let (event, error) = match answer {
             StartAnswer::Accepted(accepted) => {
-                info!(channel = %terms.channel, phone = %terms.phone, expires_in_s = accepted.expires_in.as_secs(),
+                info!(channel = %terms.channel, phone = %terms.person, expires_in_s = accepted.expires_in.as_secs(),
                     interval_s = accepted.interval.as_secs(), "the phone is asked");
                 let event = Event::Accepted { accepted, sent_at };
                 let record = self.settle(&record, &event, sent_at).await?;
@@ -218,7 +259,7 @@ impl Logins {
                 (Event::Failed(FailureReason::StartUnknown), None)
             }
             StartAnswer::Busy { retry_after } => {
-                let error = self.provider_is_busy(&terms.phone, retry_after).await;
+                let error = self.provider_is_busy(terms.person.phone(), retry_after).await;
                 self.give_back(Asker::from(&**terms)).await;
                 (Event::Cancelled, Some((error, false)))
             }
@@ -231,6 +272,7 @@ impl Logins {
                 if refund {
                     self.give_back(Asker::from(&**terms)).await;
                 }
+                self.put_check_in_back(terms).await;
                 self.withdraw(&record, refund, turn).await;
                 Err(error)
             }

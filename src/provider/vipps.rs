@@ -14,6 +14,7 @@ mod user_exists;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use zeroize::Zeroizing;
 
 use self::platform::PlatformSecrets;
 use self::user_exists::UserExists;
@@ -23,7 +24,7 @@ use super::{IdentifyError, NewSecrets, Operated, Provider, ProviderProblem};
 use crate::ciba::{AuthReqId, CheckAnswer, PollAnswer, StartAnswer, Tokens};
 use crate::identity::Identity;
 use crate::phone::PhoneNumber;
-use crate::session::Terms;
+use crate::session::{Person, Terms};
 use crate::telemetry::Metrics;
 use crate::timestamp::Timestamp;
 
@@ -82,12 +83,12 @@ impl Vipps {
 #[async_trait]
 impl Provider for Vipps {
     async fn user_exists(&self, phone: &PhoneNumber) -> CheckAnswer {
-        self.user_exists.ask(&self.openid, &login_hint(phone)).await
+        self.user_exists.ask(&self.openid, &number_hint(phone)).await
     }
 
     async fn start(&self, terms: &Terms) -> StartAnswer {
         let requested_expiry = terms.requested_expiry().as_secs().to_string();
-        let login_hint = login_hint(&terms.phone);
+        let login_hint = login_hint(&terms.person);
         let form = [
             ("login_hint", login_hint.as_str()),
             ("scope", &scope(terms)),
@@ -131,8 +132,16 @@ impl Operated for Vipps {
     }
 }
 
+/// What the vendor knows a person by. Wiped when dropped: a customer token is a secret.
+fn login_hint(person: &Person) -> Zeroizing<String> {
+    Zeroizing::new(match person {
+        Person::Phone(phone) => number_hint(phone),
+        Person::CheckIn(check_in) => format!("urn:customer-token:{}", check_in.token.expose()),
+    })
+}
+
 /// The vendor's form of a number: country code first, digits alone.
-fn login_hint(phone: &PhoneNumber) -> String {
+fn number_hint(phone: &PhoneNumber) -> String {
     format!("urn:msisdn:{}", phone.msisdn())
 }
 

@@ -11,10 +11,10 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use super::CODE_LIMIT;
+use super::{CODE_LIMIT, Person};
 use crate::identity::{Claim, Subject};
 use crate::language::Language;
-use crate::phone::{BindingCode, PhoneNumber};
+use crate::phone::BindingCode;
 use crate::timestamp::Timestamp;
 
 /// Labels of one login, name to value; echoed, never interpreted.
@@ -43,7 +43,8 @@ pub struct Terms {
     /// Who called whom; set for call centres.
     pub call_direction: Option<CallDirection>,
     /// Whose phone is asked.
-    pub phone: PhoneNumber,
+    #[serde(flatten)]
+    pub person: Person,
     /// The code in the app.
     pub code: BindingCode,
     /// Who compares the code with what.
@@ -192,6 +193,12 @@ pub enum CodeMode {
 #[error("{expected}")]
 pub struct InvalidIdentifier {
     expected: &'static str,
+}
+
+impl InvalidIdentifier {
+    pub(crate) const fn of(expected: &'static str) -> Self {
+        Self { expected }
+    }
 }
 
 macro_rules! identifier {

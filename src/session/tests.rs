@@ -22,7 +22,7 @@ pub(crate) fn terms(code_mode: CodeMode) -> Terms {
         call: None,
         channel: Channel::CallCentre,
         call_direction: Some(CallDirection::Inbound),
-        phone: PhoneNumber::parse("+4790000001", Country::Norway).unwrap(),
+        person: PhoneNumber::parse("+4790000001", Country::Norway).unwrap().into(),
         code: code("ACDEF"),
         code_mode,
         purpose: None,

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::phone::PhoneNumber;
-use crate::session::{AgentId, ClientId, RequestId, TenantId, TerminalId, Terms};
+use crate::session::{AgentId, ClientId, Person, RequestId, TenantId, TerminalId, Terms};
 use crate::timestamp::Timestamp;
 
 /// A limit on how often something may happen in a sliding window.
@@ -60,8 +60,9 @@ impl Counter {
     #[must_use]
     pub fn subject(self, asker: Asker<'_>) -> Option<&str> {
         match self {
-            Self::Number => Some(asker.phone.msisdn()),
-            Self::Agent | Self::AgentNumbers => asker.agent.map(AgentId::as_str),
+            Self::Number => asker.phone().map(PhoneNumber::msisdn),
+            Self::Agent => asker.agent.map(AgentId::as_str),
+            Self::AgentNumbers => asker.phone().and(asker.agent).map(AgentId::as_str),
             Self::Terminal => asker.terminal.map(TerminalId::as_str),
             Self::Client => Some(asker.client.as_str()),
             Self::Tenant => Some(""),
@@ -84,12 +85,21 @@ pub struct Asker<'a> {
     pub client: &'a ClientId,
     /// What counts once, however often it is asked for.
     pub request_id: &'a RequestId,
-    /// Whose phone it is.
-    pub phone: &'a PhoneNumber,
+    /// Whose phone it is; `None` while that is not known. What is counted by number
+    /// concerns only somebody whose number is known.
+    pub person: Option<&'a Person>,
     /// The agent who asks.
     pub agent: Option<&'a AgentId>,
     /// The till or box.
     pub terminal: Option<&'a TerminalId>,
+}
+
+impl<'a> Asker<'a> {
+    /// The number, where it is known.
+    #[must_use]
+    pub fn phone(self) -> Option<&'a PhoneNumber> {
+        self.person.and_then(Person::phone)
+    }
 }
 
 impl<'a> From<&'a Terms> for Asker<'a> {
@@ -98,7 +108,7 @@ impl<'a> From<&'a Terms> for Asker<'a> {
             tenant: &terms.tenant,
             client: &terms.client,
             request_id: &terms.request_id,
-            phone: &terms.phone,
+            person: Some(&terms.person),
             agent: terms.agent.as_ref(),
             terminal: terms.terminal.as_ref(),
         }

@@ -4,6 +4,7 @@
 //! Passes the same contract tests as `redis`. What is past its time at the
 //! `now` of a call is not seen by it, whether or not it was swept up already.
 
+mod check_ins;
 mod counting;
 mod numbers;
 mod stream;
@@ -45,6 +46,7 @@ struct Shared {
     signs: Mutex<BTreeMap<Incarnation, Sign>>,
     listeners: Mutex<Vec<broadcast::Sender<Wake>>>,
     numbers: Mutex<Numbers>,
+    check_ins: Mutex<check_ins::CheckIns>,
 }
 
 impl MemoryStore {
@@ -80,6 +82,10 @@ impl MemoryStore {
             login: record.session.id.clone(),
             version: record.version,
         };
+        self.wake_others(&wake);
+    }
+
+    fn wake_others(&self, wake: &Wake) {
         for listener in lock(&self.shared.listeners).iter().filter(|listener| !listener.same_channel(&self.wakes)) {
             // Nobody listening is no failure.
             let _ = listener.send(wake.clone());
@@ -126,6 +132,15 @@ impl SessionStore for MemoryStore {
     async fn give_back(&self, asker: Asker<'_>) -> Result<(), StoreError> {
         lock(&self.shared.numbers).give_back(asker);
         Ok(())
+    }
+
+    async fn started_before(
+        &self,
+        asker: Asker<'_>,
+        content: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Reserved>, StoreError> {
+        self.with(asker.tenant, |tenant| tenant.started_before(asker, content, now))
     }
 
     async fn count(&self, question: &Question<'_>) -> Result<Counted, StoreError> {

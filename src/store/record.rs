@@ -36,7 +36,8 @@ pub struct Formats {
 
 impl Formats {
     /// Those of this version.
-    pub const CURRENT: Self = Self { newest: 1 };
+    /// Since 2: `terms` may name a check-in in the place of a phone number.
+    pub const CURRENT: Self = Self { newest: 2 };
     /// Those of a version to come, for tests of two versions at once.
     pub const NEXT: Self = Self { newest: Self::CURRENT.newest + 1 };
 

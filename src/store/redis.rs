@@ -9,6 +9,8 @@
 //! cg1:{tenant}:withdrawn:<login id>  a reservation that was taken back
 //! cg1:{tenant}:log:<counter>:<hash>  starts for a number, by an agent, from a till ..., by time
 //! cg1:{tenant}:denials:<hash>        how often a number's person has said no, and when last
+//! cg1:{tenant}:check-in:<id>         somebody who scanned a shop's QR code; the id is a keyed hash, the token sealed
+//! cg1:{tenant}:check-ins             those who wait to be asked, by time
 //! cg1:{tenant}:logins                logins by time
 //! cg1:{tenant}:owned:<incarnation>   the live logins of one process run
 //! cg1:{tenant}:stream                the stream's epoch and newest number
@@ -27,6 +29,7 @@
 //! also when the store is made; it is used again as soon as it is back.
 
 mod calls;
+mod check_ins;
 mod known;
 mod link;
 mod names;
@@ -290,6 +293,25 @@ impl SessionStore for RedisStore {
             self.link.command::<()>(&command).await?;
         }
         Ok(())
+    }
+
+    async fn started_before(
+        &self,
+        asker: Asker<'_>,
+        content: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Reserved>, StoreError> {
+        for (command, digest) in self.calls.started_before(asker, content) {
+            let found: (Option<String>, Option<String>, Option<u64>) = self.link.command(&command).await?;
+            if let (Some(login), Some(content), Some(until)) = found
+                && now.as_millis() < until
+            {
+                let login = LoginId::parse(&login).map_err(|_| UNKNOWN_ANSWER)?;
+                let is_same = content == digest;
+                return Ok(Some(if is_same { Reserved::Existing(login) } else { Reserved::RequestIdReused }));
+            }
+        }
+        Ok(None)
     }
 
     async fn count(&self, question: &Question<'_>) -> Result<Counted, StoreError> {

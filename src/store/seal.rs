@@ -15,7 +15,7 @@ use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
 use super::StoreError;
-use crate::session::{LoginId, TenantId};
+use crate::session::TenantId;
 
 const VERSION: u8 = 1;
 const NONCE_LENGTH: usize = 24;
@@ -81,8 +81,8 @@ impl From<SealError> for StoreError {
 pub struct Place<'a> {
     /// Whose login.
     pub tenant: &'a TenantId,
-    /// Which.
-    pub login: &'a LoginId,
+    /// Which, by its id; or what else has a name of its own.
+    pub item: &'a str,
     /// Which part of it.
     pub blob: &'static str,
     /// The record format that says what is inside.
@@ -93,7 +93,7 @@ impl Place<'_> {
     /// Associated data; each text has its length before it, so that no two
     /// places give the same bytes.
     fn associated_data(&self) -> Vec<u8> {
-        let texts = [self.tenant.as_str(), self.login.as_str(), self.blob];
+        let texts = [self.tenant.as_str(), self.item, self.blob];
         let mut data = vec![VERSION, self.format];
         for text in texts {
             data.extend_from_slice(&(text.len() as u64).to_be_bytes());

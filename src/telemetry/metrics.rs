@@ -112,6 +112,8 @@ pub enum StoreOperation {
     Beat,
     /// Taking over the logins of a replica that is gone.
     Adopt,
+    /// Keeping, reading or taking check-ins.
+    CheckIns,
 }
 
 /// What became of a configuration that was read while running.

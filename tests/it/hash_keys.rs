@@ -32,7 +32,7 @@ async fn replicas() -> (RedisServer, [RedisStore; 3]) {
 
 fn for_number_of(owner: u8, seed: u8, at: Timestamp) -> Reservation {
     let mut reservation = reservation_at(seed, at);
-    Arc::make_mut(&mut reservation.session.terms).phone = number(owner);
+    Arc::make_mut(&mut reservation.session.terms).person = number(owner).into();
     reservation
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use ciba_gateway::grpc::v1::{self, login_service_client::LoginServiceClient};
+use ciba_gateway::grpc::v1;
+use ciba_gateway::grpc::v1::login_service_client::LoginServiceClient;
+use ciba_gateway::grpc::v1::shop_qr_service_client::ShopQrServiceClient;
 use serde_json::Value;
 use tonic::transport::Endpoint;
 use tonic::{Code, Request, Status};
@@ -20,10 +22,17 @@ const NOBODY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAA";
 async fn every_call(url: &str) -> Vec<(&'static str, Option<Status>)> {
     let channel = Endpoint::from_shared(url.to_owned()).expect("an address").connect_lazy();
     let bearer = format!("Bearer {}", api_key().expose());
-    let mut client = LoginServiceClient::with_interceptor(channel, move |mut request: Request<()>| {
+    let shows_key = move |mut request: Request<()>| {
         request.metadata_mut().insert("authorization", bearer.parse().expect("plain characters"));
         Ok(request)
-    });
+    };
+    let mut shop = ShopQrServiceClient::with_interceptor(channel.clone(), shows_key.clone());
+    let mut client = LoginServiceClient::with_interceptor(channel, shows_key);
+    let create = v1::CreateShopQrRequest {
+        terminal_id: "till-1".into(),
+        location_description: "Till 1".into(),
+        ..Default::default()
+    };
     let login_id = NOBODY.to_owned();
     let transfer = v1::TransferLoginRequest {
         login: Some(v1::transfer_login_request::Login::LoginId(login_id.clone())),
@@ -52,6 +61,10 @@ async fn every_call(url: &str) -> Vec<(&'static str, Option<Status>)> {
         ("TransferLogin", client.transfer_login(transfer).await.err()),
         ("CancelLogin", client.cancel_login(v1::CancelLoginRequest { login_id }).await.err()),
         ("EraseLogin", client.erase_login(erase).await.err()),
+        ("CreateShopQr", shop.create_shop_qr(create).await.err()),
+        ("ListShopQrs", shop.list_shop_qrs(v1::ListShopQrsRequest::default()).await.err()),
+        ("DeleteShopQr", shop.delete_shop_qr(v1::DeleteShopQrRequest { qr_id: "acme.till-1".into() }).await.err()),
+        ("WatchCheckIns", shop.watch_check_ins(v1::WatchCheckInsRequest::default()).await.err()),
     ]
 }
 
@@ -69,6 +82,8 @@ async fn a_client_makes_the_calls_that_it_lists() {
         ("transfer", &["TransferLogin"]),
         ("cancel", &["CancelLogin"]),
         ("erase", &["EraseLogin"]),
+        ("shop-qrs", &["CreateShopQr", "ListShopQrs", "DeleteShopQr"]),
+        ("check-ins", &["WatchCheckIns"]),
     ] {
         let configuration = Configuration::new(&vipps.issuer());
         let configuration = configuration.with_client_line("nordlys", &format!("calls = [\"{group}\"]"));

@@ -80,6 +80,7 @@ macro_rules! for_several_replicas {
 }
 
 mod charges;
+mod check_ins;
 mod events;
 mod heartbeats;
 mod losses;

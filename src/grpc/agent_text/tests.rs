@@ -24,7 +24,7 @@ fn moments() -> Vec<(CodeMode, Moment)> {
 
 fn said(language: Language, number: &str, mode: CodeMode, moment: &Moment) -> String {
     let phone = PhoneNumber::parse(number, Country::Norway).unwrap();
-    agent_text(&Terms { language, phone, ..terms(mode) }, moment)
+    agent_text(&Terms { language, person: phone.into(), ..terms(mode) }, moment)
 }
 
 /// SR45: short sentences in each language, for whatever can happen, and none of

@@ -21,6 +21,10 @@ pub(in crate::grpc) enum Call {
     TransferLogin,
     CancelLogin,
     EraseLogin,
+    CreateShopQr,
+    ListShopQrs,
+    DeleteShopQr,
+    WatchCheckIns,
 }
 
 impl Call {
@@ -38,6 +42,10 @@ impl Call {
             Self::TransferLogin => ("TransferLogin", CallGroup::Transfer),
             Self::CancelLogin => ("CancelLogin", CallGroup::Cancel),
             Self::EraseLogin => ("EraseLogin", CallGroup::Erase),
+            Self::CreateShopQr => ("CreateShopQr", CallGroup::ShopQrs),
+            Self::ListShopQrs => ("ListShopQrs", CallGroup::ShopQrs),
+            Self::DeleteShopQr => ("DeleteShopQr", CallGroup::ShopQrs),
+            Self::WatchCheckIns => ("WatchCheckIns", CallGroup::CheckIns),
         }
     }
 
@@ -60,7 +68,7 @@ mod tests {
     use super::*;
     use crate::grpc::v1;
 
-    const ALL: [Call; 11] = [
+    const ALL: [Call; 15] = [
         Call::CheckPhone,
         Call::StartLogin,
         Call::GetLogin,
@@ -72,6 +80,10 @@ mod tests {
         Call::TransferLogin,
         Call::CancelLogin,
         Call::EraseLogin,
+        Call::CreateShopQr,
+        Call::ListShopQrs,
+        Call::DeleteShopQr,
+        Call::WatchCheckIns,
     ];
 
     /// SR2: no call of the service is without a row.

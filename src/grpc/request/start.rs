@@ -9,9 +9,8 @@ use super::place::{Place, place};
 use super::{Violations, phone_number, whole_seconds};
 use crate::identity::{Claim, Subject};
 use crate::language::Language;
-use crate::logins::{Caller, CodeChoice, StartLogin, Tenant};
-use crate::phone::PhoneNumber;
-use crate::session::{CallDirection, Channel, CodeMode, Labels, PurposeId, RequestId};
+use crate::logins::{Caller, CodeChoice, StartLogin, Tenant, Whom};
+use crate::session::{CallDirection, Channel, CheckInId, CodeMode, Labels, PersonalQr, PurposeId, RequestId};
 use crate::store::WhenBusy;
 
 const LIFETIME_SECONDS: std::ops::RangeInclusive<u64> = 60..=600;
@@ -28,7 +27,7 @@ pub(in crate::grpc) fn start_login(
     refuse_unsupported(&request)?;
     let mut wrong = Violations::default();
     let request_id = wrong.check("request_id", RequestId::new(request.request_id.clone()));
-    let phone = phone(&request, tenant, &mut wrong);
+    let whom = whom(&request, tenant, &mut wrong);
     let Place { channel, agent, terminal, call } =
         place(request.channel, [&request.agent_id, &request.terminal_id, &request.call_id], caller, &mut wrong);
     let call_direction = call_direction(&request, channel, &mut wrong);
@@ -47,12 +46,12 @@ pub(in crate::grpc) fn start_login(
     };
     let when_busy = when_busy(&request, &mut wrong);
     wrong.finish()?;
-    let (Some(request_id), Some(phone), Some(channel)) = (request_id, phone, channel) else {
+    let (Some(request_id), Some(whom), Some(channel)) = (request_id, whom, channel) else {
         return Err(CallError::field("request", "is incomplete"));
     };
     Ok(StartLogin {
         request_id,
-        phone,
+        whom,
         channel,
         call_direction,
         agent,
@@ -71,23 +70,24 @@ pub(in crate::grpc) fn start_login(
 
 /// What the API names but the gateway does not act on is refused, never ignored.
 fn refuse_unsupported(request: &v1::StartLoginRequest) -> Result<(), CallError> {
-    use v1::start_login_request::{Finish, Person};
-    let unsupported = [
-        (matches!(request.person, Some(Person::QrCheckIn(_))), "qr_check_in"),
-        (matches!(request.person, Some(Person::PersonalQr(_))), "personal_qr"),
-        (matches!(request.finish, Some(Finish::FinishByRedirect(_))), "finish_by_redirect"),
-    ];
+    use v1::start_login_request::Finish;
+    let unsupported = [(matches!(request.finish, Some(Finish::FinishByRedirect(_))), "finish_by_redirect")];
     match unsupported.into_iter().find(|(is_used, _)| *is_used) {
         Some((_, what)) => Err(CallError::NotSupported(what)),
         None => Ok(()),
     }
 }
 
-fn phone(request: &v1::StartLoginRequest, tenant: &Tenant, wrong: &mut Violations) -> Option<PhoneNumber> {
+fn whom(request: &v1::StartLoginRequest, tenant: &Tenant, wrong: &mut Violations) -> Option<Whom> {
+    use v1::start_login_request::Person;
     match &request.person {
-        Some(v1::start_login_request::Person::PhoneNumber(text)) => phone_number(text, tenant, wrong),
-        _ => {
-            wrong.add("person", "is required: give a phone_number");
+        Some(Person::PhoneNumber(text)) => phone_number(text, tenant, wrong).map(Whom::Phone),
+        Some(Person::QrCheckIn(id)) => wrong.check("qr_check_in", CheckInId::parse(id)).map(Whom::CheckIn),
+        Some(Person::PersonalQr(text)) => {
+            wrong.check("personal_qr", PersonalQr::new(text.as_str())).map(Whom::PersonalQr)
+        }
+        None => {
+            wrong.add("person", "is required: give a phone_number, a qr_check_in or a personal_qr");
             None
         }
     }

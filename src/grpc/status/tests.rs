@@ -9,7 +9,15 @@ use crate::identity::Claim;
 use crate::logins::{Blocked, Cursor, Role};
 use crate::session::TenantId;
 
-const PROTO: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/proto/ciba_gateway/v1/login_service.proto"));
+const PROTOS: [&str; 2] = [
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/proto/ciba_gateway/v1/login_service.proto")),
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/proto/ciba_gateway/v1/shop_qr_service.proto")),
+];
+
+/// What the heads of the services say.
+fn contract() -> impl Iterator<Item = &'static str> {
+    PROTOS.iter().flat_map(|proto| proto.lines().take_while(|line| !line.starts_with("package")))
+}
 
 type Row = (CallError, Code, &'static str, Option<Duration>);
 
@@ -31,7 +39,7 @@ fn table() -> Vec<Row> {
         (CallError::CredentialChanged, Code::Unavailable, "CREDENTIAL_CHANGED", Some(Duration::from_millis(200))),
         (of(E::Blocked(Blocked::Agent)), Code::PermissionDenied, "BLOCKED", None),
         (CallError::field("request_id", "is wrong"), Code::InvalidArgument, "INVALID_FIELD", None),
-        (CallError::NotSupported("qr_check_in"), Code::Unimplemented, "NOT_SUPPORTED", None),
+        (CallError::NotSupported("finish_by_redirect"), Code::Unimplemented, "NOT_SUPPORTED", None),
         (of(E::ReadOutNotAllowed), Code::PermissionDenied, "READ_OUT_NOT_ALLOWED", None),
         (of(E::OutboundNotAllowed), Code::PermissionDenied, "OUTBOUND_NOT_ALLOWED", None),
         (of(E::QuietHours { retry_after: secs(79) }), Code::FailedPrecondition, "QUIET_HOURS", Some(secs(79))),
@@ -43,6 +51,12 @@ fn table() -> Vec<Row> {
         (of(E::NotFound), Code::NotFound, "LOGIN_NOT_FOUND", None),
         (of(E::NotYours), Code::PermissionDenied, "NOT_YOURS", None),
         (of(E::RequestIdReused), Code::AlreadyExists, "REQUEST_ID_REUSED", None),
+        (of(E::CheckInNotFound), Code::NotFound, "CHECK_IN_NOT_FOUND", None),
+        (of(E::CheckInUsed), Code::FailedPrecondition, "CHECK_IN_USED", None),
+        (of(E::CheckInExpired), Code::FailedPrecondition, "CHECK_IN_EXPIRED", None),
+        (of(E::PersonalQrRefused), Code::FailedPrecondition, "PERSONAL_QR_REFUSED", None),
+        (of(E::ShopQrNotFound), Code::NotFound, "SHOP_QR_NOT_FOUND", None),
+        (of(E::ShopQrNotConfigured), Code::FailedPrecondition, "SHOP_QR_NOT_CONFIGURED", None),
         (of(E::NumberBusy), Code::FailedPrecondition, "NUMBER_BUSY", None),
         (of(E::CallBusy), Code::FailedPrecondition, "CALL_BUSY", None),
         (of(E::ClientUnknown), Code::NotFound, "CLIENT_UNKNOWN", None),
@@ -131,12 +145,12 @@ fn fields_are_named_in_the_details() {
     assert_eq!(status.message(), "a is wrong; b too");
 }
 
-/// The comment at the head of the service names every code and reason, and no other.
+/// The comments at the heads of the services name every code and reason, and no other.
 #[test]
 fn the_contract_lists_every_reason() {
     let given: BTreeSet<_> = table().into_iter().map(|(_, code, reason, _)| (code_name(code), reason)).collect();
     let mut listed = BTreeSet::new();
-    for line in PROTO.lines().take_while(|line| !line.starts_with("package")) {
+    for line in contract() {
         let Some(entry) = line.strip_prefix("//   ") else { continue };
         let mut words = entry.split_whitespace();
         let Some(code) = words.next() else { continue };
@@ -154,7 +168,7 @@ fn the_contract_lists_every_reason() {
 #[test]
 fn the_contract_says_where_retry_info_is() {
     for (_, _, reason, retry) in table() {
-        let line = PROTO.lines().find(|line| line.starts_with("//   ") && line.contains(reason)).unwrap();
+        let line = contract().find(|line| line.starts_with("//   ") && line.contains(reason)).unwrap();
         assert_eq!(line.contains("RetryInfo"), retry.is_some(), "{line}");
     }
 }

@@ -21,7 +21,7 @@ pub(crate) fn record(seed: u8, version: u64) -> Record {
         call: None,
         channel: Channel::TvBox,
         call_direction: None,
-        phone: PhoneNumber::parse("+4790000001", Country::Norway).unwrap(),
+        person: PhoneNumber::parse("+4790000001", Country::Norway).unwrap().into(),
         code: BindingCode::parse("ACDEF").unwrap(),
         code_mode: CodeMode::Display,
         purpose: None,

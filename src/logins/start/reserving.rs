@@ -8,25 +8,34 @@ use tracing::{Instrument, warn};
 
 use super::super::policy::keeps_policy;
 use super::super::{Caller, Error, Logins, Tenant};
+use super::whom::Found;
 use super::{STORE_RETRY, StartLogin};
 use crate::audit::What;
 use crate::ledger::Applied;
 use crate::phone::{BindingCode, PhoneNumber};
 use crate::poller::Turn;
-use crate::session::{Event, LoginId, START_LIMIT, Session, Terms};
+use crate::session::{Event, LoginId, Person, START_LIMIT, Session, Terms};
 use crate::store::{Admitted, Asker, Counter, Record, Reservation, Reserved, WhenBusy};
 use crate::timestamp::Timestamp;
 
 /// Codes that happen to be taken in a row before we give up.
 const CODE_ATTEMPTS: usize = 8;
-const PROVIDER_BUSY_DEFAULT: Duration = Duration::from_secs(30);
+pub(in crate::logins) const PROVIDER_BUSY_DEFAULT: Duration = Duration::from_secs(30);
 
 impl Logins {
     /// With the turn to tend what was reserved: should this process adopt it
     /// from a former self, the start goes on undisturbed.
-    pub(super) async fn reserve(&self, caller: &Caller, request: &StartLogin) -> Result<(Reserved, Turn), Error> {
+    pub(super) async fn reserve(
+        &self,
+        caller: &Caller,
+        request: &StartLogin,
+    ) -> Result<(Reserved, Option<Turn>), Error> {
         let tenant = self.tenant(caller)?;
-        let reservation = self.reservation(caller, &tenant, request)?;
+        let person = match self.find_person(caller, &tenant, request).await? {
+            Found::Person(person) => person,
+            Found::Before(reserved) => return Ok((reserved, None)),
+        };
+        let reservation = self.reservation(caller, &tenant, request, person)?;
         let terms = Arc::clone(&reservation.session.terms);
         let is_counted = self.admit(Asker::from(&*terms)).await?;
         let reserved = self.claim(caller, &tenant, request, reservation).await;
@@ -34,7 +43,10 @@ impl Logins {
         if is_counted && !is_a_start {
             self.give_back(Asker::from(&*terms)).await;
         }
-        reserved
+        if !is_a_start {
+            self.put_check_in_back(&terms).await;
+        }
+        reserved.map(|(reserved, turn)| (reserved, Some(turn)))
     }
 
     /// Reserves with other codes while one is taken, and anew when another login has
@@ -60,7 +72,10 @@ impl Logins {
                 }
             };
             match &reserved {
-                Reserved::CodeTaken => reservation = self.reservation(caller, tenant, request)?,
+                Reserved::CodeTaken => {
+                    let person = reservation.session.terms.person.clone();
+                    reservation = self.reservation(caller, tenant, request, person)?;
+                }
                 Reserved::NumberBusy(busy) | Reserved::CallBusy(busy)
                     if may_replace && self.makes_way(caller, request, busy).await? => {}
                 _ => return Ok((reserved, turn)),
@@ -110,19 +125,27 @@ impl Logins {
     /// them again.
     pub(in crate::logins) async fn provider_is_busy(
         &self,
-        phone: &PhoneNumber,
+        phone: Option<&PhoneNumber>,
         retry_after: Option<Duration>,
     ) -> Error {
         let retry_after = retry_after.unwrap_or(PROVIDER_BUSY_DEFAULT);
-        if let Err(error) = self.0.ledger.back_off(phone, retry_after).await {
+        if let Some(phone) = phone
+            && let Err(error) = self.0.ledger.back_off(phone, retry_after).await
+        {
             warn!(%error, "the provider's wish for a pause is known to this caller alone");
         }
         Error::ProviderBusy { retry_after }
     }
 
-    fn reservation(&self, caller: &Caller, tenant: &Tenant, request: &StartLogin) -> Result<Reservation, Error> {
+    fn reservation(
+        &self,
+        caller: &Caller,
+        tenant: &Tenant,
+        request: &StartLogin,
+        person: Person,
+    ) -> Result<Reservation, Error> {
         let now = self.0.ledger.clock().now();
-        let terms = terms(caller, tenant, request, now)?;
+        let terms = terms(caller, tenant, request, person, now)?;
         let mut id = [0_u8; 20];
         getrandom::fill(&mut id).map_err(|_| Error::Internal("no randomness"))?;
         Ok(Reservation {
@@ -159,7 +182,13 @@ impl Logins {
 }
 
 /// What was asked for, if the tenant allows it.
-fn terms(caller: &Caller, tenant: &Tenant, request: &StartLogin, now: Timestamp) -> Result<Terms, Error> {
+fn terms(
+    caller: &Caller,
+    tenant: &Tenant,
+    request: &StartLogin,
+    person: Person,
+    now: Timestamp,
+) -> Result<Terms, Error> {
     let wanted = keeps_policy(tenant, caller, request)?;
     let code = BindingCode::random(getrandom::fill).map_err(|_| Error::Internal("no randomness"))?;
     Ok(Terms {
@@ -172,7 +201,7 @@ fn terms(caller: &Caller, tenant: &Tenant, request: &StartLogin, now: Timestamp)
         call: request.call.clone(),
         channel: request.channel,
         call_direction: request.call_direction,
-        phone: request.phone.clone(),
+        person,
         code,
         code_mode: request.code.for_channel(request.channel),
         purpose: wanted.purpose,
@@ -188,7 +217,7 @@ fn terms(caller: &Caller, tenant: &Tenant, request: &StartLogin, now: Timestamp)
 }
 
 /// Tells a retry from a different request under the same `request_id`.
-fn digest(request: &StartLogin) -> Result<[u8; 32], Error> {
+pub(super) fn digest(request: &StartLogin) -> Result<[u8; 32], Error> {
     let content = serde_json::to_vec(request).map_err(|_| Error::Internal("a request cannot be digested"))?;
     Ok(Sha256::digest(content).into())
 }

@@ -34,14 +34,15 @@ fn bearer(tokens: &Tokens) -> Result<HeaderValue, IdentifyError> {
     Ok(bearer)
 }
 
-/// Whether userinfo speaks about the person of the ID token and the number that
-/// was rung.
+/// Whether userinfo speaks about the person of the ID token and, where a number was
+/// rung, about that number.
 pub(super) fn compare(identity: &Identity, subject: &Subject, terms: &Terms) -> Result<(), IdentifyError> {
     if identity.sub != *subject {
         return Err(INVALID);
     }
+    let Some(rung) = terms.person.phone() else { return Ok(()) };
     match identity.phone_number.as_deref().map(PhoneNumber::from_msisdn) {
-        Some(Ok(number)) if number == terms.phone => Ok(()),
+        Some(Ok(number)) if number == *rung => Ok(()),
         Some(_) => Err(IdentifyError::Rejected(FailureReason::PhoneMismatch)),
         None => Ok(()),
     }

@@ -37,10 +37,9 @@ pub(super) fn log_of(counter: Counter, asker: Asker<'_>) -> Option<(Counter, Str
 }
 
 pub(super) fn member(counter: Counter, asker: Asker<'_>) -> Member {
-    if counter.counts_numbers() {
-        Member::Number(asker.phone.clone())
-    } else {
-        Member::Start((asker.client.clone(), asker.request_id.clone()))
+    match asker.phone() {
+        Some(number) if counter.counts_numbers() => Member::Number(number.clone()),
+        _ => Member::Start((asker.client.clone(), asker.request_id.clone())),
     }
 }
 

@@ -30,7 +30,9 @@ struct Number {
 impl Numbers {
     pub(super) fn admit(&mut self, asker: Asker<'_>, limit: Limit, now: Timestamp) -> Admitted {
         self.sweep(now);
-        let (number, start) = (self.numbers.entry(asker.phone.clone()).or_default(), start(asker));
+        // Nothing that is counted by number concerns somebody whose number is not known.
+        let Some(phone) = asker.phone() else { return Admitted::Before };
+        let (number, start) = (self.numbers.entry(phone.clone()).or_default(), start(asker));
         number.starts.retain(|(leaves, _)| now < *leaves);
         if number.starts.iter().any(|(_, counted)| *counted == start) {
             return Admitted::Before;
@@ -50,7 +52,7 @@ impl Numbers {
 
     pub(super) fn give_back(&mut self, asker: Asker<'_>) {
         let start = start(asker);
-        if let Some(number) = self.numbers.get_mut(asker.phone) {
+        if let Some(number) = asker.phone().and_then(|phone| self.numbers.get_mut(phone)) {
             number.starts.retain(|(_, counted)| *counted != start);
         }
     }

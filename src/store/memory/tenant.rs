@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::counting::{Denials, Log, Member, Request, log_of, member};
 use super::stream::Stream;
 use crate::phone::PhoneNumber;
-use crate::session::{CallId, CodeCheck, Ended, FailureReason, LoginId, Outcome, Session, State, Terms};
+use crate::session::{CallId, CodeCheck, Ended, FailureReason, LoginId, Outcome, Person, Session, State, Terms};
 use crate::store::retention::{identity_until, kept_until};
 use crate::store::{
     Asker, Batch, Charge, Counted, Counter, Events, Incarnation, Listed, Page, Question, REQUEST_ID_RETENTION, Rank,
@@ -32,13 +32,13 @@ pub(super) struct Tenant {
     /// Reservations that were taken back, the newest last.
     withdrawn: VecDeque<LoginId>,
     requests: HashMap<Request, Spent>,
-    numbers: HashMap<PhoneNumber, Claim>,
+    numbers: HashMap<Person, Claim>,
     /// With the login that each had last.
     calls: HashMap<CallId, Claim>,
     /// By the code's text.
     codes: HashMap<String, Claim>,
     logs: HashMap<(Counter, String), Log>,
-    denials: HashMap<PhoneNumber, Denials>,
+    denials: HashMap<Person, Denials>,
     next_sweep: Timestamp,
 }
 
@@ -86,7 +86,8 @@ impl Tenant {
             return spent.answer(reservation);
         }
         let call = terms.call.as_ref().and_then(|call| self.calls.get(call));
-        let claims = [self.numbers.get(&terms.phone), call].map(|claim| claim.filter(|claim| claim.keeps_out(id, now)));
+        let claims =
+            [self.numbers.get(&terms.person), call].map(|claim| claim.filter(|claim| claim.keeps_out(id, now)));
         let busy = match claims {
             [Some(number), _] => Some(Reserved::NumberBusy(number.login.clone())),
             [None, Some(call)] => Some(Reserved::CallBusy(call.login.clone())),
@@ -124,7 +125,7 @@ impl Tenant {
         self.charge(&question);
         let record = reservation.first_record();
         // Whoever still stands there is past its deadline.
-        self.numbers.remove(&terms.phone);
+        self.numbers.remove(&terms.person);
         self.codes.remove(terms.code.expose());
         if let Some(call) = &terms.call {
             self.calls.remove(call);
@@ -132,6 +133,11 @@ impl Tenant {
         self.put(record.clone(), Duration::ZERO);
         self.stream.append(&record, now);
         Reserved::New(record)
+    }
+
+    pub(super) fn started_before(&self, asker: Asker<'_>, content: &[u8; 32], now: Timestamp) -> Option<Reserved> {
+        let spent = self.requests.get(&(asker.client.clone(), asker.request_id.clone()));
+        spent.filter(|spent| now < spent.until).map(|spent| spent.stands_for(content))
     }
 
     /// Whether `holder` is the same client's, and what the reservation asks for.
@@ -146,7 +152,7 @@ impl Tenant {
     }
 
     pub(super) fn logins_of_number(&self, number: &PhoneNumber) -> Vec<LoginId> {
-        let of_number = self.logins.iter().filter(|(_, kept)| kept.record.session.terms.phone == *number);
+        let of_number = self.logins.iter().filter(|(_, kept)| kept.record.session.terms.person.phone() == Some(number));
         of_number.map(|(login, _)| login.clone()).collect()
     }
 
@@ -215,7 +221,7 @@ impl Tenant {
 
     fn written(&self, record: Record) -> Saved {
         let is_denied = matches!(&record.session.state, State::Ended(ended) if ended.outcome == Outcome::Denied);
-        let denials = self.denials.get(&record.session.terms.phone).filter(|_| is_denied);
+        let denials = self.denials.get(&record.session.terms.person).filter(|_| is_denied);
         Saved::Written { denials: denials.map_or(0, |denials| denials.count), record }
     }
 
@@ -238,7 +244,7 @@ impl Tenant {
             self.add(counter, (&**terms).into(), LOG_RETENTION, terms.created_at);
         }
         if let State::Ended(Ended { at, outcome: Outcome::Denied }) = session.state {
-            self.denials.entry(terms.phone.clone()).or_insert(Denials { count: 1, last: at });
+            self.denials.entry(terms.person.clone()).or_insert(Denials { count: 1, last: at });
         }
         self.put(written.clone(), identity_window);
         self.stream.append(&written, now);
@@ -322,7 +328,10 @@ impl Tenant {
     /// Whether one more fits now; counts nothing.
     fn weigh(&self, question: &Question<'_>) -> Counted {
         let Question { asker, charges, cool_down, now } = question;
-        let cooling = self.denials.get(asker.phone).and_then(|denials| denials.wait_for(*cool_down, *now));
+        let cooling = asker
+            .person
+            .and_then(|person| self.denials.get(person))
+            .and_then(|denials| denials.wait_for(*cool_down, *now));
         if let Some(retry_after) = cooling {
             return Counted::CoolingDown { retry_after };
         }
@@ -356,13 +365,13 @@ impl Tenant {
     fn remember_answer(&mut self, terms: &Terms, ended: &Ended) {
         match ended.outcome {
             Outcome::Approved { .. } => {
-                self.denials.remove(&terms.phone);
+                self.denials.remove(&terms.person);
                 log_of(Counter::Number, terms.into()).map(|log| self.logs.remove(&log));
             }
             Outcome::Denied => {
-                let before = self.denials.get(&terms.phone).filter(|denials| denials.count_at(ended.at));
+                let before = self.denials.get(&terms.person).filter(|denials| denials.count_at(ended.at));
                 let count = before.map_or(0, |denials| denials.count).saturating_add(1);
-                self.denials.insert(terms.phone.clone(), Denials { count, last: ended.at });
+                self.denials.insert(terms.person.clone(), Denials { count, last: ended.at });
             }
             Outcome::Expired | Outcome::Cancelled | Outcome::Failed(_) => {}
         }
@@ -381,7 +390,7 @@ impl Tenant {
     /// A login past its deadline may have lost its number to another already.
     fn hold(&mut self, session: &Session, until: Timestamp) {
         let claim = || Claim { login: session.id.clone(), until };
-        let number = self.numbers.entry(session.terms.phone.clone()).or_insert_with(claim);
+        let number = self.numbers.entry(session.terms.person.clone()).or_insert_with(claim);
         let code = self.codes.entry(session.terms.code.expose().to_owned()).or_insert_with(claim);
         let call = session.terms.call.clone().map(|call| self.calls.entry(call).or_insert_with(claim));
         for held in [number, code].into_iter().chain(call) {
@@ -392,7 +401,7 @@ impl Tenant {
     }
 
     fn free(&mut self, session: &Session) {
-        let number = &session.terms.phone;
+        let number = &session.terms.person;
         if self.numbers.get(number).is_some_and(|claim| claim.login == session.id) {
             self.numbers.remove(number);
         }
@@ -453,13 +462,15 @@ fn without_identity(session: Session, now: Timestamp) -> Session {
 }
 
 impl Spent {
+    fn stands_for(&self, content: &[u8; 32]) -> Reserved {
+        if self.content == *content { Reserved::Existing(self.login.clone()) } else { Reserved::RequestIdReused }
+    }
+
     fn answer(&self, reservation: &Reservation) -> Reserved {
         if self.login == reservation.session.id {
             Reserved::New(reservation.first_record())
-        } else if self.content == reservation.session.terms.content {
-            Reserved::Existing(self.login.clone())
         } else {
-            Reserved::RequestIdReused
+            self.stands_for(&reservation.session.terms.content)
         }
     }
 }

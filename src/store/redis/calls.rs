@@ -93,7 +93,7 @@ impl Calls {
         let mut call = Call::new(&RESERVE)
             .key(names.login(&session.id))
             .key(names.request(&request))
-            .key(names.number(&session.terms.phone))
+            .key(names.number(&session.terms.person))
             .key(names.code(&session.terms.code))
             .key(names.index())
             .key(names.owned(&record.owner))
@@ -112,13 +112,13 @@ impl Calls {
             .arg(self.writer());
         let known = known.unwrap_or_else(|| Position { epoch: String::new(), number: 0 });
         call = Self::with_stream(call, &names)?
-            .key(names.denials(&session.terms.phone))
+            .key(names.denials(Some(&session.terms.person)))
             .arg(known.epoch)
             .arg(known.number)
             .arg(millis(settle_time));
         call = with_cool_down(call, *cool_down)
             .key(names.call(session.terms.call.as_ref()))
-            .key(names.logins_of(&session.terms.phone))
+            .key(names.logins_of(&session.terms.person))
             .arg(u8::from(session.terms.call.is_some()))
             .arg(when_busy.name())
             .arg(names.logins());
@@ -136,7 +136,7 @@ impl Calls {
         let call = Call::new(&RELEASE)
             .key(names.login(&session.id))
             .key(names.request(&request))
-            .key(names.number(&session.terms.phone))
+            .key(names.number(&session.terms.person))
             .key(names.code(&session.terms.code))
             .key(names.index())
             .key(names.withdrawn(&session.id))
@@ -147,7 +147,7 @@ impl Calls {
             .arg(self.writer());
         let call = Self::with_stream(call, &names)?
             .key(names.call(session.terms.call.as_ref()))
-            .key(names.logins_of(&session.terms.phone))
+            .key(names.logins_of(&session.terms.person))
             .arg(names.owners())
             .arg(millis(CLAIM_LATENESS));
         let counters = Counter::ALL.into_iter().filter(|counter| !counter.counts_numbers());
@@ -158,8 +158,9 @@ impl Calls {
     /// Under each hash key, the one that is used last: an answer that it was counted is
     /// to be followed by the next.
     pub(super) fn admit(&self, asker: Asker<'_>, limit: Limit, now: Timestamp) -> Vec<Call> {
+        let Some(number) = asker.phone() else { return Vec::new() };
         let call = |keys: &HashKeys| {
-            let names = NumberNames::of(asker.phone, keys);
+            let names = NumberNames::of(number, keys);
             Call::new(&ADMIT)
                 .key(names.log())
                 .key(names.back_off())
@@ -173,9 +174,10 @@ impl Calls {
     }
 
     pub(super) fn give_back(&self, asker: Asker<'_>) -> Vec<Cmd> {
+        let Some(number) = asker.phone() else { return Vec::new() };
         let command = |keys: &HashKeys| {
             let mut call = cmd("ZREM");
-            call.arg(NumberNames::of(asker.phone, keys).log()).arg(member_of_all(asker, keys));
+            call.arg(NumberNames::of(number, keys).log()).arg(member_of_all(asker, keys));
             call
         };
         self.each_hash_key().map(command).collect()
@@ -188,7 +190,7 @@ impl Calls {
     pub(super) fn count(&self, question: &Question<'_>) -> Call {
         let Question { asker, charges, cool_down, now } = question;
         let names = self.names(asker.tenant);
-        let call = Call::new(&COUNT).key(names.denials(asker.phone)).arg(now.as_millis());
+        let call = Call::new(&COUNT).key(names.denials(asker.person)).arg(now.as_millis());
         let call = with_charges(with_cool_down(call, *cool_down), charges, &names, *asker);
         let other = self.other_names(asker.tenant);
         let pairs = other.as_ref().map(|other| [other, &names].map(|names| names.of_question(*asker)));
@@ -222,7 +224,7 @@ impl Calls {
         let call = Call::new(&SAVE)
             .key(names.login(&session.id))
             .key(names.identity(&session.id))
-            .key(names.number(&session.terms.phone))
+            .key(names.number(&session.terms.person))
             .key(names.code(&session.terms.code))
             .key(names.owned(&next.owner))
             .arg(now.as_millis())
@@ -239,8 +241,8 @@ impl Calls {
             .arg(self.writer());
         let terms = &session.terms;
         let call = Self::with_stream(call, &names)?
-            .key(names.denials(&terms.phone))
-            .key(names.log(Counter::Number, Asker::from(&**terms)).unwrap_or_default())
+            .key(names.denials(Some(&terms.person)))
+            .key(names.log(Counter::Number, Asker::from(&**terms)).unwrap_or_else(|| names.nothing()))
             .key(names.call(terms.call.as_ref()))
             .arg(names.owners())
             .arg(millis(INDEX_RETENTION + CLEAN_UP_AFTER))
@@ -261,12 +263,12 @@ impl Calls {
         let call = Call::new(&PUT_BACK)
             .key(names.login(&session.id))
             .key(names.identity(&session.id))
-            .key(names.number(&terms.phone))
+            .key(names.number(&terms.person))
             .key(names.code(&terms.code))
             .key(names.request(&request))
             .key(names.index())
             .key(names.owned(&record.owner))
-            .key(names.denials(&terms.phone))
+            .key(names.denials(Some(&terms.person)))
             .arg(now.as_millis())
             .arg(session.id.as_str())
             .arg(record.version)
@@ -281,7 +283,7 @@ impl Calls {
         let call = Self::with_stream(call, &names)?
             .key(names.withdrawn(&session.id))
             .key(names.call(terms.call.as_ref()))
-            .key(names.logins_of(&terms.phone))
+            .key(names.logins_of(&terms.person))
             .arg(names.content(terms))
             .arg(denied_at(session))
             .arg(terms.created_at.as_millis())
@@ -301,6 +303,17 @@ impl Calls {
         Ok(self.rehashed(call, &names, terms))
     }
 
+    /// Under each hash key, with the digest that the same content has.
+    pub(super) fn started_before(&self, asker: Asker<'_>, content: &[u8; 32]) -> Vec<(Cmd, String)> {
+        let command = |keys: &HashKeys| {
+            let names = Names::of(asker.tenant, keys);
+            let mut call = cmd("HMGET");
+            call.arg(names.request(&names.request_digest(asker))).arg("login").arg("content").arg("until");
+            (call, names.content_of(asker.client, content))
+        };
+        self.each_hash_key().map(command).collect()
+    }
+
     /// Under each hash key.
     pub(super) fn login_of_call(&self, tenant: &TenantId, call_id: &CallId) -> Vec<Cmd> {
         let command = |keys: &HashKeys| {
@@ -313,16 +326,16 @@ impl Calls {
 
     /// Under each hash key.
     pub(super) fn logins_of_number(&self, tenant: &TenantId, number: &PhoneNumber, now: Timestamp) -> Vec<Cmd> {
-        let since = now.minus(INDEX_RETENTION).as_millis();
+        let (since, person) = (now.minus(INDEX_RETENTION).as_millis(), number.clone().into());
         let command = |keys: &HashKeys| {
             let mut call = cmd("ZRANGE");
-            call.arg(Names::of(tenant, keys).logins_of(number)).arg(since).arg("+inf").arg("BYSCORE");
+            call.arg(Names::of(tenant, keys).logins_of(&person)).arg(since).arg("+inf").arg("BYSCORE");
             call
         };
         self.each_hash_key().map(command).collect()
     }
 
-    fn other_names(&self, tenant: &TenantId) -> Option<Names> {
+    pub(super) fn other_names(&self, tenant: &TenantId) -> Option<Names> {
         self.hash_keys.other().map(|keys| Names::of(tenant, keys))
     }
 
@@ -365,7 +378,12 @@ impl Calls {
     }
 
     pub(super) fn sealer<'a>(&self, tenant: &'a TenantId, login: &'a LoginId) -> Sealer<'a> {
-        Sealer { ring: self.ring(), formats: self.formats, tenant, login }
+        self.item_sealer(tenant, login.as_str())
+    }
+
+    /// For a login or something else that has a name of its own.
+    pub(super) fn item_sealer<'a>(&self, tenant: &'a TenantId, item: &'a str) -> Sealer<'a> {
+        Sealer { ring: self.ring(), formats: self.formats, tenant, item }
     }
 }
 

@@ -5,7 +5,7 @@
 //! keyed hashes of them.
 
 use crate::phone::{BindingCode, PhoneNumber};
-use crate::session::{CallId, LoginId, TenantId, Terms};
+use crate::session::{CallId, ClientId, LoginId, Person, TenantId, Terms};
 use crate::store::hash::{HashKeys, KeyedHash};
 use crate::store::{Asker, Counter, Incarnation};
 
@@ -48,9 +48,9 @@ impl Names {
         self.identities() + login.as_str()
     }
 
-    /// The live login of a number.
-    pub(super) fn number(&self, number: &PhoneNumber) -> String {
-        self.hashed("number", &[number.msisdn().as_bytes()])
+    /// The live login of a number or a check-in.
+    pub(super) fn number(&self, person: &Person) -> String {
+        self.hashed_person("number", person)
     }
 
     /// The login of a phone call; a name that nothing has when there is no call.
@@ -58,9 +58,14 @@ impl Names {
         call.map_or_else(|| format!("{}no-call", self.prefix), |call| self.hashed("call", &[call.as_str().as_bytes()]))
     }
 
-    /// All logins of a number.
-    pub(super) fn logins_of(&self, number: &PhoneNumber) -> String {
-        self.hashed("logins-of", &[number.msisdn().as_bytes()])
+    /// All logins of a number or a check-in.
+    pub(super) fn logins_of(&self, person: &Person) -> String {
+        self.hashed_person("logins-of", person)
+    }
+
+    /// A name that nothing has.
+    pub(super) fn nothing(&self) -> String {
+        format!("{}nothing", self.prefix)
     }
 
     /// Every hashed name that a login's scripts touch, in one order for all keys.
@@ -68,28 +73,42 @@ impl Names {
         let asker = Asker::from(terms);
         let claims = [
             self.request(&self.request_digest(asker)),
-            self.number(&terms.phone),
+            self.number(&terms.person),
             self.code(&terms.code),
             self.call(terms.call.as_ref()),
         ];
         let claims = claims.into_iter().map(Hashed::claim);
-        claims.chain([Hashed::log(self.logins_of(&terms.phone))]).chain(self.of_question(asker)).collect()
+        claims.chain([Hashed::log(self.logins_of(&terms.person))]).chain(self.of_question(asker)).collect()
     }
 
     /// Every hashed name that counting touches.
     pub(super) fn of_question(&self, asker: Asker<'_>) -> Vec<Hashed> {
         let logs = Counter::ALL.into_iter().filter_map(|counter| self.log(counter, asker));
-        [Hashed::claim(self.denials(asker.phone))].into_iter().chain(logs.map(Hashed::log)).collect()
+        [Hashed::claim(self.denials(asker.person))].into_iter().chain(logs.map(Hashed::log)).collect()
     }
 
     /// How what a client has asked for appears in records and request ids.
     pub(super) fn content(&self, terms: &Terms) -> String {
-        self.hash.digest("content", &[terms.client.as_str().as_bytes(), &terms.content])
+        self.content_of(&terms.client, &terms.content)
+    }
+
+    pub(super) fn content_of(&self, client: &ClientId, content: &[u8; 32]) -> String {
+        self.hash.digest("content", &[client.as_str().as_bytes(), content])
+    }
+
+    /// A check-in, by its name.
+    pub(super) fn check_in(&self, id: &str) -> String {
+        format!("{}check-in:{id}", self.prefix)
+    }
+
+    /// Those who have checked in and wait.
+    pub(super) fn check_ins(&self) -> String {
+        format!("{}check-ins", self.prefix)
     }
 
     /// How often a number's person has said no.
-    pub(super) fn denials(&self, number: &PhoneNumber) -> String {
-        self.hashed("denials", &[number.msisdn().as_bytes()])
+    pub(super) fn denials(&self, person: Option<&Person>) -> String {
+        person.map_or_else(|| self.nothing(), |person| self.hashed_person("denials", person))
     }
 
     /// The log of starts by `counter`; `None` when it does not concern the login.
@@ -102,7 +121,8 @@ impl Names {
     /// How a start appears in the log of `counter`.
     pub(super) fn member(&self, counter: Counter, asker: Asker<'_>) -> String {
         if counter.counts_numbers() {
-            self.hash.digest("logged number", &[asker.phone.msisdn().as_bytes()])
+            let number = asker.phone().map_or("", PhoneNumber::msisdn);
+            self.hash.digest("logged number", &[number.as_bytes()])
         } else {
             self.request_digest(asker)
         }
@@ -155,6 +175,13 @@ impl Names {
     /// The channel on which changes are announced.
     pub(super) fn channel(&self) -> String {
         channel(&self.prefix)
+    }
+
+    fn hashed_person(&self, kind: &'static str, person: &Person) -> String {
+        match person {
+            Person::Phone(number) => self.hashed(kind, &[number.msisdn().as_bytes()]),
+            Person::CheckIn(check_in) => self.hashed(kind, &[b"check-in", check_in.id.as_str().as_bytes()]),
+        }
     }
 
     fn hashed(&self, kind: &'static str, parts: &[&[u8]]) -> String {

@@ -19,6 +19,9 @@ pub(super) static LEAVE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!(
 pub(super) static EVENTS: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("events.lua")));
 pub(super) static PUT_BACK: LazyLock<Lua> =
     LazyLock::new(|| Lua::with(&[REHASH, APPEND], include_str!("put_back.lua")));
+pub(super) static KEEP_CHECK_IN: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("keep_check_in.lua")));
+pub(super) static TAKE_CHECK_IN: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("take_check_in.lua")));
+pub(super) static PUT_CHECK_IN_BACK: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("put_check_in_back.lua")));
 pub(super) static NEW_EPOCH: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("new_epoch.lua")));
 
 /// What other scripts begin with.

@@ -11,6 +11,7 @@ use crate::store::record::{CHANGING, Fields, Flat, Formats, Opened, from_json, t
 use crate::store::seal::{KeyRing, Place, Plaintext};
 use crate::store::{Record, StoreError};
 use crate::timestamp::Timestamp;
+use zeroize::Zeroizing;
 
 /// Field name and value, ready to be written.
 pub(super) type Field = (&'static str, Vec<u8>);
@@ -22,12 +23,12 @@ pub(super) type RawIdentity = Option<Vec<u8>>;
 /// Both.
 pub(super) type Raw = (RawFields, RawIdentity);
 
-/// Seals and opens the parts of one login.
+/// Seals and opens the parts of one login, or of something else with a name.
 pub(super) struct Sealer<'a> {
     pub(super) ring: Arc<KeyRing>,
     pub(super) formats: Formats,
     pub(super) tenant: &'a TenantId,
-    pub(super) login: &'a LoginId,
+    pub(super) item: &'a str,
 }
 
 /// A version of a record, ready to be written.
@@ -93,7 +94,8 @@ impl Sealer<'_> {
             identity: identity.map(|blob| open("identity", &blob)).transpose()?,
             fields: &fields,
         };
-        opened.record(self.login, now).map(Some)
+        let login = LoginId::parse(self.item).map_err(|_| StoreError::Unreadable("a record without a login"))?;
+        opened.record(&login, now).map(Some)
     }
 
     /// The terms of a record of that format, read by themselves.
@@ -101,6 +103,23 @@ impl Sealer<'_> {
         let format = self.formats.read(format)?;
         let sealed = sealed.ok_or(StoreError::Unreadable("a record without terms"))?;
         from_json(&self.open_blob(format, "terms", sealed)?)
+    }
+
+    /// A text of the newest format.
+    pub(super) fn seal_text(&self, blob: &'static str, text: &str) -> Result<Vec<u8>, StoreError> {
+        self.seal(self.formats.newest(), blob, text.as_bytes())
+    }
+
+    /// What [`Sealer::seal_text`] has sealed.
+    pub(super) fn open_text(
+        &self,
+        format: u8,
+        blob: &'static str,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<String>, StoreError> {
+        let text = self.open_blob(format, blob, sealed)?;
+        let text = std::str::from_utf8(&text).map_err(|_| StoreError::Unreadable("a sealed text is none"))?;
+        Ok(Zeroizing::new(text.to_owned()))
     }
 
     fn seal(&self, format: u8, blob: &'static str, plaintext: &[u8]) -> Result<Vec<u8>, StoreError> {
@@ -112,7 +131,7 @@ impl Sealer<'_> {
     }
 
     const fn place(&self, format: u8, blob: &'static str) -> Place<'_> {
-        Place { tenant: self.tenant, login: self.login, blob, format }
+        Place { tenant: self.tenant, item: self.item, blob, format }
     }
 }
 

@@ -114,6 +114,9 @@ impl Listener {
         if writer == self.writer {
             return Some(Heard::Own);
         }
+        if login == "check-in" {
+            return Some(Heard::Other(Wake::CheckedIn { tenant: tenant.clone() }));
+        }
         let (login, version) = (LoginId::parse(login).ok()?, version.parse().ok()?);
         Some(Heard::Other(Wake::Changed { tenant: tenant.clone(), login, version }))
     }

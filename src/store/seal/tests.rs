@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::session::LoginId;
 
 const OLD: KeyId = KeyId(1);
 const NEW: KeyId = KeyId(2);
@@ -22,13 +23,13 @@ fn login(seed: u8) -> LoginId {
 fn a_blob_opens_only_in_its_own_place() {
     let ring = ring(OLD, &[OLD]);
     let (acme, other, first, second) = (tenant("acme"), tenant("other"), login(1), login(2));
-    let place = Place { tenant: &acme, login: &first, blob: "secret", format: 1 };
+    let place = Place { tenant: &acme, item: first.as_str(), blob: "secret", format: 1 };
     let blob = ring.seal(&place, b"hush").unwrap();
 
     assert_eq!(ring.open(&place, &blob).unwrap().as_slice(), b"hush");
     for elsewhere in [
         Place { tenant: &other, ..place },
-        Place { login: &second, ..place },
+        Place { item: second.as_str(), ..place },
         Place { blob: "terms", ..place },
         Place { format: 2, ..place },
     ] {
@@ -39,7 +40,7 @@ fn a_blob_opens_only_in_its_own_place() {
 #[test]
 fn an_old_key_opens_what_the_new_one_no_longer_seals() {
     let (acme, first) = (tenant("acme"), login(1));
-    let place = Place { tenant: &acme, login: &first, blob: "secret", format: 1 };
+    let place = Place { tenant: &acme, item: first.as_str(), blob: "secret", format: 1 };
     let before = ring(OLD, &[OLD]);
     let after = ring(NEW, &[OLD, NEW]);
     let old_blob = before.seal(&place, b"hush").unwrap();
@@ -68,7 +69,7 @@ proptest! {
     #[test]
     fn whatever_is_sealed_opens_again(plaintext: Vec<u8>, seed: u8) {
         let (acme, login) = (tenant("acme"), login(seed));
-        let place = Place { tenant: &acme, login: &login, blob: "terms", format: 1 };
+        let place = Place { tenant: &acme, item: login.as_str(), blob: "terms", format: 1 };
         let ring = ring(OLD, &[OLD]);
         let blob = ring.seal(&place, &plaintext).unwrap();
         prop_assert_eq!(ring.open(&place, &blob).unwrap().to_vec(), plaintext);
@@ -77,7 +78,7 @@ proptest! {
     #[test]
     fn a_changed_byte_is_noticed(plaintext: Vec<u8>, at: prop::sample::Index, flip in 1_u8..) {
         let (acme, login) = (tenant("acme"), login(1));
-        let place = Place { tenant: &acme, login: &login, blob: "terms", format: 1 };
+        let place = Place { tenant: &acme, item: login.as_str(), blob: "terms", format: 1 };
         let ring = ring(OLD, &[OLD]);
         let mut blob = ring.seal(&place, &plaintext).unwrap();
         let at = at.index(blob.len());
@@ -88,7 +89,7 @@ proptest! {
     #[test]
     fn noise_is_no_blob(noise: Vec<u8>) {
         let (acme, login) = (tenant("acme"), login(1));
-        let place = Place { tenant: &acme, login: &login, blob: "terms", format: 1 };
+        let place = Place { tenant: &acme, item: login.as_str(), blob: "terms", format: 1 };
         prop_assert!(ring(OLD, &[OLD]).open(&place, &noise).is_err());
     }
 }

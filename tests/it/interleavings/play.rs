@@ -274,7 +274,7 @@ impl Scene {
 
     /// The code on the phone.
     fn code(&self, login: usize) -> BindingCode {
-        let shown = self.0.stage.provider.shown().into_iter().find(|terms| terms.phone == number(login));
+        let shown = self.0.stage.provider.shown().into_iter().find(|terms| terms.person == number(login).into());
         shown.map_or_else(|| wrong_code(Duration::ZERO), |terms| terms.code)
     }
 

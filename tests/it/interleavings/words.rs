@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ciba_gateway::logins::{Caller, CodeChoice, LoginView, StartLogin};
+use ciba_gateway::logins::{Caller, CodeChoice, LoginView, StartLogin, Whom};
 use ciba_gateway::phone::{BindingCode, PhoneNumber};
 use ciba_gateway::session::{CallDirection, Channel, ClientId, End, Phase, RequestId, TenantId, TerminalId};
 use ciba_gateway::store::WhenBusy;
@@ -41,7 +41,7 @@ pub(super) fn request(login: usize, is_read_back: bool) -> StartLogin {
     let channel = if is_read_back { Channel::CallCentre } else { Channel::PointOfSale };
     StartLogin {
         request_id: RequestId::new(format!("request-of-login-{login}")).expect("a request id"),
-        phone: number(login),
+        whom: Whom::Phone(number(login)),
         channel,
         call_direction: is_read_back.then_some(CallDirection::Inbound),
         agent: None,

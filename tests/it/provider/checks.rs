@@ -10,7 +10,7 @@ use super::World;
 use crate::support::lying_provider::{Reply, USER_EXISTS, terms};
 
 async fn ask(world: &World) -> CheckAnswer {
-    world.vipps.user_exists(&terms().phone).await
+    world.vipps.user_exists(terms().person.phone().expect("a number")).await
 }
 
 fn spellings(world: &World) -> Vec<String> {

@@ -120,7 +120,7 @@ async fn a_refused_start_is_not_charged(store: &dyn SessionStore) {
 /// A start of its own that rings number 1.
 fn start(seed: u8, now: Timestamp, limit: Limit) -> Reservation {
     let mut reservation = reservation_at(seed, now);
-    Arc::make_mut(&mut reservation.session.terms).phone = number(1);
+    Arc::make_mut(&mut reservation.session.terms).person = number(1).into();
     charged(reservation, limit)
 }
 
@@ -169,7 +169,7 @@ async fn each_counter_counts_its_own(store: &dyn SessionStore) {
 async fn of_different_numbers_each_counts_once(store: &dyn SessionStore) {
     let by_agent = |seed: u8, number_of: u8| {
         let mut reservation = start_by(seed, "ola", Counter::AgentNumbers, limit(2, 3600));
-        Arc::make_mut(&mut reservation.session.terms).phone = number(number_of);
+        Arc::make_mut(&mut reservation.session.terms).person = number(number_of).into();
         reservation
     };
     for (seed, number_of) in [(1, 1), (2, 2), (3, 1), (4, 2), (5, 1)] {

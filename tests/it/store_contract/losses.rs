@@ -37,7 +37,7 @@ async fn lost(seed: u8) -> Record {
 /// A start for the number of one seed, with everything else of another.
 fn reservation_of_number(number_of: u8, seed: u8) -> Reservation {
     let mut reservation = reservation(seed);
-    Arc::make_mut(&mut reservation.session.terms).phone = number(number_of);
+    Arc::make_mut(&mut reservation.session.terms).person = number(number_of).into();
     reservation
 }
 

@@ -18,7 +18,7 @@ for_both_stores!(
 fn terms_of(tenant_name: &str, seed: u8) -> Terms {
     let mut reservation = reservation_at(seed, NOW);
     let terms = Arc::make_mut(&mut reservation.session.terms);
-    (terms.tenant, terms.phone) = (tenant(tenant_name), number(1));
+    (terms.tenant, terms.person) = (tenant(tenant_name), number(1).into());
     terms.clone()
 }
 
@@ -33,7 +33,7 @@ async fn starts_of_all_tenants_count_for_their_number(store: &dyn SessionStore) 
     let third = terms_of("third", 1);
     let refused = Admitted::LimitReached { retry_after: secs(3480) };
     assert_eq!(admit(store, &third, NOW.plus(secs(120))).await, refused);
-    let elsewhere = Terms { phone: number(2), ..third.clone() };
+    let elsewhere = Terms { person: number(2).into(), ..third.clone() };
     assert_eq!(admit(store, &elsewhere, NOW.plus(secs(120))).await, Admitted::Counted);
     assert_eq!(admit(store, &third, NOW.plus(secs(3600))).await, Admitted::Counted);
 }

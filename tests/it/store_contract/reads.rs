@@ -161,6 +161,7 @@ fn is_without_identity(record: Option<Record>) -> bool {
 
 /// Which numbers the logins are for.
 fn seeds(records: &[Record]) -> Vec<u8> {
-    let of = |record: &Record| record.session.terms.phone.msisdn()[8..].parse().expect("a seed");
+    let number = |record: &Record| record.session.terms.person.phone().expect("a number").clone();
+    let of = |record: &Record| number(record).msisdn()[8..].parse().expect("a seed");
     records.iter().map(of).collect()
 }

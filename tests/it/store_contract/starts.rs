@@ -184,7 +184,7 @@ async fn a_claim_that_comes_after_its_withdrawal_is_not_made(store: &dyn Session
     let refused = store.reserve(&late).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     let mut retry = with_request_of(1, 2);
-    Arc::make_mut(&mut retry.session.terms).phone = number(1);
+    Arc::make_mut(&mut retry.session.terms).person = number(1).into();
     reserve(store, &retry).await;
 }
 
@@ -214,7 +214,7 @@ async fn tenants_do_not_get_into_each_others_way(store: &dyn SessionStore) {
 /// A start of its own, but for the number of another.
 fn for_number_of(other: u8, seed: u8) -> Reservation {
     let mut reservation = reservation(seed);
-    Arc::make_mut(&mut reservation.session.terms).phone = number(other);
+    Arc::make_mut(&mut reservation.session.terms).person = number(other).into();
     reservation
 }
 

@@ -376,7 +376,7 @@ impl FakeProvider {
                 expires_in: stage.expires_in.unwrap_or_else(|| terms.requested_expiry()),
                 interval: stage.interval,
             };
-            let is_unknown = stage.unknown.contains(&terms.phone);
+            let is_unknown = terms.person.phone().is_some_and(|phone| stage.unknown.contains(phone));
             let usual =
                 if is_unknown { StartAnswer::Refused(Refusal::PersonUnknown) } else { StartAnswer::Accepted(accepted) };
             (stage.starts.pop_front().unwrap_or(usual), stage.start_takes)

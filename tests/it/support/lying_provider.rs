@@ -385,7 +385,7 @@ pub(crate) fn terms() -> Terms {
         call: None,
         channel: Channel::CallCentre,
         call_direction: Some(CallDirection::Inbound),
-        phone: PhoneNumber::from_msisdn("4791234567").unwrap(),
+        person: PhoneNumber::from_msisdn("4791234567").unwrap().into(),
         code: BindingCode::parse("KX7RM").unwrap(),
         code_mode: CodeMode::ReadOut,
         purpose: None,

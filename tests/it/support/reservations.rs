@@ -86,7 +86,7 @@ fn terms(seed: u8, created_at: Timestamp) -> Terms {
         call: None,
         channel: Channel::CallCentre,
         call_direction: None,
-        phone: number(seed),
+        person: number(seed).into(),
         code: code(seed),
         code_mode: CodeMode::ReadBack,
         purpose: None,

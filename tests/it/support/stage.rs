@@ -282,6 +282,7 @@ fn tenant(id: TenantId, credential: &Arc<Credential>) -> Tenant {
             }],
             cool_down: CoolDown { first: secs(300), longest: secs(3600) },
         },
+        merchant_serial_number: None,
         credential: Arc::clone(credential),
     }
 }

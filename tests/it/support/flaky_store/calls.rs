@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ciba_gateway::clock::Clock;
 use ciba_gateway::phone::PhoneNumber;
-use ciba_gateway::session::{CallId, LoginId, TenantId};
+use ciba_gateway::session::{CallId, CheckInId, LoginId, TenantId};
+use ciba_gateway::store::check_ins::{CheckIn, CheckInStore, Taken, Waiting};
 use ciba_gateway::store::memory::MemoryStore;
 use ciba_gateway::store::{
     Admitted, Asker, Batch, Counted, Events, Incarnation, Limit, Listed, Page, Position, Pulse, PutBack, Question,
@@ -31,6 +32,15 @@ impl SessionStore for FlakyStore {
 
     async fn give_back(&self, asker: Asker<'_>) -> Result<(), StoreError> {
         self.call("give_back", self.store.give_back(asker)).await
+    }
+
+    async fn started_before(
+        &self,
+        asker: Asker<'_>,
+        content: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Reserved>, StoreError> {
+        self.call("started_before", self.store.started_before(asker, content, now)).await
     }
 
     async fn count(&self, question: &Question<'_>) -> Result<Counted, StoreError> {
@@ -174,5 +184,29 @@ impl SessionStore for FlakyStore {
 
     fn kind(&self) -> &'static str {
         "flaky"
+    }
+}
+
+#[async_trait]
+impl CheckInStore for FlakyStore {
+    async fn keep_check_in(
+        &self,
+        tenant: &TenantId,
+        check_in: &CheckIn,
+        now: Timestamp,
+    ) -> Result<CheckInId, StoreError> {
+        self.call("keep_check_in", self.store.keep_check_in(tenant, check_in, now)).await
+    }
+
+    async fn check_ins(&self, tenant: &TenantId, now: Timestamp) -> Result<Vec<Waiting>, StoreError> {
+        self.uncounted("check_ins", self.store.check_ins(tenant, now)).await
+    }
+
+    async fn take_check_in(&self, asker: Asker<'_>, id: &CheckInId, now: Timestamp) -> Result<Taken, StoreError> {
+        self.call("take_check_in", self.store.take_check_in(asker, id, now)).await
+    }
+
+    async fn put_check_in_back(&self, asker: Asker<'_>, id: &CheckInId, now: Timestamp) -> Result<(), StoreError> {
+        self.call("put_check_in_back", self.store.put_check_in_back(asker, id, now)).await
     }
 }
