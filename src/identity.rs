@@ -6,6 +6,7 @@
 //!
 //! Field formats follow the vendor's OpenAPI "Login API", operation userinfo.
 
+mod consents;
 mod nin;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use consents::{Agreement, Answer, Consent, DelegatedConsents, Element, FlowResult, Links, Screen, TermsLink};
 pub use nin::{InvalidNin, Nin};
 
 /// A claim that a caller can ask for; each is one scope at the provider.
@@ -144,15 +146,18 @@ pub struct Identity {
     /// Up to two further addresses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_addresses: Vec<Address>,
-    /// Marketing consents, refusals among them.
+    /// Marketing consents as they came: they come once, and are not lost over a
+    /// detail of their shape. [`Identity::delegated_consents`] reads them.
     #[serde(default, rename = "delegatedConsents", skip_serializing_if = "Option::is_none")]
-    pub delegated_consents: Option<DelegatedConsents>,
-    /// What the person ticked on the sales unit's own screens.
+    pub raw_delegated_consents: Option<Value>,
+    /// What the person ticked on the sales unit's own screens, as it came.
+    /// [`Identity::flow_result`] reads it.
     #[serde(default, rename = "flowResult", skip_serializing_if = "Option::is_none")]
-    pub flow_result: Option<Value>,
-    /// Terms and privacy statement, and whether they were accepted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agreement: Option<Agreement>,
+    pub raw_flow_result: Option<Value>,
+    /// Acceptance of terms and privacy statement as it came. [`Identity::agreement`]
+    /// reads it.
+    #[serde(default, rename = "agreement", skip_serializing_if = "Option::is_none")]
+    pub raw_agreement: Option<Value>,
     /// Everything else the provider sent.
     #[serde(flatten)]
     pub other: BTreeMap<String, Value>,
@@ -165,12 +170,48 @@ impl Identity {
     /// When it is no JSON object, a claim has another type than documented, or
     /// a claim comes twice. The error names the place, never the value.
     pub fn from_userinfo(body: &[u8]) -> Result<Self, InvalidIdentity> {
-        let identity: Self = serde_json::from_slice(body)
+        let mut identity: Self = serde_json::from_slice(body)
             .map_err(|error| InvalidIdentity { line: error.line(), column: error.column() })?;
         if Subject::new(identity.sub.expose()).is_none() {
             return Err(InvalidIdentity { line: 0, column: 0 });
         }
+        identity.find_misspelt_consents();
         Ok(identity)
+    }
+
+    /// The vendor's own sample has a name with a space before it.
+    fn find_misspelt_consents(&mut self) {
+        for (claim, name) in [
+            (&mut self.raw_delegated_consents, "delegatedConsents"),
+            (&mut self.raw_flow_result, "flowResult"),
+            (&mut self.raw_agreement, "agreement"),
+        ] {
+            let misspelt = self.other.keys().find(|key| key.trim() == name).cloned();
+            if let (None, Some(misspelt)) = (&claim, misspelt) {
+                *claim = self.other.remove(&misspelt).filter(|value| !value.is_null());
+            }
+        }
+    }
+
+    /// Marketing consents, refusals among them; `None` when there are none, or in no
+    /// form that can be read.
+    #[must_use]
+    pub fn delegated_consents(&self) -> Option<DelegatedConsents> {
+        self.raw_delegated_consents.as_ref().and_then(DelegatedConsents::read)
+    }
+
+    /// What the person ticked on the sales unit's own screens; `None` when there is
+    /// nothing, or in no form that can be read.
+    #[must_use]
+    pub fn flow_result(&self) -> Option<FlowResult> {
+        self.raw_flow_result.as_ref().and_then(FlowResult::read)
+    }
+
+    /// Terms and privacy statement, and whether they were accepted; `None` when there
+    /// is nothing, or in no form that can be read.
+    #[must_use]
+    pub fn agreement(&self) -> Option<Agreement> {
+        self.raw_agreement.as_ref().and_then(Agreement::read)
     }
 
     /// Whether the claim came, and says something.
@@ -185,9 +226,9 @@ impl Identity {
             Claim::Birthdate => says(&self.birthdate),
             Claim::Gender => says(&self.gender),
             Claim::Nin => self.nin.is_some(),
-            Claim::DelegatedConsents => self.delegated_consents.is_some(),
-            Claim::CustomFlow => self.flow_result.is_some(),
-            Claim::Agreement => self.agreement.is_some(),
+            Claim::DelegatedConsents => self.delegated_consents().is_some_and(|consents| !consents.consents.is_empty()),
+            Claim::CustomFlow => self.flow_result().is_some_and(|result| !result.screens.is_empty()),
+            Claim::Agreement => self.agreement().is_some_and(|agreement| agreement.answer != Answer::Unclear),
         }
     }
 
@@ -265,51 +306,6 @@ impl fmt::Debug for Address {
 fn address_unless_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Address>, D::Error> {
     let address = Option::<Address>::deserialize(deserializer)?;
     Ok(address.filter(|address| !address.is_empty()))
-}
-
-/// Marketing consents (scope `delegatedConsents`). The provider sends them only
-/// at the login in which they were given.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct DelegatedConsents {
-    /// Language of the texts shown.
-    pub language: String,
-    /// RFC 3339, UTC.
-    pub time_of_consent: String,
-    /// One entry for each consent that was offered.
-    pub consents: Vec<Consent>,
-    /// Headings, terms and links as they were shown.
-    #[serde(flatten)]
-    pub shown: BTreeMap<String, Value>,
-}
-
-/// One marketing consent that was offered.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Consent {
-    /// `email`, `sms`, `digital` or `personal`.
-    pub id: String,
-    /// Whether the person said yes. A refusal is listed too.
-    pub accepted: bool,
-    /// Whether the login could not go on without it.
-    pub required: bool,
-    /// The text beside the box.
-    pub text_displayed_to_user: String,
-}
-
-/// Acceptance of terms and privacy statement (scope `agreement`).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Agreement {
-    /// Language of the texts shown.
-    pub language: String,
-    /// RFC 3339.
-    pub timestamp: String,
-    /// Whether the person accepted.
-    pub accepted: bool,
-    /// Description, button and links as they were shown.
-    #[serde(flatten)]
-    pub shown: BTreeMap<String, Value>,
 }
 
 #[cfg(test)]

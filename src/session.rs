@@ -37,6 +37,9 @@ use crate::timestamp::Timestamp;
 pub const EXPIRY_GRACE: Duration = Duration::from_secs(5);
 /// How long the provider may take to tell who the person is, after the exchange.
 pub const REDEEM_LIMIT: Duration = Duration::from_secs(30);
+/// The same for a login that asks for consents: they are told once, so they are asked
+/// for as long as the provider's access token can be relied on (300 s in its examples).
+pub const REDEEM_LIMIT_WITH_CONSENTS: Duration = Duration::from_secs(150);
 /// How long the agent may take to type the code, after the approval.
 pub const CODE_LIMIT: Duration = Duration::from_secs(60);
 /// A start that has not ended by then has lost its owner.
@@ -223,7 +226,7 @@ impl Session {
         match &self.state {
             State::Starting(starting) => Some(starting.since.plus(START_LIMIT)),
             State::Pending(pending) => Some(pending.schedule.expires_at().plus(EXPIRY_GRACE)),
-            State::Redeemed(redeemed) => Some(redeemed.at.plus(REDEEM_LIMIT)),
+            State::Redeemed(redeemed) => Some(redeemed.at.plus(self.terms.redeem_limit())),
             State::AwaitingCode(awaiting) => Some(awaiting.approved_at.plus(CODE_LIMIT)),
             State::Ended(_) => None,
         }

@@ -8,6 +8,7 @@ mod nb;
 mod sv;
 
 use crate::language::Language;
+use crate::logins::Error;
 use crate::phone::{Country, PhoneNumber};
 use crate::session::{CodeMode, CodeProgress, End, FailureReason, Moment, Phase, Terms};
 
@@ -44,6 +45,12 @@ struct Texts {
     claim_missing: &'static str,
     code_not_confirmed: &'static str,
     code_mismatch: &'static str,
+    userinfo_refused: &'static str,
+    /// The provider's own limit for one phone.
+    provider_busy: &'static str,
+    number_busy: &'static str,
+    /// A limit of ours; which one is nobody's business.
+    too_many_starts: &'static str,
 }
 
 const fn texts(language: Language) -> &'static Texts {
@@ -59,8 +66,13 @@ const fn texts(language: Language) -> &'static Texts {
 /// One to three short sentences; never personal data.
 pub(super) fn agent_text(terms: &Terms, moment: &Moment) -> String {
     let text = texts(terms.language).at(terms.code_mode, moment);
-    // Of a check-in only the language is known.
-    let country = terms.person.phone().map_or_else(|| country_of(terms.language), PhoneNumber::country);
+    named(text, terms.person.phone(), terms.language)
+}
+
+/// The text with the app's name where the person is. Where no number is known, as of a
+/// check-in, the language says where that is.
+fn named(text: &str, phone: Option<&PhoneNumber>, language: Language) -> String {
+    let country = phone.map_or_else(|| country_of(language), PhoneNumber::country);
     text.replace(APP, country.app_name())
 }
 
@@ -71,6 +83,21 @@ const fn country_of(language: Language) -> Country {
         Language::Danish => Country::Denmark,
         Language::Finnish => Country::Finland,
     }
+}
+
+/// What to say when nothing could be started or asked for a person; `None` for what an
+/// agent can do nothing about.
+pub(super) fn refusal_text(error: &Error, language: Language, phone: Option<&PhoneNumber>) -> Option<String> {
+    let texts = texts(language);
+    let text = match error {
+        Error::ProviderBusy { .. } => texts.provider_busy,
+        Error::ProviderUnavailable => texts.provider_unavailable,
+        Error::ProviderCredentialsRefused | Error::ProviderRefused | Error::CheckNotOffered => texts.refused,
+        Error::NumberBusy | Error::CallBusy => texts.number_busy,
+        Error::TooManyStarts { .. } => texts.too_many_starts,
+        _ => return None,
+    };
+    Some(named(text, phone, language))
 }
 
 impl Texts {
@@ -113,6 +140,7 @@ impl Texts {
             FailureReason::ResultLost => self.result_lost,
             FailureReason::Internal => self.gateway_failed,
             FailureReason::IdTokenInvalid | FailureReason::UserinfoInvalid => self.not_trusted,
+            FailureReason::UserinfoRefused => self.userinfo_refused,
             FailureReason::PhoneMismatch => self.phone_mismatch,
             FailureReason::OtherPerson => self.other_person,
             FailureReason::ClaimMissing => self.claim_missing,

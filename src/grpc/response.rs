@@ -1,12 +1,14 @@
 //! From the domain to messages.
 
+mod consents;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use prost_types::{ListValue, Struct, Value, value::Kind};
 
 use super::agent_text::agent_text;
 use super::v1;
-use crate::identity::{Address, Agreement, Claim, Consent, DelegatedConsents, Identity, Nin};
+use crate::identity::{Address, Claim, Identity, Nin};
 use crate::logins::{CheckInView, LoginView, ShopQrView};
 use crate::session::{Channel, CodeMode, End, FailureReason, Phase};
 use crate::shop_qr::drawing::Drawing;
@@ -97,6 +99,7 @@ const fn failure_reason(reason: FailureReason) -> v1::FailureReason {
         FailureReason::UserinfoInvalid => v1::FailureReason::UserinfoInvalid,
         FailureReason::PhoneMismatch => v1::FailureReason::PhoneMismatch,
         FailureReason::OtherPerson => v1::FailureReason::OtherPerson,
+        FailureReason::UserinfoRefused => v1::FailureReason::UserinfoRefused,
         FailureReason::ClaimMissing => v1::FailureReason::ClaimMissing,
         FailureReason::CodeNotConfirmed => v1::FailureReason::CodeNotConfirmed,
         FailureReason::CodeMismatch => v1::FailureReason::CodeMismatch,
@@ -153,16 +156,32 @@ fn person(identity: &Identity, asked: &BTreeSet<Claim>, with_nin: bool) -> v1::I
         nin: identity.nin.as_ref().filter(|_| with_nin).map(Nin::expose).unwrap_or_default().to_owned(),
         address: identity.address.as_ref().map(address),
         other_addresses: identity.other_addresses.iter().map(address).collect(),
-        delegated_consents: identity.delegated_consents.as_ref().map(delegated_consents),
+        delegated_consents: identity.delegated_consents().map(consents::delegated),
         flow_result: identity
-            .flow_result
+            .raw_flow_result
             .as_ref()
             .and_then(|value| value.as_object())
             .map(|object| fields(object.iter())),
-        agreement: identity.agreement.as_ref().map(agreement),
-        other_claims: (!identity.other.is_empty()).then(|| fields(identity.other.iter())),
+        agreement: identity.agreement().map(consents::agreement),
+        other_claims: other_claims(identity),
         missing_claims: asked.iter().filter(|asked| !identity.has(**asked)).map(|asked| claim(*asked).into()).collect(),
+        custom_flow: identity.flow_result().map(consents::flow_result),
     }
+}
+
+/// What has no field of its own, and consents that no field can hold.
+fn other_claims(identity: &Identity) -> Option<Struct> {
+    let mut others = fields(identity.other.iter());
+    for (name, raw) in [
+        ("delegatedConsents", &identity.raw_delegated_consents),
+        ("flowResult", &identity.raw_flow_result),
+        ("agreement", &identity.raw_agreement),
+    ] {
+        if let Some(raw) = raw.as_ref().filter(|raw| !raw.is_object()) {
+            others.fields.insert(name.to_owned(), json(raw));
+        }
+    }
+    (!others.fields.is_empty()).then_some(others)
 }
 
 const fn claim(claim: Claim) -> v1::Claim {
@@ -192,33 +211,6 @@ fn address(address: &Address) -> v1::Address {
         region: address.region.clone(),
         country: address.country.clone(),
         formatted: address.formatted.clone(),
-    }
-}
-
-fn delegated_consents(consents: &DelegatedConsents) -> v1::DelegatedConsents {
-    v1::DelegatedConsents {
-        language: consents.language.clone(),
-        time_of_consent: consents.time_of_consent.clone(),
-        consents: consents.consents.iter().map(consent).collect(),
-        shown: Some(fields(consents.shown.iter())),
-    }
-}
-
-fn consent(consent: &Consent) -> v1::Consent {
-    v1::Consent {
-        id: consent.id.clone(),
-        accepted: consent.accepted,
-        required: consent.required,
-        text_displayed_to_user: consent.text_displayed_to_user.clone(),
-    }
-}
-
-fn agreement(agreement: &Agreement) -> v1::Agreement {
-    v1::Agreement {
-        language: agreement.language.clone(),
-        timestamp: agreement.timestamp.clone(),
-        accepted: agreement.accepted,
-        shown: Some(fields(agreement.shown.iter())),
     }
 }
 

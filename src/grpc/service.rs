@@ -17,7 +17,7 @@ use super::caller::{Call, Peer};
 use super::grant::{Enrolled, Grant};
 use super::request::Erasure;
 use super::server::{Address, Leaving};
-use super::status::CallError;
+use super::status::{CallError, Refusal};
 use super::v1::login_service_server::{LoginService, LoginServiceServer};
 use super::{request, response, v1};
 use crate::logins::{self, Caller, Cursor, Logins, TenantEvent, TenantMessage, WatchEvent};
@@ -68,9 +68,10 @@ impl LoginApi {
     }
 
     /// Counts the call and turns its error, if any, into a status.
-    fn answer<T>(&self, call: Call, result: Result<T, CallError>) -> Result<Response<T>, Status> {
+    fn answer<T>(&self, call: Call, result: Result<T, impl Into<Refusal>>) -> Result<Response<T>, Status> {
         let method = call.name();
-        let code = result.as_ref().err().map_or(Code::Ok, |error| error.code_and_reason().0);
+        let result = result.map_err(Into::into);
+        let code = result.as_ref().err().map_or(Code::Ok, |refusal| refusal.error().code_and_reason().0);
         self.metrics.grpc_call(method, code);
         result.map(Response::new).map_err(|error| error.into_status(method))
     }
@@ -109,18 +110,24 @@ impl LoginApi {
         }))
     }
 
-    async fn check(&self, request: Request<v1::CheckPhoneRequest>) -> Result<v1::CheckPhoneResponse, CallError> {
+    async fn check(&self, request: Request<v1::CheckPhoneRequest>) -> Result<v1::CheckPhoneResponse, Refusal> {
         let (grant, message) = self.known(Call::CheckPhone, request).await?;
         let caller = grant.caller();
-        let check = request::check_phone(&message, caller, &*self.logins.tenant(caller)?)?;
-        Ok(v1::CheckPhoneResponse { usable: self.logins.check_phone(caller, check).await? })
+        let tenant = self.logins.tenant(caller)?;
+        let check = request::check_phone(&message, caller, &tenant)?;
+        let (language, phone) = (tenant.default_language, check.phone.clone());
+        let usable = self.logins.check_phone(caller, check).await;
+        Ok(v1::CheckPhoneResponse { usable: usable.map_err(|error| Refusal::spoken(error, language, Some(&phone)))? })
     }
 
-    async fn start(&self, request: Request<v1::StartLoginRequest>) -> Result<v1::StartLoginResponse, CallError> {
+    async fn start(&self, request: Request<v1::StartLoginRequest>) -> Result<v1::StartLoginResponse, Refusal> {
         let (grant, message) = self.known(Call::StartLogin, request).await?;
         let caller = grant.caller();
-        let start = request::start_login(message, caller, &*self.logins.tenant(caller)?)?;
-        let view = self.logins.start(caller, start).await?;
+        let tenant = self.logins.tenant(caller)?;
+        let start = request::start_login(message, caller, &tenant)?;
+        let (language, phone) = (start.language.unwrap_or(tenant.default_language), start.whom.phone().cloned());
+        let view = self.logins.start(caller, start).await;
+        let view = view.map_err(|error| Refusal::spoken(error, language, phone.as_ref()))?;
         Ok(v1::StartLoginResponse { login: Some(response::login(&view)) })
     }
 

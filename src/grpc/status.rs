@@ -10,7 +10,10 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use tracing::{error, info, warn};
 
+use super::agent_text::refusal_text;
+use crate::language::Language;
 use crate::logins::{self, Load};
+use crate::phone::PhoneNumber;
 use crate::store::{Counter, StoreError};
 use crate::tokens::Refused;
 
@@ -332,11 +335,15 @@ impl CallError {
 
     /// The status for the caller; logs the failed call.
     pub(super) fn into_status(self, method: &'static str) -> Status {
-        self.into_end_of_stream(method, None)
+        self.into_status_with(method, None, None)
     }
 
     /// As [`CallError::into_status`], for a stream that can be gone on with.
     pub(super) fn into_end_of_stream(self, method: &'static str, cursor: Option<String>) -> Status {
+        self.into_status_with(method, cursor, None)
+    }
+
+    fn into_status_with(self, method: &'static str, cursor: Option<String>, spoken: Option<Spoken>) -> Status {
         let (code, reason) = self.code_and_reason();
         self.log(method, reason);
         let mut details = ErrorDetails::with_error_info(reason, DOMAIN, self.metadata(cursor));
@@ -348,7 +355,46 @@ impl CallError {
         if let Some(after) = self.retry_after() {
             details.set_retry_info(Some(after));
         }
+        if let Some(Spoken { language, text }) = spoken {
+            details.set_localized_message(language.tag(), text);
+        }
         Status::with_error_details(code, self.message(), details)
+    }
+}
+
+/// What an agent or a screen can say, as `agent_text` of a login.
+#[derive(Debug)]
+struct Spoken {
+    language: Language,
+    text: String,
+}
+
+/// A refused call about a number, and what can be said of it.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    error: CallError,
+    spoken: Option<Spoken>,
+}
+
+impl Refusal {
+    pub(super) fn spoken(error: logins::Error, language: Language, phone: Option<&PhoneNumber>) -> Self {
+        let spoken = refusal_text(&error, language, phone).map(|text| Spoken { language, text });
+        Self { error: error.into(), spoken }
+    }
+
+    pub(super) const fn error(&self) -> &CallError {
+        &self.error
+    }
+
+    /// See [`CallError::into_status`].
+    pub(super) fn into_status(self, method: &'static str) -> Status {
+        self.error.into_status_with(method, None, self.spoken)
+    }
+}
+
+impl<E: Into<CallError>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), spoken: None }
     }
 }
 

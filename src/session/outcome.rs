@@ -61,6 +61,9 @@ pub enum FailureReason {
     IdTokenInvalid,
     /// Userinfo speaks about another person than the ID token, or cannot be read.
     UserinfoInvalid,
+    /// The provider would not tell who the person is, though it had given a token for
+    /// that.
+    UserinfoRefused,
     /// The approved account has another phone number than was asked.
     PhoneMismatch,
     /// Not the person that the caller expected.
@@ -77,7 +80,7 @@ pub enum FailureReason {
 
 #[cfg(test)]
 impl FailureReason {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::StartUnknown,
         Self::PersonUnknown,
         Self::AppTooOld,
@@ -90,6 +93,7 @@ impl FailureReason {
         Self::ResultLost,
         Self::IdTokenInvalid,
         Self::UserinfoInvalid,
+        Self::UserinfoRefused,
         Self::PhoneMismatch,
         Self::OtherPerson,
         Self::ClaimMissing,

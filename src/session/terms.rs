@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use super::{CODE_LIMIT, Person};
+use super::{CODE_LIMIT, Person, REDEEM_LIMIT, REDEEM_LIMIT_WITH_CONSENTS};
 use crate::identity::{Claim, Subject};
 use crate::language::Language;
 use crate::phone::BindingCode;
@@ -129,6 +129,17 @@ impl Terms {
         match self.code_mode {
             CodeMode::ReadBack => self.lifetime.saturating_sub(CODE_LIMIT),
             CodeMode::ReadOut | CodeMode::Display => self.lifetime,
+        }
+    }
+
+    /// How long the provider may take to tell who the person is, after the exchange.
+    #[must_use]
+    pub fn redeem_limit(&self) -> Duration {
+        let come_once = [Claim::DelegatedConsents, Claim::CustomFlow];
+        if come_once.iter().any(|claim| self.claims.contains(claim)) {
+            REDEEM_LIMIT_WITH_CONSENTS
+        } else {
+            REDEEM_LIMIT
         }
     }
 }

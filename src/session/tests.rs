@@ -216,6 +216,20 @@ fn in_read_back_mode_the_last_minute_is_left_for_the_code() {
     assert_eq!(terms(CodeMode::Display).requested_expiry(), Duration::from_secs(300));
 }
 
+/// They come once, and are not given up for an outage of half a minute.
+#[test]
+fn a_login_that_asks_for_consents_waits_longer_for_them() {
+    for (claim, limit) in [
+        (Claim::Email, REDEEM_LIMIT),
+        (Claim::Agreement, REDEEM_LIMIT),
+        (Claim::DelegatedConsents, REDEEM_LIMIT_WITH_CONSENTS),
+        (Claim::CustomFlow, REDEEM_LIMIT_WITH_CONSENTS),
+    ] {
+        let terms = Terms { claims: [Claim::Name, claim].into(), ..terms(CodeMode::Display) };
+        assert_eq!(terms.redeem_limit(), limit, "{}", claim.name());
+    }
+}
+
 #[test]
 fn each_live_state_has_its_own_end_by_the_clock() {
     let expected = [

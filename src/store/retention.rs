@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::OUTCOME_RETENTION;
 use crate::ciba::MAX_LIFETIME;
 use crate::session::{
-    CODE_LIMIT, EXPIRY_GRACE, Ended, FailureReason, Outcome, REDEEM_LIMIT, START_LIMIT, Session, State,
+    CODE_LIMIT, EXPIRY_GRACE, Ended, FailureReason, Outcome, REDEEM_LIMIT_WITH_CONSENTS, START_LIMIT, Session, State,
 };
 use crate::timestamp::Timestamp;
 
@@ -16,7 +16,7 @@ use crate::timestamp::Timestamp;
 pub(super) const LONGEST_LIFE: Duration = START_LIMIT
     .saturating_add(MAX_LIFETIME)
     .saturating_add(EXPIRY_GRACE)
-    .saturating_add(REDEEM_LIMIT)
+    .saturating_add(REDEEM_LIMIT_WITH_CONSENTS)
     .saturating_add(CODE_LIMIT);
 
 /// When the record is forgotten.

@@ -9,7 +9,7 @@ pub(super) const TEXTS: Texts = Texts {
     ask_to_approve: "The code is right. Ask them to approve the request in {app}.",
     read_code_out: "Read the code aloud. If {app} shows the same one, they can approve. No request there? Pull down to \
         refresh.",
-    compare_with_screen: "Open {app}, compare the code with the one on this screen, and approve.",
+    compare_with_screen: "Open {app}, compare the code with the one on this screen, and approve. No request there? Pull down to refresh.",
     verifying: "Approved on the phone. One moment while it is verified.",
     type_code: "Approved on the phone. Ask for the code that {app} shows, and type it.",
     approved: "It is the person. Go on.",
@@ -17,7 +17,7 @@ pub(super) const TEXTS: Texts = Texts {
     expired: "Nobody answered in time. Check the number, then try once more.",
     cancelled: "The login was cancelled. The phone may still show the request; it has no effect.",
     start_unknown: "It is not known whether the phone was asked. If a request shows there, let it lapse and start again.",
-    person_unknown: "This number cannot log in this way. Use another way.",
+    person_unknown: "This number cannot log in this way: no app in use there, or its owner is under 15. Use another way.",
     app_too_old: "The app on the phone is too old. Ask them to update it, or use another way.",
     refused: "The login service refused the request. Use another way, and tell support.",
     provider_unavailable: "The login service cannot be reached. Nobody said no; try again later.",
@@ -29,4 +29,8 @@ pub(super) const TEXTS: Texts = Texts {
     claim_missing: "They approved, but something that we must know about them did not come. Use another way.",
     code_not_confirmed: "The code was not typed in time. Start again.",
     code_mismatch: "Three wrong codes. The person on the line may not hold the phone. Do not go on.",
+    userinfo_refused: "They approved, but the login service did not say who they are. Nobody said no; start again.",
+    provider_busy: "Too many requests wait on this phone. Ask them to reject the old ones in {app}, wait a minute, and start again.",
+    number_busy: "This number is being asked already. Wait until that request has ended.",
+    too_many_starts: "Too many requests in a short time. Wait a while, or use another way.",
 };

@@ -1,8 +1,10 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::*;
 use crate::phone::{Country, PhoneNumber};
 use crate::session::tests::terms;
+use crate::store::Counter;
 use crate::timestamp::Timestamp;
 
 /// Every way in which a login can stand.
@@ -41,6 +43,40 @@ fn every_moment_has_a_text_in_every_language() {
     }
 }
 
+/// Every refusal that has a text.
+fn refusals() -> Vec<Error> {
+    let retry_after = Duration::from_secs(7);
+    vec![
+        Error::ProviderBusy { retry_after },
+        Error::ProviderUnavailable,
+        Error::ProviderCredentialsRefused,
+        Error::ProviderRefused,
+        Error::CheckNotOffered,
+        Error::NumberBusy,
+        Error::CallBusy,
+        Error::TooManyStarts { counter: Counter::Number, retry_after },
+    ]
+}
+
+fn said_of(error: &Error, language: Language, number: &str) -> Option<String> {
+    refusal_text(error, language, Some(&PhoneNumber::parse(number, Country::Norway).unwrap()))
+}
+
+/// SR45: also where nothing was started.
+#[test]
+fn a_refusal_that_agents_meet_has_a_text_in_every_language() {
+    for error in refusals() {
+        let texts = Language::ALL.map(|language| said_of(&error, language, "+4790000001").unwrap());
+        assert_eq!(texts.iter().collect::<BTreeSet<_>>().len(), texts.len(), "{texts:?}");
+        for text in texts {
+            assert!(text.ends_with('.') && text.chars().count() <= 200 && !text.contains(['{', '}']), "{text}");
+        }
+    }
+    for error in [Error::NotFound, Error::RequestIdReused, Error::Draining, Error::ChannelNotAllowed] {
+        assert_eq!(said_of(&error, Language::English, "+4790000001"), None, "an agent can do nothing about it");
+    }
+}
+
 /// The person is told the name that they know.
 #[test]
 fn the_app_has_the_name_of_the_numbers_country() {
@@ -74,6 +110,9 @@ fn the_documents_have_every_text_for_agents() {
     ] {
         for (mode, moment) in moments().into_iter().filter(|(mode, _)| *mode != CodeMode::Display) {
             let text = said(language, number, mode, &moment);
+            assert!(document.contains(&format!("\n- {text}\n")), "{language}: {text}");
+        }
+        for text in refusals().iter().filter_map(|error| said_of(error, language, number)) {
             assert!(document.contains(&format!("\n- {text}\n")), "{language}: {text}");
         }
     }

@@ -11,6 +11,7 @@ use crate::provider::IdentifyError;
 use crate::session::{FailureReason, Terms};
 
 pub(super) const INVALID: IdentifyError = IdentifyError::Rejected(FailureReason::UserinfoInvalid);
+const REFUSED: IdentifyError = IdentifyError::Rejected(FailureReason::UserinfoRefused);
 
 /// Reads userinfo once, with the login's own token and no other credential: a
 /// subscription key would be answered with 401.
@@ -22,9 +23,17 @@ pub(super) async fn read(http: &Http, endpoint: &Url, tokens: &Tokens) -> Result
             tracing::warn!(%problem, "userinfo refused");
             INVALID
         }),
-        (200, Err(NoBody::Broken)) | (408 | 429 | 500..=599, _) => Err(IdentifyError::Unavailable),
+        (200, Err(NoBody::Broken)) | (408 | 425 | 429 | 500..=599, _) => Err(IdentifyError::Unavailable),
+        // The provider's own word is a JSON object (its OpenAPI document); a page of
+        // the gateway in front of it says nothing about the token.
+        (400..=499, Ok(body)) if is_object(body) => Err(REFUSED),
+        (400..=499, _) => Err(IdentifyError::Unavailable),
         _ => Err(INVALID),
     }
+}
+
+fn is_object(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body).is_ok()
 }
 
 fn bearer(tokens: &Tokens) -> Result<HeaderValue, IdentifyError> {

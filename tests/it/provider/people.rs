@@ -79,8 +79,17 @@ async fn userinfo_that_may_come_later_is_told_from_userinfo_that_will_not() {
     for status in [408, 429, 500, 502, 503, 504] {
         assert_eq!(identify(&world, Reply::text(status, "{}")).await, Err(IdentifyError::Unavailable), "{status}");
     }
-    for status in [201, 204, 302, 400, 401, 403, 404, 410] {
+    for status in [201, 204, 302] {
         assert_eq!(identify(&world, Reply::text(status, "")).await, Err(INVALID), "{status}");
+    }
+    // The provider's own word, and that of whatever stands before it.
+    let problem = json!({ "type": "about:blank", "title": "Unauthorized", "status": "401" });
+    let refused = IdentifyError::Rejected(FailureReason::UserinfoRefused);
+    for status in [400, 401, 403, 404, 410] {
+        assert_eq!(identify(&world, Reply::json(status, &problem)).await, Err(refused), "{status}");
+        for page in ["", "<html>", "\"no\"", "[]"] {
+            assert_eq!(identify(&world, Reply::text(status, page)).await, Err(IdentifyError::Unavailable), "{status}");
+        }
     }
 }
 
