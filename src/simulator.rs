@@ -34,6 +34,7 @@ mod backchannel;
 mod behaviour;
 mod claims;
 mod clock;
+mod consents;
 mod control;
 mod discovery;
 mod edit;
@@ -46,10 +47,12 @@ mod keys;
 mod logins;
 mod magic;
 mod msisdn;
+mod open_points;
 mod people;
 mod phone_page;
 mod platform;
 mod random;
+mod rates;
 mod settings;
 mod state;
 #[cfg(test)]
@@ -57,7 +60,8 @@ mod tests;
 mod token;
 mod userinfo;
 
-pub use behaviour::{Behaviour, Consents, EarlyPoll, Outcome, StartKnobs, TokenKnobs, UserExistsKnobs, UserinfoKnobs};
+pub use behaviour::{Behaviour, Consents, EarlyPoll, Outcome, Person, StartKnobs, TokenKnobs, UserExistsKnobs, UserinfoKnobs};
+pub use consents::{Choices, Question};
 pub use discovery::DiscoveryKnobs;
 pub use edit::Edit;
 pub use fault::{ErrorAnswer, Fault, RawAnswer, RetryAfter};
@@ -66,8 +70,10 @@ pub use journal::{Endpoint, ReceivedRequest};
 pub use keys::{KeyError, SigningKeys};
 pub use magic::{MagicNumber, magic_numbers};
 pub use msisdn::customer_token;
+pub use open_points::{CustomerToken, Fields, OpenPoints, Place, SecondStart, Spelling, Unlicensed};
 pub use phone_page::WaitingLogin;
 pub use platform::PlatformKnobs;
+pub use rates::{Rate, Rates};
 pub use settings::{AuthMethod, ClientRegistration, Settings};
 
 use logins::Decision;
@@ -201,6 +207,29 @@ impl Simulator {
         self.decide(msisdn, Decision::Approved)
     }
 
+    /// As [`approve`](Self::approve), with what the person ticks.
+    pub fn approve_with(&self, msisdn: &str, choices: &Choices) -> usize {
+        let (now, digits) = (self.shared.now(), digits_of(msisdn));
+        self.shared.change(|state| state.logins.approve_all(&digits, choices, now))
+    }
+
+    /// The person takes back every consent, at every sales unit; says for how many
+    /// scopes there was one.
+    pub fn revoke_consents(&self, msisdn: &str) -> usize {
+        let digits = digits_of(msisdn);
+        self.shared.change(|state| state.consents.revoke(&digits))
+    }
+
+    /// Sets what Vipps's documentation leaves open.
+    pub fn set_open_points(&self, points: OpenPoints) {
+        self.shared.change(|state| state.open_points = points);
+    }
+
+    /// Sets which faults come at a rate.
+    pub fn set_rates(&self, rates: Rates) {
+        self.shared.change(|state| state.rates = rates);
+    }
+
     /// Refuses every login that waits on this phone; says how many there were.
     pub fn deny(&self, msisdn: &str) -> usize {
         self.decide(msisdn, Decision::Denied)
@@ -256,7 +285,8 @@ impl Simulator {
         self.shared.rotate_keys(keep_old).await
     }
 
-    /// Forgets logins, tokens, requests and all behaviours and discovery knobs.
+    /// Forgets logins, tokens, requests, consents and all behaviours and discovery
+    /// knobs; open points and rates are as at the start.
     /// Keys, clients and the clock stay.
     pub fn reset(&self) {
         self.shared.reset();

@@ -15,9 +15,10 @@ use serde_json::{Map, Value, json};
 use super::behaviour::Behaviour;
 use super::fault::{Fault, RetryAfter};
 use super::form::{Form, authenticate};
-use super::journal::Reply;
+use super::journal::{Endpoint, Reply};
 use super::logins::{Login, Progress};
 use super::msisdn::Msisdn;
+use super::open_points::{CustomerToken, OpenPoints, SecondStart, Spelling, Unlicensed};
 use super::settings::ClientRegistration;
 use super::state::Shared;
 use super::{answer, answer::OauthError, claims, random};
@@ -38,9 +39,17 @@ struct Asked {
 pub(super) async fn start(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Result<Reply, Reply> {
     let form = Form::parse(&headers, &body)?;
     let client = authenticate(&shared.settings().clients, &headers, &form)?;
-    let asked = Asked::read(&form)?;
+    if let Some(fault) = shared.due(Endpoint::Backchannel) {
+        return Ok(Reply::new("fault", &fault));
+    }
+    let open = shared.look(|state| state.open_points.clone());
+    let asked = Asked::read(&form, &open)?;
     let phone = asked.phone.clone();
-    let behaviour = shared.look(|state| state.behaviour_of(&phone));
+    let behaviour = open.applied_to(&shared.look(|state| state.behaviour_of(&phone)));
+    if open.second_start == SecondStart::CancelsFirst {
+        let now = shared.now();
+        shared.change(|state| state.logins.expire_all(&phone, now));
+    }
     let (outcome, response) = begin(&shared, client, asked, &behaviour)?;
     shared.linger(behaviour.start.latency_ms).await;
     Ok(Reply::new(outcome, response).about(&phone))
@@ -70,7 +79,9 @@ fn begin(
 /// Vipps limits the logins that wait on one phone at the same time.
 fn is_crowded(shared: &Shared, phone: &Msisdn) -> bool {
     let now = shared.now();
-    shared.settings().max_waiting_per_number.is_some_and(|most| {
+    let is_one_enough = shared.look(|state| state.open_points.second_start == SecondStart::Busy);
+    let most = shared.settings().max_waiting_per_number;
+    most.or_else(|| is_one_enough.then_some(1)).is_some_and(|most| {
         shared.look(|state| {
             let waiting = state.logins.waiting(now);
             waiting.iter().filter(|login| &login.phone == phone).count() >= most
@@ -122,41 +133,60 @@ fn with_announced_interval(mut login: Login, overridden: &Map<String, Value>) ->
 }
 
 impl Asked {
-    fn read(form: &Form) -> Result<Self, OauthError> {
+    fn read(form: &Form, open: &OpenPoints) -> Result<Self, Reply> {
         if form.get("request").is_some() || form.get("user_code").is_some() {
-            return Err(OauthError::invalid_request("Signed requests and user codes are not supported"));
+            return Err(OauthError::invalid_request("Signed requests and user codes are not supported").into());
         }
         if form.get("requested_flow").is_some() {
-            return Err(OauthError::invalid_request("requested_flow is not supported"));
+            return Err(OauthError::invalid_request("requested_flow is not supported").into());
         }
         Ok(Self {
-            phone: phone(form)?,
-            scopes: scopes(form)?,
-            binding_message: binding_message(form)?,
-            expiry: expiry(form)?,
+            phone: phone(form, open)?,
+            scopes: scopes(form, open)?,
+            binding_message: binding_message(form)
+                .map_err(|error| instead(open.bad_binding_message.as_ref(), error))?,
+            expiry: expiry(form).map_err(|error| instead(open.bad_requested_expiry.as_ref(), error))?,
         })
     }
 }
 
+fn instead(fault: Option<&Fault>, error: OauthError) -> Reply {
+    fault.map_or_else(|| error.into(), |fault| Reply::new("fault", fault))
+}
+
 /// Exactly one hint (CIBA §7.1), of the kind and for the countries Vipps takes.
-fn phone(form: &Form) -> Result<Msisdn, OauthError> {
+fn phone(form: &Form, open: &OpenPoints) -> Result<Msisdn, OauthError> {
     let others = ["login_hint_token", "id_token_hint"];
     if others.iter().any(|name| form.get(name).is_some()) {
         return Err(OauthError::invalid_request("Exactly one hint, login_hint, is accepted"));
     }
     let hint = form.get("login_hint").ok_or(OauthError::invalid_request("login_hint is missing"))?;
-    hinted(hint)
+    let may_check_in = match open.customer_token {
+        CustomerToken::Accepted => true,
+        CustomerToken::WithoutBindingMessage => form.get("binding_message").is_none(),
+        CustomerToken::Refused => false,
+    };
+    if hint.starts_with("urn:customer-token:") && !may_check_in {
+        return Err(OauthError::invalid_request("login_hint.value: a customer token is not accepted here"));
+    }
+    hinted(hint, open)
 }
 
-fn hinted(hint: &str) -> Result<Msisdn, OauthError> {
-    Msisdn::from_hint(hint).ok_or(OauthError::invalid_request(
+fn hinted(hint: &str, open: &OpenPoints) -> Result<Msisdn, OauthError> {
+    // The hint of before September 2023: Norwegian, without country code.
+    let old = hint.strip_prefix("urn:mobilenumber:").filter(|digits| open.mobile_number_hint && digits.len() == 8);
+    let phone = match old {
+        Some(digits) => Msisdn::parse(&format!("47{digits}")),
+        None => Msisdn::from_hint(hint),
+    };
+    phone.ok_or(OauthError::invalid_request(
         "login_hint.value: must be urn:msisdn: and a number starting with 46, 45, 47, 358 or 299",
     ))
 }
 
 /// Scopes outside a sales unit's plan are dropped without a word; the retired
 /// `nnin` is refused (guide to merchant-initiated login).
-fn scopes(form: &Form) -> Result<Vec<String>, OauthError> {
+fn scopes(form: &Form, open: &OpenPoints) -> Result<Vec<String>, OauthError> {
     let asked: Vec<&str> =
         form.get("scope").ok_or(OauthError::invalid_request("scope is missing"))?.split_whitespace().collect();
     if !asked.contains(&"openid") {
@@ -165,8 +195,12 @@ fn scopes(form: &Form) -> Result<Vec<String>, OauthError> {
     if asked.contains(&"nnin") {
         return Err(OauthError::bad("invalid_scope", "nnin is not supported"));
     }
+    let is_unlicensed = |scope: &str| open.unlicensed_scopes.iter().any(|unlicensed| unlicensed == scope);
+    if open.unlicensed == Unlicensed::Refused && asked.iter().any(|scope| is_unlicensed(scope)) {
+        return Err(OauthError::bad("invalid_scope", "A scope is not granted to this sales unit"));
+    }
     let mut granted: Vec<String> = Vec::new();
-    for scope in asked {
+    for scope in asked.into_iter().filter(|scope| !is_unlicensed(scope)) {
         if claims::SCOPES.contains(&scope) && !granted.iter().any(|other| other == scope) {
             granted.push(scope.to_owned());
         }
@@ -204,17 +238,30 @@ fn expiry(form: &Form) -> Result<Option<u64>, OauthError> {
 pub(super) async fn user_exists(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Result<Reply, Reply> {
     let form = Form::parse(&headers, &body)?;
     authenticate(&shared.settings().clients, &headers, &form)?;
-    let hint = form
-        .get("login_hint")
-        .or_else(|| form.get("loginHint"))
+    if let Some(fault) = shared.due(Endpoint::UserExists) {
+        return Ok(Reply::new("fault", &fault));
+    }
+    let open = shared.look(|state| state.open_points.clone());
+    let spelled = |name: &str, other: Spelling| form.get(name).filter(|_| open.user_exists_parameter != other);
+    let hint = spelled("login_hint", Spelling::CamelCase)
+        .or_else(|| spelled("loginHint", Spelling::LoginHint))
         .ok_or(OauthError::invalid_request("login_hint is missing"))?;
-    let phone = hinted(hint)?;
+    let phone = hinted(hint, &open)?;
+    let asked = shared.change(|state| {
+        let asked = state.questions.entry(phone.clone()).or_default();
+        *asked += 1;
+        *asked
+    });
+    if open.user_exists_limit.is_some_and(|limit| asked > limit) {
+        let busy = Fault::status(429, "too_many_requests").retry_after(RetryAfter::Seconds(30));
+        return Ok(Reply::new("busy", &busy).about(&phone));
+    }
     let behaviour = shared.look(|state| state.behaviour_of(&phone));
     let knobs = &behaviour.user_exists;
     let reply = match &knobs.fault {
         Some(fault) => Reply::new("fault", fault),
         None => {
-            let body = json!({ "exists": knobs.exists }).to_string();
+            let body = json!({ "exists": knobs.exists && open.exists(behaviour.person) }).to_string();
             Reply::new("answered", answer::json(StatusCode::OK, body))
         }
     };

@@ -17,6 +17,8 @@ use super::id_token::IdTokenShape;
 pub struct Behaviour {
     /// Who answers on the phone, and how.
     pub outcome: Outcome,
+    /// Who the phone belongs to, as far as it matters for a login.
+    pub person: Person,
     /// The answer of the backchannel authentication endpoint.
     pub start: StartKnobs,
     /// The answers of the token endpoint.
@@ -68,6 +70,23 @@ pub enum Outcome {
     },
     /// Does nothing.
     Expire,
+}
+
+/// Whether the phone's owner may log in. How the others are refused is left open by
+/// Vipps: see [`OpenPoints`](super::OpenPoints).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Person {
+    /// Has an account and a new enough app.
+    #[default]
+    Eligible,
+    /// Has no account, or one that is not active.
+    Unknown,
+    /// Has an account, and is too young to log in with it.
+    #[serde(rename = "under_15")]
+    Under15,
+    /// Has an account, and an app that is too old.
+    OldApp,
 }
 
 /// Knobs of the backchannel authentication endpoint.
@@ -131,7 +150,8 @@ pub struct UserinfoKnobs {
     pub latency_ms: u64,
 }
 
-/// The content of `delegatedConsents` and `flowResult`.
+/// What a person answers to the boxes of `delegatedConsents`, `flowResult` and
+/// `agreement`, unless it is chosen on the phone page.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Consents {
@@ -140,8 +160,12 @@ pub enum Consents {
     Accepted,
     /// Every question is answered with no; refusals are listed too.
     Refused,
+    /// The first box of each is ticked, the others are not.
+    Mixed,
     /// Asked at an earlier login and remembered, so not delivered again.
     Remembered,
+    /// Every box is ticked but that of the terms.
+    AgreementRefused,
 }
 
 /// Knobs of the user-exists endpoint.

@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::behaviour::{Consents, UserinfoKnobs};
+use super::behaviour::UserinfoKnobs;
+use super::consents::Told;
 use super::people::{Address, Person};
 
 /// Claims that a scope other than `openid` releases.
@@ -41,18 +42,16 @@ pub(super) const SCOPES: [&str; 11] = [
     "agreement",
 ];
 
-const TIME_OF_CONSENT: &str = "2026-01-15T09:30:00Z";
-
 /// The claims of a person for these scopes, without `sub`.
-pub(super) fn claims(person: &Person, scopes: &[String], knobs: &UserinfoKnobs) -> Map<String, Value> {
+pub(super) fn claims(person: &Person, scopes: &[String], knobs: &UserinfoKnobs, told: &Told) -> Map<String, Value> {
     scopes
         .iter()
-        .flat_map(|scope| of_scope(scope, person, knobs))
+        .flat_map(|scope| of_scope(scope, person, knobs, told))
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
 }
 
-fn of_scope(scope: &str, person: &Person, knobs: &UserinfoKnobs) -> Vec<(&'static str, Value)> {
+fn of_scope(scope: &str, person: &Person, knobs: &UserinfoKnobs, told: &Told) -> Vec<(&'static str, Value)> {
     match scope {
         "name" => vec![
             ("name", json!(person.name())),
@@ -65,11 +64,9 @@ fn of_scope(scope: &str, person: &Person, knobs: &UserinfoKnobs) -> Vec<(&'stati
         "birthDate" => vec![("birthdate", json!(person.birthdate))],
         "nin" => vec![("nin", json!(person.nin))],
         "gender" => vec![("gender", json!(person.gender))],
-        "delegatedConsents" => {
-            answered(knobs.consents).map(|yes| vec![("delegatedConsents", delegated_consents(yes))]).unwrap_or_default()
-        }
-        "customFlow" => answered(knobs.consents).map(|yes| vec![("flowResult", flow_result(yes))]).unwrap_or_default(),
-        "agreement" => vec![("agreement", agreement())],
+        "delegatedConsents" => told.delegated_consents.clone().map(|value| ("delegatedConsents", value)).into_iter().collect(),
+        "customFlow" => told.flow_result.clone().map(|value| ("flowResult", value)).into_iter().collect(),
+        "agreement" => told.agreement.clone().map(|value| ("agreement", value)).into_iter().collect(),
         _ => Vec::new(),
     }
 }
@@ -77,15 +74,6 @@ fn of_scope(scope: &str, person: &Person, knobs: &UserinfoKnobs) -> Vec<(&'stati
 impl Person {
     fn name(&self) -> String {
         format!("{} {}", self.given_name, self.family_name)
-    }
-}
-
-/// Yes or no to the optional questions, or `None` when they were not asked.
-fn answered(consents: Consents) -> Option<bool> {
-    match consents {
-        Consents::Accepted => Some(true),
-        Consents::Refused => Some(false),
-        Consents::Remembered => None,
     }
 }
 
@@ -113,74 +101,20 @@ fn address(address: &Address, kind: &str) -> Value {
     })
 }
 
-fn links() -> Value {
-    json!({
-        "termsLinkText": "Terms and conditions",
-        "termsLinkUrl": "https://example.com/terms",
-        "privacyStatementLinkText": "Privacy statement",
-        "privacyStatementLinkUrl": "https://example.com/privacy",
-    })
-}
-
-/// The older form of marketing consents. Refusals are listed like consents.
-fn delegated_consents(yes: bool) -> Value {
-    let consent =
-        |id: &str, text: &str| json!({ "id": id, "accepted": yes, "required": false, "textDisplayedToUser": text });
-    json!({
-        "language": "en",
-        "heading": "Join the customer club",
-        "termsDescription": "Membership follows the terms below.",
-        "confirmConsentButtonText": "Continue",
-        "links": links(),
-        "timeOfConsent": TIME_OF_CONSENT,
-        "consents": [
-            consent("email", "News by e-mail"),
-            consent("sms", "News by text message"),
-            consent("digital", "Offers in digital channels"),
-            consent("personal", "Offers that fit me"),
-        ],
-    })
-}
-
-/// The newer form (page "Collecting consents").
-fn flow_result(yes: bool) -> Value {
-    json!({
-        "language": "en",
-        "screens": [{
-            "title": "Join the customer club",
-            "description": "Choose what you want to hear about.",
-            "terms": { "links": [{ "title": "Terms", "url": "https://example.com/terms" }] },
-            "elements": [
-                { "type": "checkbox", "id": "email", "title": "News by e-mail", "checked": yes },
-                { "type": "checkbox", "id": "sms", "title": "News by text message", "checked": yes },
-            ],
-        }],
-    })
-}
-
-/// Terms and privacy (page "Agreement"). Without accepting them nobody gets
-/// through a login, so there is no refused form.
-fn agreement() -> Value {
-    json!({
-        "language": "en",
-        "description": "By continuing you accept the terms.",
-        "buttonText": "Accept and continue",
-        "links": links(),
-        "timestamp": TIME_OF_CONSENT,
-        "accepted": true,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulator::behaviour::Consents;
+    use crate::simulator::consents::{Choices, Memory};
     use crate::simulator::msisdn::Msisdn;
     use crate::simulator::people;
 
     fn claims_of(scopes: &[&str], knobs: &UserinfoKnobs) -> Map<String, Value> {
-        let person = people::person(&Msisdn::parse("4790000001").unwrap());
+        let phone = Msisdn::parse("4790000001").unwrap();
+        let person = people::person(&phone);
         let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        claims(&person, &scopes, knobs)
+        let told = Memory::default().tell("client", &phone, &scopes, knobs.consents, &Choices::default());
+        claims(&person, &scopes, knobs, &told)
     }
 
     #[test]

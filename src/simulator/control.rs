@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Json, Path, Query, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use serde::{Deserialize, Serialize};
 
 use super::behaviour::Behaviour;
@@ -19,8 +20,10 @@ use super::journal::ReceivedRequest;
 use super::logins::Decision;
 use super::magic::magic_numbers;
 use super::msisdn::digits_of;
+use super::open_points::OpenPoints;
 use super::phone_page::{self, WaitingLogin};
 use super::platform::PlatformKnobs;
+use super::rates::Rates;
 use super::state::Shared;
 
 /// The routes, to be nested under `/control`.
@@ -38,6 +41,9 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/platform", get(show_platform).put(set_platform))
         .route("/platform/forget", post(forget_platform_tokens))
         .route("/magic-numbers", get(magic))
+        .route("/open-points", get(show_open_points).put(set_open_points))
+        .route("/rates", get(show_rates).put(set_rates))
+        .route("/consents/{msisdn}", delete(revoke_consents))
         .route("/reset", post(reset))
 }
 
@@ -90,8 +96,44 @@ struct Decided {
     decided: usize,
 }
 
-async fn approve(State(shared): State<Shared>, Path(msisdn): Path<String>) -> Json<Decided> {
-    decide(&shared, &msisdn, Decision::Approved)
+async fn show_open_points(State(shared): State<Shared>) -> Json<OpenPoints> {
+    Json(shared.look(|state| state.open_points.clone()))
+}
+
+async fn set_open_points(State(shared): State<Shared>, Json(points): Json<OpenPoints>) -> StatusCode {
+    shared.change(|state| state.open_points = points);
+    StatusCode::NO_CONTENT
+}
+
+async fn show_rates(State(shared): State<Shared>) -> Json<Rates> {
+    Json(shared.look(|state| state.rates.clone()))
+}
+
+async fn set_rates(State(shared): State<Shared>, Json(rates): Json<Rates>) -> StatusCode {
+    shared.change(|state| state.rates = rates);
+    StatusCode::NO_CONTENT
+}
+
+/// How much a person has taken back.
+#[derive(Debug, Serialize)]
+struct Revoked {
+    revoked: usize,
+}
+
+async fn revoke_consents(State(shared): State<Shared>, Path(msisdn): Path<String>) -> Json<Revoked> {
+    let digits = digits_of(&msisdn);
+    Json(Revoked { revoked: shared.change(|state| state.consents.revoke(&digits)) })
+}
+
+async fn approve(
+    State(shared): State<Shared>,
+    Path(msisdn): Path<String>,
+    body: Bytes,
+) -> Result<Json<Decided>, StatusCode> {
+    let choices = phone_page::choices(&body)?;
+    let (now, digits) = (shared.now(), digits_of(&msisdn));
+    let decided = shared.change(|state| state.logins.approve_all(&digits, &choices, now));
+    Ok(Json(Decided { decided }))
 }
 
 async fn deny(State(shared): State<Shared>, Path(msisdn): Path<String>) -> Json<Decided> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::behaviour::{Behaviour, EarlyPoll, Outcome};
+use super::consents::Choices;
 use super::fault::Fault;
 use super::msisdn::Msisdn;
 
@@ -37,6 +38,7 @@ pub(super) struct Login {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Progress {
     decision: Option<Decision>,
+    choices: Choices,
     redeemed: bool,
     polls: usize,
     pendings: u32,
@@ -80,6 +82,20 @@ impl Login {
             self.progress.decision = Some(decision);
         }
         waiting
+    }
+
+    /// What the person ticked, as far as that was said.
+    pub(super) const fn choices(&self) -> &Choices {
+        &self.progress.choices
+    }
+
+    /// As [`Login::decide`], with what the person ticked.
+    pub(super) fn approve(&mut self, choices: &Choices, now: Duration) -> bool {
+        let waited = self.decide(Decision::Approved, now);
+        if waited {
+            self.progress.choices.clone_from(choices);
+        }
+        waited
     }
 
     /// One poll at protocol time `now`.
@@ -184,6 +200,19 @@ impl Logins {
         let mut waiting: Vec<&Login> = self.by_id.values().filter(|login| login.is_waiting(now)).collect();
         waiting.sort_by(|a, b| (a.expires, &a.handle).cmp(&(b.expires, &b.handle)));
         waiting
+    }
+
+    /// Approves every waiting login of a number; says how many there were.
+    pub(super) fn approve_all(&mut self, digits: &str, choices: &Choices, now: Duration) -> usize {
+        let of_number = self.by_id.values_mut().filter(|login| login.phone.as_str() == digits);
+        of_number.map(|login| usize::from(login.approve(choices, now))).sum()
+    }
+
+    /// Whatever waits on this phone has expired from now on.
+    pub(super) fn expire_all(&mut self, phone: &Msisdn, now: Duration) {
+        for login in self.by_id.values_mut().filter(|login| &login.phone == phone && login.is_waiting(now)) {
+            login.expires = now;
+        }
     }
 
     /// Settles every waiting login of a number; says how many there were.

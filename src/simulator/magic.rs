@@ -7,7 +7,7 @@
 //! The numbers mean nothing to the real Vipps: some of them belong to people,
 //! whose phones would ring.
 
-use super::behaviour::{Behaviour, Consents, Outcome, StartKnobs, TokenKnobs, UserinfoKnobs};
+use super::behaviour::{Behaviour, Consents, Outcome, Person, StartKnobs, TokenKnobs, UserinfoKnobs};
 use super::claims;
 use super::edit::Edit;
 use super::fault::{ErrorAnswer, Fault, RawAnswer, RetryAfter};
@@ -139,6 +139,32 @@ fn id_token(id_token: IdTokenShape) -> Behaviour {
 
 fn id_token_claims(claims: Edit) -> Behaviour {
     id_token(IdTokenShape { claims, ..IdTokenShape::default() })
+}
+
+fn person(person: Person) -> Behaviour {
+    Behaviour { person, ..approved() }
+}
+
+/// An error that is named in both fields.
+fn error_and_code(error: &str, code: serde_json::Value) -> Fault {
+    Fault::Error(ErrorAnswer { error: Some(error.to_owned()), error_code: Some(code), ..ErrorAnswer::default() })
+}
+
+/// The problem object of the OpenAPI document.
+fn problem(status: u16) -> Fault {
+    Fault::Raw(RawAnswer {
+        status,
+        content_type: "application/problem+json".to_owned(),
+        body: format!(r#"{{"type":"about:blank","title":"Refused","status":"{status}"}}"#),
+        ..RawAnswer::default()
+    })
+}
+
+/// As in one of Vipps's own samples.
+fn misspelt_consents() -> Edit {
+    let consent = serde_json::json!({ " id": "sms", " accepted": false, "required": false });
+    let consents = serde_json::json!({ " language": "en", " consents": [consent] });
+    Edit::setting("delegatedConsents", consents)
 }
 
 /// RFC 9110 §10.2.3 allows a number and a date; both are needed.

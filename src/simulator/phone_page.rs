@@ -6,16 +6,18 @@
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 
+use super::consents::{Choices, Question};
 use super::logins::{Decision, Login};
 use super::msisdn::digits_of;
 use super::random;
-use super::state::Shared;
+use super::state::{Shared, State as Everything};
 
 const PAGE: &str = include_str!("phone.html");
 /// Stands in the page where the nonce of its one style and one script goes.
@@ -44,6 +46,8 @@ pub struct WaitingLogin {
     pub binding_message: Option<String>,
     /// What is asked for.
     pub scopes: Vec<String>,
+    /// What can be ticked; empty for what was agreed to before.
+    pub questions: Vec<Question>,
     /// Protocol seconds until it expires.
     pub seconds_left: u64,
 }
@@ -57,12 +61,12 @@ pub(super) fn waiting(shared: &Shared, digits: Option<&str>) -> Vec<WaitingLogin
             .waiting(now)
             .into_iter()
             .filter(|login| digits.is_none_or(|digits| login.phone.as_str() == digits))
-            .map(|login| shown(shared, login, now))
+            .map(|login| shown(shared, state, login, now))
             .collect()
     })
 }
 
-fn shown(shared: &Shared, login: &Login, now: Duration) -> WaitingLogin {
+fn shown(shared: &Shared, state: &Everything, login: &Login, now: Duration) -> WaitingLogin {
     let clients = &shared.settings().clients;
     let client = clients.iter().find(|client| client.client_id == login.client_id);
     WaitingLogin {
@@ -71,6 +75,12 @@ fn shown(shared: &Shared, login: &Login, now: Duration) -> WaitingLogin {
         asked_by: client.map_or_else(String::new, |client| client.display_name.clone()),
         binding_message: login.binding_message.clone(),
         scopes: login.scopes.clone(),
+        questions: state.consents.questions(
+            &login.client_id,
+            &login.phone,
+            &login.scopes,
+            login.behaviour.userinfo.consents,
+        ),
         seconds_left: login.expires.saturating_sub(now).as_secs(),
     }
 }
@@ -97,20 +107,32 @@ async fn list(State(shared): State<Shared>, Query(filter): Query<Filter>) -> Jso
     Json(waiting(&shared, digits.as_deref()))
 }
 
-async fn approve(State(shared): State<Shared>, Path(handle): Path<String>) -> StatusCode {
-    decide(&shared, &handle, Decision::Approved)
+/// With what is ticked as its body, or with none.
+async fn approve(State(shared): State<Shared>, Path(handle): Path<String>, body: Bytes) -> StatusCode {
+    match choices(&body) {
+        Ok(choices) => decide(&shared, &handle, |login, now| login.approve(&choices, now)),
+        Err(status) => status,
+    }
 }
 
 async fn deny(State(shared): State<Shared>, Path(handle): Path<String>) -> StatusCode {
-    decide(&shared, &handle, Decision::Denied)
+    decide(&shared, &handle, |login, now| login.decide(Decision::Denied, now))
+}
+
+/// What is ticked; 400 for what cannot be read.
+pub(super) fn choices(body: &[u8]) -> Result<Choices, StatusCode> {
+    if body.is_empty() {
+        return Ok(Choices::default());
+    }
+    serde_json::from_slice(body).map_err(|_| StatusCode::BAD_REQUEST)
 }
 
 /// 404 for a handle that never was, 409 when the request waits no longer.
-fn decide(shared: &Shared, handle: &str, decision: Decision) -> StatusCode {
+fn decide(shared: &Shared, handle: &str, how: impl FnOnce(&mut Login, Duration) -> bool) -> StatusCode {
     let now = shared.now();
     let was_waiting = shared.change(|state| {
         let login = state.logins.by_handle(handle)?;
-        Some(login.decide(decision, now))
+        Some(how(login, now))
     });
     match was_waiting {
         None => StatusCode::NOT_FOUND,

@@ -4,6 +4,8 @@ use url::Url;
 
 use super::behaviour::Behaviour;
 use super::keys::SigningKeys;
+use super::open_points::OpenPoints;
+use super::rates::Rates;
 
 /// The set-up of one simulator. The default is the Vipps profile with one
 /// demonstration client.
@@ -30,6 +32,10 @@ pub struct Settings {
     pub public_url: Option<Url>,
     /// What happens to numbers with no behaviour of their own.
     pub default_behaviour: Behaviour,
+    /// What Vipps's documentation leaves open.
+    pub open_points: OpenPoints,
+    /// Faults that come at a rate.
+    pub rates: Rates,
     /// Keys to sign with; generated at the start when `None`.
     pub signing_keys: Option<SigningKeys>,
     /// How many received requests are remembered; the oldest go first.
@@ -48,6 +54,8 @@ impl Default for Settings {
             max_waiting_per_number: None,
             public_url: None,
             default_behaviour: Behaviour::default(),
+            open_points: OpenPoints::default(),
+            rates: Rates::default(),
             signing_keys: None,
             journal_capacity: 100_000,
         }

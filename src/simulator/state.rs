@@ -10,13 +10,17 @@ use url::Url;
 
 use super::behaviour::Behaviour;
 use super::clock::Clock;
+use super::consents::{Memory, Told};
 use super::discovery::DiscoveryKnobs;
-use super::journal::Journal;
+use super::fault::Fault;
+use super::journal::{Endpoint, Journal};
 use super::keys::{KeyError, KeyRing, SigningKeys};
 use super::logins::Logins;
 use super::magic;
 use super::msisdn::Msisdn;
 use super::platform::{PlatformAccess, PlatformKnobs};
+use super::open_points::OpenPoints;
+use super::rates::Rates;
 use super::settings::Settings;
 
 /// How often, in tokens, expired ones are looked for.
@@ -46,6 +50,11 @@ pub(super) struct State {
     pub(super) platform: PlatformKnobs,
     pub(super) platform_access: HashMap<String, PlatformAccess>,
     pub(super) journal: Journal,
+    pub(super) consents: Memory,
+    pub(super) open_points: OpenPoints,
+    pub(super) rates: Rates,
+    /// How often user-exists was asked about a number.
+    pub(super) questions: HashMap<Msisdn, u64>,
 }
 
 /// What an access token opens.
@@ -55,6 +64,8 @@ pub(super) struct Access {
     pub(super) phone: Msisdn,
     pub(super) scopes: Vec<String>,
     pub(super) behaviour: Arc<Behaviour>,
+    /// Consents of this login, however often they are read.
+    pub(super) told: Told,
     pub(super) expires: Duration,
     /// Userinfo requests made with it.
     pub(super) reads: usize,
@@ -78,9 +89,13 @@ impl State {
     }
 
     /// Forgets logins, tokens, requests and every knob; keeps keys and clients.
-    fn reset(&mut self, default_behaviour: Behaviour) {
+    fn reset(&mut self, settings: &Settings) {
         self.discovery = DiscoveryKnobs::default();
-        self.default_behaviour = Arc::new(default_behaviour);
+        self.default_behaviour = Arc::new(settings.default_behaviour.clone());
+        self.open_points = settings.open_points.clone();
+        self.rates = settings.rates.clone();
+        self.consents.clear();
+        self.questions.clear();
         self.behaviours.clear();
         self.logins.clear();
         self.access.clear();
@@ -110,6 +125,10 @@ impl Shared {
             platform: PlatformKnobs::default(),
             platform_access: HashMap::new(),
             journal: Journal::new(settings.journal_capacity),
+            consents: Memory::default(),
+            open_points: settings.open_points.clone(),
+            rates: settings.rates.clone(),
+            questions: HashMap::new(),
         };
         Self(Arc::new(Inner {
             clock: Clock::new(settings.speed),
@@ -165,6 +184,11 @@ impl Shared {
         result
     }
 
+    /// The fault that is due at this endpoint, whoever it is about.
+    pub(super) fn due(&self, endpoint: Endpoint) -> Option<Fault> {
+        self.lock().rates.next(endpoint)
+    }
+
     /// Waits until `find` finds something, now or after a change.
     pub(super) async fn wait_for<T>(&self, mut find: impl FnMut(&State) -> Option<T>) -> T {
         let mut changes = self.0.changed.subscribe();
@@ -181,8 +205,7 @@ impl Shared {
     }
 
     pub(super) fn reset(&self) {
-        let default = self.0.settings.default_behaviour.clone();
-        self.change(|state| state.reset(default));
+        self.change(|state| state.reset(&self.0.settings));
     }
 
     /// Makes new keys off the async threads and signs with them from now on.

@@ -10,7 +10,8 @@ use serde_json::{Map, json};
 
 use super::form::{Form, authenticate};
 use super::id_token::{self, Facts};
-use super::journal::Reply;
+use super::journal::{Endpoint, Reply};
+use super::consents::Told;
 use super::keys::KeyError;
 use super::logins::{Found, Login};
 use super::settings::ClientRegistration;
@@ -52,6 +53,9 @@ fn unsupported() -> OauthError {
 pub(super) async fn exchange(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Result<Reply, Reply> {
     let form = Form::parse(&headers, &body)?;
     let client = authenticate(&shared.settings().clients, &headers, &form)?;
+    if let Some(fault) = shared.due(Endpoint::Token) {
+        return Ok(Reply::new("fault", &fault));
+    }
     match Grant::read(&form)? {
         Grant::Ciba => poll(&shared, client, &form).await,
         Grant::CibaRedirect => Err(unsupported().into()),
@@ -83,8 +87,14 @@ async fn answer_to(
         Found::Pending => Reply::new("pending", PENDING),
         Found::Early => Reply::new("early", PENDING),
         Found::TooFast => Reply::new("early", SLOW_DOWN),
-        Found::Denied => Reply::new("denied", DENIED),
-        Found::Expired => Reply::new("expired", EXPIRED),
+        Found::Denied => shared.look(|state| match &state.open_points.rejected {
+            Some(fault) => Reply::new("denied", fault),
+            None => Reply::new("denied", DENIED),
+        }),
+        Found::Expired => shared.look(|state| match &state.open_points.expired {
+            Some(fault) => Reply::new("expired", fault),
+            None => Reply::new("expired", EXPIRED),
+        }),
         Found::Spent => Reply::new("spent", SPENT),
         Found::Fault(fault) => Reply::new("fault", &fault),
         Found::Approved => {
@@ -101,7 +111,11 @@ async fn answer_to(
 async fn success(shared: &Shared, client: &ClientRegistration, login: &Login) -> Result<Response, OauthError> {
     let access_token = format!("ciba.{}", random::token()?);
     let lifetime = shared.settings().access_token_seconds;
-    let id_token = sign(shared, client, login, &access_token)
+    let how = login.behaviour.userinfo.consents;
+    let told = shared.change(|state| {
+        state.consents.tell(&login.client_id, &login.phone, &login.scopes, how, login.choices())
+    });
+    let id_token = sign(shared, client, login, &access_token, &told)
         .await
         .map_err(|_| OauthError::server_error("The ID token could not be signed"))?;
     let fields = [
@@ -117,6 +131,7 @@ async fn success(shared: &Shared, client: &ClientRegistration, login: &Login) ->
         phone: login.phone.clone(),
         scopes: login.scopes.clone(),
         behaviour: login.behaviour.clone(),
+        told,
         expires: shared.now() + Duration::from_secs(lifetime),
         reads: 0,
     };
@@ -130,6 +145,7 @@ async fn sign(
     client: &ClientRegistration,
     login: &Login,
     access_token: &str,
+    told: &Told,
 ) -> Result<String, KeyError> {
     let behaviour = &login.behaviour;
     if behaviour.id_token.rotate_keys_first {
@@ -144,7 +160,7 @@ async fn sign(
         subject: &people::subject(&login.client_id, &login.phone),
         auth_req_id: &login.auth_req_id,
         access_token,
-        user_data: claims::claims(&person, &login.scopes, &behaviour.userinfo),
+        user_data: claims::claims(&person, &login.scopes, &behaviour.userinfo, told),
         now: clock::wall_seconds(),
         token_id: random::uuid()?,
     };

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::fault::Fault;
 use super::form::text_header;
-use super::journal::Reply;
+use super::journal::{Endpoint, Reply};
 use super::state::{Access, Shared};
 use super::{answer, claims, people};
 
@@ -21,6 +21,9 @@ pub(super) async fn read(State(shared): State<Shared>, headers: HeaderMap) -> Re
     let Some(token) = bearer(&headers) else {
         return refused("no_token", "Bearer token missing");
     };
+    if let Some(fault) = shared.due(Endpoint::Userinfo) {
+        return Reply::new("fault", &fault);
+    }
     let Some((access, fault)) = take_turn(&shared, token) else {
         return refused("invalid_token", "Access token unknown or expired");
     };
@@ -55,7 +58,7 @@ fn take_turn(shared: &Shared, token: &str) -> Option<(Access, Option<Fault>)> {
 fn data(access: &Access) -> Response {
     let knobs = &access.behaviour.userinfo;
     let person = people::person(&access.phone);
-    let mut body = claims::claims(&person, &access.scopes, knobs);
+    let mut body = claims::claims(&person, &access.scopes, knobs, &access.told);
     let subject = people::subject(&access.client_id, &access.phone);
     body.insert("sub".to_owned(), Value::from(subject));
     answer::json(StatusCode::OK, knobs.claims.render(body))

@@ -42,19 +42,21 @@ fn expected(magic: &MagicNumber) -> End {
         "start-outage" | "start-unavailable" | "start-cut" | "start-unreadable" | "start-no-id" | "start-no-expiry" => {
             End::Failed(Reason::StartUnknown)
         }
-        "unknown-user" | "invalid-user" | "late-invalid-user" => End::Failed(Reason::PersonUnknown),
-        "old-app" | "late-old-app" => End::Failed(Reason::AppTooOld),
+        "unknown-user" | "invalid-user" | "late-invalid-user" | "under-15" | "invalid-user-both" | "unknown-user-number" => End::Failed(Reason::PersonUnknown),
+        "old-app" | "late-old-app" | "old-app-person" => End::Failed(Reason::AppTooOld),
         "start-forbidden" => End::Failed(Reason::PolicyRefused),
         "start-expired-hint" | "start-invalid-hint" | "poll-invalid-request" => End::Failed(Reason::RequestRefused),
         "not-enabled" => End::Failed(Reason::NotEnabled),
         "transaction-failed" | "poll-unknown-error" | "no-access-token" => End::Failed(Reason::ProviderError),
         // The single-use exchange happened, and what it gave is gone.
         "poll-invalid-grant" | "success-cut" | "success-unreadable" => End::Failed(Reason::ResultLost),
-        "other-sub" | "userinfo-unreadable" | "userinfo-no-sub" | "userinfo-401" => {
+        "other-sub" | "userinfo-unreadable" | "userinfo-no-sub" => {
             End::Failed(Reason::UserinfoInvalid)
         }
         "other-phone" => End::Failed(Reason::PhoneMismatch),
-        "userinfo-down" => End::Failed(Reason::ProviderUnavailable),
+        // A page of whatever is in front of the provider says nothing about the token.
+        "userinfo-down" | "userinfo-401" => End::Failed(Reason::ProviderUnavailable),
+        "userinfo-refused" => End::Failed(Reason::UserinfoRefused),
         "no-id-token" | "unknown-kid" | "broken-rs256" | "broken-es256" | "broken-hs256" | "hs256" | "alg-none"
         | "no-signature" | "wrong-iss" | "no-iss" | "wrong-aud" | "no-aud" | "extra-aud" | "expired-token"
         | "no-exp" | "old-iat" | "no-iat" | "no-sub" | "wrong-at-hash" => End::Failed(Reason::IdTokenInvalid),
@@ -78,6 +80,9 @@ fn expected(magic: &MagicNumber) -> End {
         | "userinfo-outage"
         | "consents-refused"
         | "consents-remembered"
+        | "consents-mixed"
+        | "agreement-refused"
+        | "consents-misspelt"
         | "email-unverified"
         | "phone-missing"
         | "es256"

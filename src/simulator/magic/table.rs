@@ -14,7 +14,7 @@ const fn line(
 }
 
 #[rustfmt::skip]
-pub(super) static TABLE: [MagicNumber; 86] = [
+pub(super) static TABLE: [MagicNumber; 94] = [
     // Approval and refusal
     line("00001", "approve", "approves on the third poll",
         approved),
@@ -26,6 +26,15 @@ pub(super) static TABLE: [MagicNumber; 86] = [
         Behaviour::expire),
     line("00005", "deny-at-once", "refuses on the first poll",
         || Behaviour::deny_after(0)),
+    // People who may not log in
+    line("00006", "under-15", "a person under 15: start: 400 with error unknown_user_id; user-exists says no",
+        || person(Person::Under15)),
+    line("00007", "old-app-person", "a person with an old app: start: 400 with error_code old_app; user-exists says yes",
+        || person(Person::OldApp)),
+    line("00008", "invalid-user-both", "start: 400 with error invalid_request and error_code invalid_user; user-exists says no",
+        || unknown_user(error_and_code("invalid_request", "invalid_user".into()))),
+    line("00009", "unknown-user-number", "start: 400 with error unknown_user_id and error_code 400; user-exists says no",
+        || unknown_user(error_and_code("unknown_user_id", 400.into()))),
     // Start
     line("00010", "unknown-user", "start: 400 with error unknown_user_id; user-exists says no",
         || unknown_user(unknown_user_id())),
@@ -135,6 +144,14 @@ pub(super) static TABLE: [MagicNumber; 86] = [
         || userinfo_claims(Edit::removing(["sub"]))),
     line("00062", "userinfo-401", "approves; userinfo answers 401 for ever",
         || userinfo_faults(Fault::gateway(401), 1_000)),
+    line("00063", "consents-mixed", "approves; says yes to the first consent and no to the others",
+        || consents(Consents::Mixed)),
+    line("00064", "agreement-refused", "approves, but says no to the terms",
+        || consents(Consents::AgreementRefused)),
+    line("00065", "userinfo-refused", "approves; userinfo answers 401 with a problem object for ever",
+        || userinfo_faults(problem(401), 1_000)),
+    line("00066", "consents-misspelt", "approves; names within the consents have a space before them",
+        || userinfo_claims(misspelt_consents())),
     // ID token
     line("00070", "es256", "approves; ES256 with a string aud and authReqId",
         || id_token(IdTokenShape::es256())),
