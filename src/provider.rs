@@ -66,6 +66,10 @@ pub trait Operated: Provider {
     /// Our time and the provider's; `None` when it cannot be reached or does not say.
     async fn server_time(&self) -> Option<(Timestamp, Timestamp)>;
 
+    /// Sends a start that cannot be one, which shows whether the credential may start
+    /// logins. Rings no phone.
+    async fn try_start(&self) -> StartAnswer;
+
     /// Gets other secrets ready. What comes back puts them in the place of the present
     /// ones, and says whether they are others than before.
     ///

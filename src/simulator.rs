@@ -60,7 +60,9 @@ mod tests;
 mod token;
 mod userinfo;
 
-pub use behaviour::{Behaviour, Consents, EarlyPoll, Outcome, Person, StartKnobs, TokenKnobs, UserExistsKnobs, UserinfoKnobs};
+pub use behaviour::{
+    Behaviour, Consents, EarlyPoll, Outcome, Person, StartKnobs, TokenKnobs, UserExistsKnobs, UserinfoKnobs,
+};
 pub use consents::{Choices, Question};
 pub use discovery::DiscoveryKnobs;
 pub use edit::Edit;

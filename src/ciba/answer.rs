@@ -42,11 +42,12 @@ pub fn check_answer(reply: Reply<'_>) -> CheckAnswer {
     match reply.status {
         200 => object::<Exists>(reply.body).map_or(CheckAnswer::Unavailable, |body| CheckAnswer::Usable(body.exists)),
         429 => CheckAnswer::Busy { retry_after: reply.retry_after() },
-        400 | 401 | 403 => match Word::find(reply.body) {
+        400 | 401 | 403 | 422 => match Word::find(reply.body) {
             Some(Word::InvalidClient) => CheckAnswer::CredentialsRefused,
             Some(Word::UnknownUser | Word::OldApp) => CheckAnswer::Usable(false),
             Some(word) => CheckAnswer::Refused(word.refusal()),
             None if reply.status == 401 => CheckAnswer::CredentialsRefused,
+            None if is_problem(reply) => CheckAnswer::Refused(Refusal::UnknownError),
             None => CheckAnswer::Unavailable,
         },
         404 | 405 | 501 => CheckAnswer::NotOffered,
@@ -61,15 +62,25 @@ pub fn start_answer(reply: Reply<'_>) -> StartAnswer {
     match reply.status {
         200 => acknowledgement(reply.body),
         429 => StartAnswer::Busy { retry_after: reply.retry_after() },
-        400 | 401 | 403 => match Word::find(reply.body) {
+        400 | 401 | 403 | 422 => match Word::find(reply.body) {
             Some(Word::InvalidClient) => StartAnswer::CredentialsRefused,
             Some(Word::AccessDenied) => StartAnswer::Refused(Refusal::Policy),
             Some(word) => StartAnswer::Refused(word.refusal()),
             None if reply.status == 401 => StartAnswer::CredentialsRefused,
+            None if is_problem(reply) => StartAnswer::Refused(Refusal::UnknownError),
             None => StartAnswer::Unclear(Unclear::Status(reply.status)),
         },
         status => StartAnswer::Unclear(Unclear::Status(status)),
     }
+}
+
+/// Whether it is the problem object of the vendor's platform (its "Errors" page; RFC
+/// 7807), with which a request is refused before anything is done.
+fn is_problem(reply: Reply<'_>) -> bool {
+    let names = ["title", "detail", "extraDetails"];
+    matches!(reply.status, 400 | 422)
+        && object::<Map<String, Value>>(reply.body)
+            .is_some_and(|body| names.iter().any(|name| body.contains_key(*name)))
 }
 
 /// Whether an answer of any endpoint refuses the client itself (`invalid_client` of

@@ -1,6 +1,8 @@
 //! `check`: one screen that tells whether everything the gateway needs is right,
 //! and what to do where it is not.
 
+mod go_live;
+
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -38,6 +40,12 @@ pub(super) struct Options {
     /// The configuration file; see docs/configuration.md.
     #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
     config: PathBuf,
+    /// Walk Vipps's checklist for going live too: met, not met, or cannot be seen from here.
+    #[arg(long)]
+    go_live: bool,
+    /// A test user's number for the checklist; asked about with user-exists, without ringing.
+    #[arg(long, value_name = "NUMBER", requires = "go_live")]
+    test_number: Option<String>,
 }
 
 pub(super) async fn run(options: Options) -> ExitCode {
@@ -63,6 +71,11 @@ pub(super) async fn run(options: Options) -> ExitCode {
         report.provider(tenant).await;
         report.fraud_webhook(tenant).await;
     }
+    if options.go_live {
+        for tenant in &config.tenants {
+            report.go_live(&config, tenant, options.test_number.as_deref()).await;
+        }
+    }
     if report.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNAVAILABLE) }
 }
 
@@ -83,6 +96,10 @@ impl Report {
 
     fn note(&self, what: &str, text: &str) {
         self.terminal.line(format!("{} {what:<16} {text}", self.terminal.paint(Style::Warn, "!")));
+    }
+
+    fn unseen(&self, what: &str, text: &str) {
+        self.terminal.line(format!("{} {what:<16} {text}", self.terminal.paint(Style::Warn, "?")));
     }
 
     fn bad(&mut self, what: &str, text: &str) {

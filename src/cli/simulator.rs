@@ -93,7 +93,8 @@ fn magic_number_help() -> String {
     let mut help = HELP.to_owned();
     if let Ok(serde_json::Value::Object(points)) = serde_json::to_value(OpenPoints::default()) {
         for (name, value) in points {
-            let value = if value.is_object() { "as the ID token part of a behaviour".to_owned() } else { value.to_string() };
+            let value =
+                if value.is_object() { "as the ID token part of a behaviour".to_owned() } else { value.to_string() };
             help.push_str(&format!("  {name:<24} {value}\n"));
         }
     }
@@ -193,7 +194,9 @@ mod tests {
             assert!(help.contains(name), "--help lacks {name}");
             assert!(documentation.contains(&format!("`{name}`")), "docs/simulator.md lacks {name}");
         }
-        for path in ["behaviour", "behaviours", "open-points", "rates", "consents", "clock/advance", "requests", "reset"] {
+        for path in
+            ["behaviour", "behaviours", "open-points", "rates", "consents", "clock/advance", "requests", "reset"]
+        {
             assert!(help.contains(&format!("/control/{path}")), "--help lacks {path}");
             assert!(documentation.contains(&format!("/control/{path}")), "docs/simulator.md lacks {path}");
         }

@@ -121,6 +121,11 @@ impl Operated for Vipps {
         self.openid.server_time().await
     }
 
+    async fn try_start(&self) -> StartAnswer {
+        // A number of no country.
+        self.openid.start(&[("login_hint", "urn:msisdn:0"), ("scope", "openid")]).await
+    }
+
     fn prepare(&self, given: NewSecrets<'_>) -> Result<Box<dyn FnOnce() -> bool + Send + '_>, InvalidSettings> {
         let client = self.credentials.secrets(given.client_secret, given.client_secret_next)?;
         let platform = given.subscription_key.map(|key| PlatformSecrets::new(&client, key)).transpose()?;

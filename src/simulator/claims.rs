@@ -64,7 +64,9 @@ fn of_scope(scope: &str, person: &Person, knobs: &UserinfoKnobs, told: &Told) ->
         "birthDate" => vec![("birthdate", json!(person.birthdate))],
         "nin" => vec![("nin", json!(person.nin))],
         "gender" => vec![("gender", json!(person.gender))],
-        "delegatedConsents" => told.delegated_consents.clone().map(|value| ("delegatedConsents", value)).into_iter().collect(),
+        "delegatedConsents" => {
+            told.delegated_consents.clone().map(|value| ("delegatedConsents", value)).into_iter().collect()
+        }
         "customFlow" => told.flow_result.clone().map(|value| ("flowResult", value)).into_iter().collect(),
         "agreement" => told.agreement.clone().map(|value| ("agreement", value)).into_iter().collect(),
         _ => Vec::new(),

@@ -73,8 +73,7 @@ impl Memory {
 
     fn knows(&self, client: &str, phone: &Msisdn, scope: &'static str, how: Consents) -> bool {
         scope != "agreement"
-            && (how == Consents::Remembered
-                || self.0.contains(&(client.to_owned(), phone.as_str().to_owned(), scope)))
+            && (how == Consents::Remembered || self.0.contains(&(client.to_owned(), phone.as_str().to_owned(), scope)))
     }
 
     /// What this login tells, which is remembered if anything was agreed to.
@@ -86,17 +85,18 @@ impl Memory {
         how: Consents,
         choices: &Choices,
     ) -> Told {
-        let mut answers = |scope: &'static str, boxes: &[(&'static str, &'static str)], chosen: &BTreeMap<String, bool>| {
-            let is_told = scopes.iter().any(|asked| asked == scope) && !self.knows(client, phone, scope, how);
-            let answer = |(at, (id, text)): (usize, &(&'static str, &'static str))| {
-                (*id, *text, chosen.get(*id).copied().unwrap_or_else(|| how.says_yes(at)))
+        let mut answers =
+            |scope: &'static str, boxes: &[(&'static str, &'static str)], chosen: &BTreeMap<String, bool>| {
+                let is_told = scopes.iter().any(|asked| asked == scope) && !self.knows(client, phone, scope, how);
+                let answer = |(at, (id, text)): (usize, &(&'static str, &'static str))| {
+                    (*id, *text, chosen.get(*id).copied().unwrap_or_else(|| how.says_yes(at)))
+                };
+                let answers: Vec<_> = boxes.iter().enumerate().map(answer).collect();
+                if is_told && answers.iter().any(|(_, _, yes)| *yes) {
+                    self.0.insert((client.to_owned(), phone.as_str().to_owned(), scope));
+                }
+                is_told.then_some(answers)
             };
-            let answers: Vec<_> = boxes.iter().enumerate().map(answer).collect();
-            if is_told && answers.iter().any(|(_, _, yes)| *yes) {
-                self.0.insert((client.to_owned(), phone.as_str().to_owned(), scope));
-            }
-            is_told.then_some(answers)
-        };
         let delegated = answers("delegatedConsents", &DELEGATED, &choices.delegated_consents);
         let flow = answers("customFlow", &FLOW, &choices.custom_flow);
         let is_agreed = choices.agreement.unwrap_or(how != Consents::AgreementRefused);
@@ -158,7 +158,8 @@ fn delegated_consents(answers: Answers) -> Value {
 
 /// The newer form (page "Collecting consents").
 fn flow_result(answers: Answers) -> Value {
-    let element = |(id, title, yes): (&str, &str, bool)| json!({ "type": "checkbox", "id": id, "title": title, "checked": yes });
+    let element =
+        |(id, title, yes): (&str, &str, bool)| json!({ "type": "checkbox", "id": id, "title": title, "checked": yes });
     json!({
         "language": "en",
         "screens": [{

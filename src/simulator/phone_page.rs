@@ -124,7 +124,8 @@ pub(super) fn choices(body: &[u8]) -> Result<Choices, StatusCode> {
     if body.is_empty() {
         return Ok(Choices::default());
     }
-    serde_json::from_slice(body).map_err(|_| StatusCode::BAD_REQUEST)
+    let choices = serde_json::from_slice::<Option<Choices>>(body).map_err(|_| StatusCode::BAD_REQUEST)?;
+    Ok(choices.unwrap_or_default())
 }
 
 /// 404 for a handle that never was, 409 when the request waits no longer.

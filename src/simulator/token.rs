@@ -8,10 +8,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, json};
 
+use super::consents::Told;
 use super::form::{Form, authenticate};
 use super::id_token::{self, Facts};
 use super::journal::{Endpoint, Reply};
-use super::consents::Told;
 use super::keys::KeyError;
 use super::logins::{Found, Login};
 use super::settings::ClientRegistration;
@@ -112,9 +112,8 @@ async fn success(shared: &Shared, client: &ClientRegistration, login: &Login) ->
     let access_token = format!("ciba.{}", random::token()?);
     let lifetime = shared.settings().access_token_seconds;
     let how = login.behaviour.userinfo.consents;
-    let told = shared.change(|state| {
-        state.consents.tell(&login.client_id, &login.phone, &login.scopes, how, login.choices())
-    });
+    let told =
+        shared.change(|state| state.consents.tell(&login.client_id, &login.phone, &login.scopes, how, login.choices()));
     let id_token = sign(shared, client, login, &access_token, &told)
         .await
         .map_err(|_| OauthError::server_error("The ID token could not be signed"))?;

@@ -124,6 +124,32 @@ fn each_requirement_is_shown() {
     assert_eq!(problems, [""; 0]);
 }
 
+/// The rows of docs/vipps.md: each feature of the flow, and the tests that prove it.
+#[test]
+fn each_feature_of_the_flow_is_proven() {
+    let (vipps, sources) = (text("docs/vipps.md"), Sources::read());
+    let table =
+        vipps.lines().skip_while(|line| !line.starts_with("| feature |")).take_while(|line| line.starts_with('|'));
+    let mut features = 0;
+    let mut problems = Vec::new();
+    for line in table.skip(2) {
+        let cells: Vec<_> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [feature, source, use_of_it, proof] = cells[..] else { panic!("not four cells: {line}") };
+        features += 1;
+        if [feature, source, use_of_it].iter().any(|cell| cell.is_empty()) {
+            problems.push(format!("{feature}: a cell is empty"));
+        }
+        let tests: Vec<_> = quoted(proof).filter(|name| name.contains("::")).collect();
+        if tests.is_empty() {
+            problems.push(format!("{feature}: no test"));
+        }
+        let missing = tests.iter().filter(|test| sources.comment(test).is_none());
+        problems.extend(missing.map(|test| format!("{feature}: there is no {test}")));
+    }
+    assert!(features >= 20, "the table has been cut off");
+    assert_eq!(problems, [""; 0]);
+}
+
 /// SR1, SR45.
 #[test]
 fn the_risk_assessment_and_the_texts_for_agents_are_found_from_the_readme() {

@@ -42,7 +42,12 @@ fn expected(magic: &MagicNumber) -> End {
         "start-outage" | "start-unavailable" | "start-cut" | "start-unreadable" | "start-no-id" | "start-no-expiry" => {
             End::Failed(Reason::StartUnknown)
         }
-        "unknown-user" | "invalid-user" | "late-invalid-user" | "under-15" | "invalid-user-both" | "unknown-user-number" => End::Failed(Reason::PersonUnknown),
+        "unknown-user"
+        | "invalid-user"
+        | "late-invalid-user"
+        | "under-15"
+        | "invalid-user-both"
+        | "unknown-user-number" => End::Failed(Reason::PersonUnknown),
         "old-app" | "late-old-app" | "old-app-person" => End::Failed(Reason::AppTooOld),
         "start-forbidden" => End::Failed(Reason::PolicyRefused),
         "start-expired-hint" | "start-invalid-hint" | "poll-invalid-request" => End::Failed(Reason::RequestRefused),
@@ -50,9 +55,7 @@ fn expected(magic: &MagicNumber) -> End {
         "transaction-failed" | "poll-unknown-error" | "no-access-token" => End::Failed(Reason::ProviderError),
         // The single-use exchange happened, and what it gave is gone.
         "poll-invalid-grant" | "success-cut" | "success-unreadable" => End::Failed(Reason::ResultLost),
-        "other-sub" | "userinfo-unreadable" | "userinfo-no-sub" => {
-            End::Failed(Reason::UserinfoInvalid)
-        }
+        "other-sub" | "userinfo-unreadable" | "userinfo-no-sub" => End::Failed(Reason::UserinfoInvalid),
         "other-phone" => End::Failed(Reason::PhoneMismatch),
         // A page of whatever is in front of the provider says nothing about the token.
         "userinfo-down" | "userinfo-401" => End::Failed(Reason::ProviderUnavailable),

@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod answers;
 mod assurance;
 mod audit;
 mod bad_input;
@@ -17,6 +18,7 @@ mod client_certificates;
 mod clocks;
 mod codes;
 mod connections;
+mod consents;
 mod corpus;
 mod cursors;
 mod demo;
@@ -26,6 +28,7 @@ mod ends;
 mod fraud;
 mod fraud_signals;
 mod fuzzed;
+mod go_live;
 mod hash_keys;
 mod hostile;
 mod interleavings;
@@ -78,4 +81,5 @@ mod tokens;
 mod transfers;
 mod transport;
 mod two_versions;
+mod vipps_test_environment;
 mod watch;

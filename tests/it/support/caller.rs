@@ -7,9 +7,10 @@ use ciba_gateway::grpc::v1::erase_login_request::What;
 use ciba_gateway::grpc::v1::login_service_client::LoginServiceClient;
 use ciba_gateway::grpc::v1::start_login_request::Person;
 use ciba_gateway::grpc::v1::{
-    CallDirection, CancelLoginRequest, Channel, ConfirmCodeRequest, ConfirmCodeResponse, EraseLoginRequest,
-    GetLoginRequest, Login, LoginState, StartLoginRequest, TransferLoginRequest, WaitLoginRequest, WatchLoginRequest,
-    WatchLoginResponse, WatchLoginsRequest, WatchLoginsResponse, transfer_login_request, watch_logins_request,
+    CallDirection, CancelLoginRequest, Channel, CheckPhoneRequest, ConfirmCodeRequest, ConfirmCodeResponse,
+    EraseLoginRequest, GetLoginRequest, Login, LoginState, StartLoginRequest, TransferLoginRequest, WaitLoginRequest,
+    WatchLoginRequest, WatchLoginResponse, WatchLoginsRequest, WatchLoginsResponse, transfer_login_request,
+    watch_logins_request,
 };
 use tonic::transport::Endpoint;
 use tonic::{Code, Request, Status, Streaming};
@@ -77,6 +78,17 @@ impl Caller {
     /// Starts a login at a till that must begin.
     pub(crate) async fn at_a_till(&self, number: &str) -> Login {
         self.start(till(number)).await.expect("a started login")
+    }
+
+    /// Whether a number can log in, as a till asks.
+    pub(crate) async fn check(&self, number: &str) -> Result<bool, Status> {
+        let request = self.request(CheckPhoneRequest {
+            phone_number: number.into(),
+            channel: Channel::PointOfSale.into(),
+            terminal_id: "till-1".into(),
+            ..CheckPhoneRequest::default()
+        });
+        Ok(self.client.clone().check_phone(request).await?.into_inner().usable)
     }
 
     pub(crate) async fn get(&self, login_id: &str) -> Result<Login, Status> {
@@ -206,6 +218,12 @@ pub(crate) async fn until_answered<T>(call: impl AsyncFn() -> Result<T, Status>)
             answer => return answer,
         }
     }
+}
+
+/// The language and the words of what can be said of a refusal.
+pub(crate) fn spoken(status: &Status) -> Option<(String, String)> {
+    let told = status.get_error_details().localized_message().cloned()?;
+    Some((told.locale, told.message))
 }
 
 /// Code, reason and whether it says when to come back.

@@ -431,6 +431,11 @@ impl FakeProvider {
         if is_asked && told(Claim::Nin) {
             userinfo["nin"] = NIN.into();
         }
+        if terms.claims.contains(&Claim::DelegatedConsents) && told(Claim::DelegatedConsents) {
+            let consent = |id: &str, accepted: bool| serde_json::json!({ "id": id, "accepted": accepted });
+            userinfo["delegatedConsents"] =
+                serde_json::json!({ "consents": [consent("email", true), consent("sms", false)] });
+        }
         Ok(Identity::from_userinfo(userinfo.to_string().as_bytes()).expect("userinfo"))
     }
 
