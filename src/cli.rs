@@ -53,7 +53,7 @@ enum Command {
     /// Tell whether configuration, provider, credentials, keys, clock and store are all right.
     Check(check::Options),
     /// Run a local Vipps MobilePay Login to test against.
-    Simulator(simulator::Options),
+    Simulator(Box<simulator::Options>),
     /// Make an API key, a seal key, a hash key or an audit key.
     Keys(keys::Options),
     /// Tell whether an audit log is as it was written.
@@ -78,7 +78,7 @@ pub async fn main() -> ExitCode {
         Command::Login(options) => login::run(options).await,
         Command::Watch(options) => watch::run(options).await,
         Command::Check(options) => check::run(options).await,
-        Command::Simulator(options) => simulator::run(options).await,
+        Command::Simulator(options) => simulator::run(*options).await,
         Command::Keys(options) => keys::run(&options),
         Command::Audit(options) => audit::run(&options),
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::EXIT_SOFTWARE;
 use super::terminal::{Style, Terminal};
-use crate::grpc::v1::{Assurance, FailureReason, Identity, Login, LoginState, Outcome};
+use crate::grpc::v1::{Assurance, ConsentAnswer, FailureReason, Identity, Login, LoginState, Outcome};
 
 /// The exit code for each outcome: 0 approved, 10 denied, 11 expired,
 /// 12 cancelled, 13 failed.
@@ -70,9 +70,33 @@ pub(super) fn person(identity: &Identity) -> Vec<(&'static str, String)> {
         ("address", address.unwrap_or_default()),
         ("gender", identity.gender.clone()),
         ("nin", identity.nin.clone()),
+        ("consents", consents(identity)),
+        (
+            "missing",
+            identity
+                .missing_claims()
+                .map(|claim| claim.as_str_name().replace("CLAIM_", ""))
+                .collect::<Vec<_>>()
+                .join(", ")
+                .to_lowercase(),
+        ),
         ("subject", identity.sub.clone()),
     ];
     pieces.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+}
+
+/// What was agreed to and what was not, refusals with a `no` before them.
+fn consents(identity: &Identity) -> String {
+    let (delegated, flow, terms) = (&identity.delegated_consents, &identity.custom_flow, &identity.agreement);
+    let terms = terms.as_ref().map(|terms| match terms.answer() {
+        ConsentAnswer::Accepted => "terms",
+        ConsentAnswer::Refused => "no terms",
+        ConsentAnswer::Unspecified => "terms unclear",
+    });
+    let yes = delegated.iter().flat_map(|c| &c.accepted_ids).chain(flow.iter().flat_map(|flow| &flow.accepted_ids));
+    let no = delegated.iter().flat_map(|c| &c.refused_ids).chain(flow.iter().flat_map(|flow| &flow.refused_ids));
+    let all = yes.cloned().chain(no.map(|id| format!("no {id}"))).chain(terms.map(str::to_owned));
+    all.collect::<Vec<_>>().join(", ")
 }
 
 /// One login as a line of JSON, for scripts.

@@ -133,7 +133,7 @@ fn with_announced_interval(mut login: Login, overridden: &Map<String, Value>) ->
 }
 
 impl Asked {
-    fn read(form: &Form, open: &OpenPoints) -> Result<Self, Reply> {
+    fn read(form: &Form, open: &OpenPoints) -> Result<Self, Refused> {
         if form.get("request").is_some() || form.get("user_code").is_some() {
             return Err(OauthError::invalid_request("Signed requests and user codes are not supported").into());
         }
@@ -150,8 +150,29 @@ impl Asked {
     }
 }
 
-fn instead(fault: Option<&Fault>, error: OauthError) -> Reply {
-    fault.map_or_else(|| error.into(), |fault| Reply::new("fault", fault))
+/// How a start is refused: as the standard says, or as an open point has it.
+enum Refused {
+    Plainly(OauthError),
+    As(Box<Fault>),
+}
+
+impl From<OauthError> for Refused {
+    fn from(error: OauthError) -> Self {
+        Self::Plainly(error)
+    }
+}
+
+impl From<Refused> for Reply {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Plainly(error) => error.into(),
+            Refused::As(fault) => Self::new("fault", &*fault),
+        }
+    }
+}
+
+fn instead(fault: Option<&Fault>, error: OauthError) -> Refused {
+    fault.map_or(Refused::Plainly(error), |fault| Refused::As(Box::new(fault.clone())))
 }
 
 /// Exactly one hint (CIBA §7.1), of the kind and for the countries Vipps takes.

@@ -65,7 +65,7 @@ impl Memory {
         let of = |scope: &'static str, boxes: &[(&'static str, &'static str)]| -> Vec<Question> {
             let is_asked = scopes.iter().any(|asked| asked == scope) && !self.knows(client, phone, scope, how);
             let questions = boxes.iter().map(|(id, text)| Question { scope, id, text });
-            is_asked.then(|| questions.collect()).unwrap_or_default()
+            if is_asked { questions.collect() } else { Vec::new() }
         };
         let agreement = [("", "I accept the terms and the privacy statement")];
         [of("delegatedConsents", &DELEGATED), of("customFlow", &FLOW), of("agreement", &agreement)].concat()
