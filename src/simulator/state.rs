@@ -18,8 +18,8 @@ use super::keys::{KeyError, KeyRing, SigningKeys};
 use super::logins::Logins;
 use super::magic;
 use super::msisdn::Msisdn;
-use super::platform::{PlatformAccess, PlatformKnobs};
 use super::open_points::OpenPoints;
+use super::platform::{PlatformAccess, PlatformKnobs};
 use super::rates::Rates;
 use super::settings::Settings;
 
