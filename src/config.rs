@@ -55,7 +55,10 @@ pub use fraud_webhook::FraudWebhook;
 pub use guard::{CommonGuard, Guard, OwnGuard};
 pub use limits::Limits;
 pub use mistakes::{Mistake, Mistakes, Place};
-pub use provider::{ClientAuthentication, Provider, SigningAlgorithm, Systems};
+use provider::ProfileName;
+pub use provider::{
+    ClientAuthentication, Keys as ProviderKeys, LoginHint, Profile, Provider, SigningAlgorithm, Systems,
+};
 pub use running::Succession;
 pub use secrets::{Certificates, SecretKey};
 pub use tenant::Tenant;

@@ -62,7 +62,7 @@ impl Claim {
         }
     }
 
-    /// The provider's scope value (`vipps-login` scope list).
+    /// The scope that brings it at Vipps (`vipps-login` scope list).
     #[must_use]
     pub const fn scope(self) -> &'static str {
         match self {
@@ -76,6 +76,19 @@ impl Claim {
             Self::DelegatedConsents => "delegatedConsents",
             Self::CustomFlow => "customFlow",
             Self::Agreement => "agreement",
+        }
+    }
+
+    /// The standard's scope that brings it (OpenID Connect Core, section 5.4); `None`
+    /// where the standard has no such claim.
+    #[must_use]
+    pub const fn standard_scope(self) -> Option<&'static str> {
+        match self {
+            Self::Name | Self::Birthdate | Self::Gender => Some("profile"),
+            Self::PhoneNumber => Some("phone"),
+            Self::Email => Some("email"),
+            Self::Address => Some("address"),
+            Self::Nin | Self::DelegatedConsents | Self::CustomFlow | Self::Agreement => None,
         }
     }
 }
@@ -238,6 +251,30 @@ impl Identity {
     pub fn without_unasked_nin(self, claims: &BTreeSet<Claim>) -> Self {
         let nin = self.nin.filter(|_| claims.contains(&Claim::Nin));
         Self { nin, ..self }
+    }
+
+    /// The same with nothing but what `claims` asks for, and who the person is (`sub`).
+    #[must_use]
+    pub fn only(self, claims: &BTreeSet<Claim>) -> Self {
+        let asked = |claim| claims.contains(&claim);
+        Self {
+            sub: self.sub,
+            name: self.name.filter(|_| asked(Claim::Name)),
+            given_name: self.given_name.filter(|_| asked(Claim::Name)),
+            family_name: self.family_name.filter(|_| asked(Claim::Name)),
+            birthdate: self.birthdate.filter(|_| asked(Claim::Birthdate)),
+            email: self.email.filter(|_| asked(Claim::Email)),
+            email_verified: self.email_verified.filter(|_| asked(Claim::Email)),
+            phone_number: self.phone_number.filter(|_| asked(Claim::PhoneNumber)),
+            gender: self.gender.filter(|_| asked(Claim::Gender)),
+            nin: self.nin.filter(|_| asked(Claim::Nin)),
+            address: self.address.filter(|_| asked(Claim::Address)),
+            other_addresses: if asked(Claim::Address) { self.other_addresses } else { Vec::new() },
+            raw_delegated_consents: self.raw_delegated_consents.filter(|_| asked(Claim::DelegatedConsents)),
+            raw_flow_result: self.raw_flow_result.filter(|_| asked(Claim::CustomFlow)),
+            raw_agreement: self.raw_agreement.filter(|_| asked(Claim::Agreement)),
+            other: BTreeMap::new(),
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 //!           │      ├ ledger     the one way from an event to a record; tells watchers
 //!           │      ├ audit      who did what to whose login, in a chain that shows tampering
 //!           │      ├ fraud      which of that looks like fraud; tells the tenant's fraud desk
-//!           │      ├ provider   trait Provider; vipps implements it            (network)
+//!           │      ├ provider   trait Provider; vipps and generic implement it (network)
 //!           │      ├ store      trait SessionStore; redis and memory implement it
 //!           │      ├ session    states and transitions                         (pure)
 //!           │      ├ ciba       protocol words; answer → next step             (pure)

@@ -2,7 +2,8 @@
 //!
 //! [`Provider`] is what `logins` and `poller` know of it. Discovery, signing
 //! keys, ID-token verification and userinfo are behind it, in [`openid`]; what one
-//! vendor does in its own way is in its profile, [`vipps`].
+//! vendor does in its own way is in its profile, [`vipps`], and what the standard
+//! leaves open in [`generic`].
 //! Everything the provider says is untrusted input with a bound. One value
 //! serves one credential (a sales unit). It keeps no logins and knows no store.
 
@@ -17,6 +18,7 @@ use crate::phone::PhoneNumber;
 use crate::session::{FailureReason, Terms};
 use crate::timestamp::Timestamp;
 
+pub mod generic;
 pub mod openid;
 pub mod shop;
 pub mod vipps;
@@ -79,7 +81,9 @@ pub trait Operated: Provider {
 
     /// The way to the vendor's other APIs, where the provider has some and there is a
     /// key for them.
-    fn platform(&self) -> Option<&Platform>;
+    fn platform(&self) -> Option<&Platform> {
+        None
+    }
 }
 
 /// The secrets of one credential, as the configuration has them.

@@ -15,7 +15,7 @@
 //! It is not a login provider: clients, people and secrets are made up, there
 //! is no TLS, nothing survives a restart, and its control API is open to
 //! everyone who can reach it. Not simulated: logins that end on a web page,
-//! partner keys, webhooks and the QR API.
+//! webhooks and the QR API.
 //!
 //! The command line and tests call [`start`] or [`run`]; nothing else in the
 //! gateway knows this module.
@@ -48,6 +48,7 @@ mod logins;
 mod magic;
 mod msisdn;
 mod open_points;
+mod partners;
 mod people;
 mod phone_page;
 mod platform;
@@ -76,7 +77,7 @@ pub use open_points::{CustomerToken, Fields, OpenPoints, Place, SecondStart, Spe
 pub use phone_page::WaitingLogin;
 pub use platform::PlatformKnobs;
 pub use rates::{Rate, Rates};
-pub use settings::{AuthMethod, ClientRegistration, Settings};
+pub use settings::{AuthMethod, ClientRegistration, PartnerRegistration, Settings};
 
 use logins::Decision;
 use msisdn::{Msisdn, digits_of};

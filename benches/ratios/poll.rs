@@ -18,7 +18,7 @@ use ciba_gateway::ledger::Ledger;
 use ciba_gateway::phone::{BindingCode, PhoneNumber};
 use ciba_gateway::poller::{Credential, Poller};
 use ciba_gateway::provider::openid::{self, ClientAuthentication, SigningAlgorithm};
-use ciba_gateway::provider::vipps::{Settings, SystemHeaders, Vipps};
+use ciba_gateway::provider::vipps::{Keys, Settings, SystemHeaders, Vipps};
 use ciba_gateway::replicas::Replica;
 use ciba_gateway::session::{Channel, ClientId, CodeMode, Event, LoginId, RequestId, Session, TenantId, Terms};
 use ciba_gateway::store::Record;
@@ -172,6 +172,7 @@ fn settings(upstream: &Upstream) -> Settings {
             extra_root_ca_pem: None,
             user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
         },
+        keys: Keys::SalesUnit,
         subscription_key: None,
         merchant_serial_number: None,
         system: SystemHeaders {

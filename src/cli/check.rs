@@ -242,6 +242,10 @@ impl Report {
         self.good(&what, "provider: discovery and signing keys are there");
         self.credentials(&what, tenant, &*provider).await;
         self.platform(&what, &*provider).await;
+        if let config::Profile::Vipps { keys: config::ProviderKeys::Partner } = tenant.provider.profile {
+            let merchant = tenant.provider.merchant_serial_number.as_deref().unwrap_or_default();
+            self.good(&what, &format!("provider: a partner's keys, for the merchant {merchant}"));
+        }
         match provider.server_time().await {
             Some((here, there)) => self.clock(&what, here, there),
             None => self.note(&what, "the provider does not tell its time"),
@@ -253,7 +257,7 @@ impl Report {
         match provider.platform() {
             None => {}
             Some(platform) => match platform.token().await {
-                Ok(_) => self.good(what, "platform: an access token is given, for the QR and webhook APIs"),
+                Ok(_) => self.good(what, "platform: an access token is given"),
                 Err(problem) => self.bad(what, &format!("{problem}; check subscription_key")),
             },
         }

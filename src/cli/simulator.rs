@@ -10,7 +10,9 @@ use url::Url;
 
 use super::terminal::{Style, Terminal};
 use super::{EXIT_SOFTWARE, EXIT_UNAVAILABLE, EXIT_USAGE, fail};
-use crate::simulator::{AuthMethod, Behaviour, ClientRegistration, OpenPoints, Rates, Settings, magic_numbers, start};
+use crate::simulator::{
+    AuthMethod, Behaviour, ClientRegistration, OpenPoints, PartnerRegistration, Rates, Settings, magic_numbers, start,
+};
 
 #[derive(Args)]
 #[command(after_long_help = magic_number_help())]
@@ -33,6 +35,13 @@ pub(super) struct Options {
     /// The subscription key of the sales unit, for the platform's access token.
     #[arg(long, env = "CIBA_SIMULATOR_SUBSCRIPTION_KEY", default_value = "demo-subscription-key", value_name = "KEY")]
     subscription_key: String,
+    /// Take the client id, secret and subscription key for a partner's, which calls for
+    /// merchants with an access token.
+    #[arg(long, conflicts_with = "client_secret_post")]
+    partner: bool,
+    /// The serial number of a merchant's sales unit, one or more; for --partner.
+    #[arg(long = "merchant", default_values_t = ["123456".to_owned()], value_name = "NUMBER")]
+    merchants: Vec<String>,
     /// The name that the phone shows.
     #[arg(long, default_value = "Nordlys Kundeservice", value_name = "NAME")]
     display_name: String,
@@ -137,6 +146,9 @@ pub(super) async fn run(options: Options) -> ExitCode {
     terminal.line(format!("control     {base}/control/magic-numbers"));
     terminal.line(format!("client      {} / {}", options.client_id, options.client_secret));
     terminal.line(format!("platform    subscription key {}", options.subscription_key));
+    if options.partner {
+        terminal.line(format!("partner     for the merchants {}", options.merchants.join(", ")));
+    }
     match serving.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(EXIT_SOFTWARE, &error.to_string()),
@@ -149,19 +161,37 @@ fn settings(options: &Options) -> Result<Settings, String> {
         let (name, value) = point.split_once('=').ok_or("--open-point takes NAME=VALUE")?;
         open_points.set(name, value).map_err(|problem| format!("--open-point: {problem}"))?;
     }
+    let own = ClientRegistration {
+        client_id: options.client_id.clone(),
+        client_secret: options.client_secret.clone(),
+        display_name: options.display_name.clone(),
+        subscription_key: options.subscription_key.clone(),
+        auth_method: if options.client_secret_post { AuthMethod::Post } else { AuthMethod::Basic },
+        ..ClientRegistration::default()
+    };
+    let partner = PartnerRegistration {
+        client_id: options.client_id.clone(),
+        client_secret: options.client_secret.clone(),
+        subscription_key: options.subscription_key.clone(),
+        merchant_serial_numbers: options.merchants.clone(),
+        may_check_numbers: false,
+    };
+    // Nobody is told the merchants' own credentials.
+    let merchant = |number: &String| ClientRegistration {
+        client_id: format!("merchant-{number}"),
+        client_secret: format!("merchant-secret-{number}"),
+        subscription_key: format!("merchant-key-{number}"),
+        display_name: format!("{} {number}", options.display_name),
+        merchant_serial_number: number.clone(),
+        ..ClientRegistration::default()
+    };
     Ok(Settings {
         open_points,
         default_behaviour: options.behaviour.clone().unwrap_or_default(),
         rates: options.rates.clone().unwrap_or_default(),
         max_waiting_per_number: options.max_waiting,
-        clients: vec![ClientRegistration {
-            client_id: options.client_id.clone(),
-            client_secret: options.client_secret.clone(),
-            display_name: options.display_name.clone(),
-            subscription_key: options.subscription_key.clone(),
-            auth_method: if options.client_secret_post { AuthMethod::Post } else { AuthMethod::Basic },
-            ..ClientRegistration::default()
-        }],
+        clients: if options.partner { options.merchants.iter().map(merchant).collect() } else { vec![own] },
+        partners: if options.partner { vec![partner] } else { Vec::new() },
         speed: options.speed,
         interval_seconds: options.interval,
         public_url: options.public_url.clone(),

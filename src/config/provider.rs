@@ -18,6 +18,8 @@ const POLL_INTERVAL: Duration = seconds(5);
 /// `[tenants.provider]`: one credential (sales unit) at the OpenID provider.
 #[derive(Clone, Debug)]
 pub struct Provider {
+    /// What it does beyond the standard.
+    pub profile: Profile,
     /// As its ID tokens write it; https unless `allow_insecure_hosts`.
     pub issuer: IssuerUrl,
     /// The credential's name.
@@ -47,6 +49,55 @@ pub struct Provider {
     pub additional_hosts: Vec<String>,
     /// Trusted instead of the public certificate authorities.
     pub ca_certificates: Option<Certificates>,
+}
+
+/// What a provider does beyond the standard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Vipps MobilePay Login.
+    Vipps {
+        /// Whose the credential is.
+        keys: Keys,
+    },
+    /// Any other one.
+    Generic {
+        /// How it wants a number in `login_hint`.
+        login_hint: LoginHint,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ProfileName {
+    Vipps,
+    Generic,
+}
+
+/// Whose a credential at Vipps is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keys {
+    /// One sales unit's.
+    SalesUnit,
+    /// A partner's, for many merchants.
+    Partner,
+}
+
+/// How a number is written in `login_hint`; `{msisdn}` are country code and number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum LoginHint {
+    /// Digits alone.
+    #[serde(rename = "{msisdn}")]
+    Digits,
+    /// E.164.
+    #[serde(rename = "+{msisdn}")]
+    Plus,
+    /// As Vipps has it.
+    #[serde(rename = "urn:msisdn:{msisdn}")]
+    Urn,
+    /// RFC 3966.
+    #[serde(rename = "tel:+{msisdn}")]
+    Tel,
 }
 
 /// The provider's `Vipps-System-*` headers; each 1 to 30 ASCII characters.
@@ -101,6 +152,13 @@ impl Table for Provider {
         section.check("client_id", client_id.as_ref(), is_client_id, "must be at most 255 printable ASCII characters");
         let client_secret = section.required_secret("client_secret", "client_secret_file");
         let client_secret_next = section.secret("client_secret_next", "client_secret_next_file");
+        let profile = profile(section);
+        if profile == Some(Profile::Vipps { keys: Keys::Partner }) && !section.has("subscription_key_file") {
+            section.need(
+                "subscription_key",
+                "with keys = \"partner\" it gets the access token; or give subscription_key_file",
+            );
+        }
         let subscription_key = section.secret("subscription_key", "subscription_key_file");
         if let Some(given) = &subscription_key {
             let is_key = |key: &str| key.bytes().all(|byte| byte.is_ascii_graphic()) && (1..=255).contains(&key.len());
@@ -114,6 +172,7 @@ impl Table for Provider {
         let signing_algorithms = section.list_of_some("signing_algorithms", "leave it out for RS256 and ES256");
         let systems = Systems::read(section);
         Some(Self {
+            profile: profile?,
             authentication,
             merchant_serial_number: serial_number,
             systems,
@@ -131,6 +190,43 @@ impl Table for Provider {
         })
     }
 }
+
+/// What only one of the profiles has. Reads no setting of the others' but to refuse it.
+fn profile(section: &mut Section<'_>) -> Option<Profile> {
+    if section.or("profile", ProfileName::Vipps) == ProfileName::Generic {
+        for key in VIPPS_ALONE.into_iter().filter(|key| section.has(key)).collect::<Vec<_>>() {
+            section.overrule(key);
+            section.wrong(key, "is for Vipps MobilePay Login; leave it out with profile = \"generic\"");
+        }
+        return section.required("login_hint").map(|login_hint| Profile::Generic { login_hint });
+    }
+    let has_hint = section.has("login_hint");
+    section.overrule("login_hint");
+    if has_hint {
+        section.wrong("login_hint", "goes with profile = \"generic\"; Vipps MobilePay Login has a form of its own");
+    }
+    let keys = section.or("keys", Keys::SalesUnit);
+    if keys == Keys::Partner {
+        let reason = "with keys = \"partner\" it says for which merchant a login is";
+        section.need("merchant_serial_number", reason);
+        if section.has("authentication") {
+            section.overrule("authentication");
+            section.wrong("authentication", "is not for keys = \"partner\", which are shown as an access token");
+        }
+    }
+    Some(Profile::Vipps { keys })
+}
+
+const VIPPS_ALONE: [&str; 8] = [
+    "keys",
+    "merchant_serial_number",
+    "subscription_key",
+    "subscription_key_file",
+    "system_name",
+    "system_version",
+    "plugin_name",
+    "plugin_version",
+];
 
 pub(super) fn issuer_problem(issuer: &IssuerUrl, allow_insecure_hosts: bool) -> Option<&'static str> {
     let url = issuer.url();

@@ -250,6 +250,7 @@ impl Waiting {
 
     fn provider(&mut self, path: &str, now: &Provider, next: &Provider) -> Provider {
         let Provider {
+            profile,
             issuer,
             client_id,
             client_secret: _,
@@ -266,6 +267,7 @@ impl Waiting {
             ca_certificates,
         } = now;
         let key = |name: &str| format!("{path}.{name}");
+        self.compare(&key("profile, keys or login_hint"), profile, &next.profile);
         self.compare(&key("issuer"), issuer, &next.issuer);
         self.compare(&key("client_id"), client_id, &next.client_id);
         self.compare(&key("authentication"), authentication, &next.authentication);

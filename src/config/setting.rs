@@ -16,8 +16,8 @@ use url::Url;
 use super::store::StoreKind;
 use super::tree::Value;
 use super::{
-    AgentRule, CallGroup, CertificatePolicy, ClientAuthentication, LogFormat, ProxyHeader, SigningAlgorithm,
-    TokenAlgorithm, WhenFull,
+    AgentRule, CallGroup, CertificatePolicy, ClientAuthentication, LogFormat, LoginHint, ProfileName, ProviderKeys,
+    ProxyHeader, SigningAlgorithm, TokenAlgorithm, WhenFull,
 };
 use crate::fraud::Kind;
 use crate::identity::Claim;
@@ -133,6 +133,10 @@ setting! {
         |value| Self::parse(text(value)?).ok();
     LogFormat, "must be \"text\" or \"json\"", |value| named(text(value)?);
     WhenFull, "must be \"refuse-starts\" or \"go-on\"", |value| named(text(value)?);
+    ProfileName, "must be \"vipps\" or \"generic\"", |value| named(text(value)?);
+    ProviderKeys, "must be \"sales-unit\" or \"partner\"", |value| named(text(value)?);
+    LoginHint, "must be \"{msisdn}\", \"+{msisdn}\", \"urn:msisdn:{msisdn}\" or \"tel:+{msisdn}\"",
+        |value| named(text(value)?);
     ClientAuthentication, "must be \"client_secret_basic\" or \"client_secret_post\"", |value| named(text(value)?);
     SigningAlgorithm, "must be \"RS256\" or \"ES256\"", |value| named(text(value)?);
     TenantId, "must be 1 to 32 lower-case letters, digits and hyphens",

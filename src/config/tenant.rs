@@ -10,7 +10,7 @@ use super::purpose::{NationalId, required_claims, stated_ground};
 use super::section::{Section, Table};
 use super::service::{CERTIFICATES_ASKED, seconds};
 use super::tokens::{has_tokens, scope, tokens_name_agents};
-use super::{Certificates, Client, FraudWebhook, OwnGuard, Provider, Tokens};
+use super::{Certificates, Client, FraudWebhook, OwnGuard, Profile, Provider, Tokens};
 use crate::identity::Claim;
 use crate::language::Language;
 use crate::logins::{Purpose, QuietHours};
@@ -107,6 +107,15 @@ impl Table for Tenant {
         let quiet_hours = section.table("quiet_hours");
         let guard = section.table_or_defaults("guard");
         let provider = section.required_table("provider", "it holds the credential at Vipps MobilePay Login");
+        if provider.as_ref().is_some_and(|provider: &Provider| matches!(provider.profile, Profile::Generic { .. })) {
+            let comes = |claims: &BTreeSet<Claim>| claims.iter().all(|claim| claim.standard_scope().is_some());
+            let problem = "has a claim that only Vipps MobilePay Login has, and no provider with profile = \"generic\"";
+            section.check("default_claims", Some(&default_claims.iter().copied().collect()), comes, problem);
+            section.check("required_claims", Some(&required_claims), comes, problem);
+            for purpose in &purposes {
+                section.check("purposes", Some(&purpose.claims), comes, problem);
+            }
+        }
         let fraud_webhook = section.table("fraud_webhook");
         let has_own_authorities = section.has("client_ca_file");
         let client_authorities = section.authorities("client_ca_file");

@@ -4,6 +4,7 @@ mod documents;
 mod environment;
 mod files;
 mod mistakes;
+mod profiles;
 mod public;
 mod purposes;
 mod running;

@@ -16,8 +16,9 @@ use crate::grpc::{Authorities, Callers, Enrolment, TlsError, TokenClients};
 use crate::ledger::Ledger;
 use crate::logins::{Caller, Guards, Limits, Logins, Policy, Tenant};
 use crate::poller::{Credential, Poller};
+use crate::provider::generic::{self, Generic, HintForm};
 use crate::provider::openid::{self, ClientAuthentication, InvalidSettings, SigningAlgorithm};
-use crate::provider::vipps::{self, SystemHeaders, Vipps};
+use crate::provider::vipps::{self, PartnerTokens, SystemHeaders, Vipps};
 use crate::provider::{NewSecrets, Operated, Provider};
 use crate::replicas::{NoRandomness, Replica};
 use crate::session::TenantId;
@@ -102,12 +103,13 @@ impl Parts {
         let signals = Arc::new(signals(config, &clock, &metrics)?);
         let audit = audit(config, &clock, &metrics)?.heard_by(Arc::clone(&signals) as _);
         let ledger = Ledger::new(store, clock.clone(), config.identity_window, Arc::clone(&metrics)).with_audit(audit);
+        let partners = PartnerTokens::default();
         let providers = config
             .tenants
             .iter()
             .map(|tenant| {
                 let wrong = |source| AssemblyError::Provider { tenant: tenant.id.clone(), source };
-                Ok((tenant.id.clone(), provider(tenant, &clock, &metrics).map_err(wrong)?))
+                Ok((tenant.id.clone(), provider_sharing(&partners, tenant, &clock, &metrics).map_err(wrong)?))
             })
             .collect::<Result<Vec<_>, AssemblyError>>()?;
         let credential = |(tenant, provider): &(TenantId, Arc<dyn Operated>)| {
@@ -344,9 +346,46 @@ pub(crate) fn provider(
     clock: &Clock,
     metrics: &Arc<Metrics>,
 ) -> Result<Arc<dyn Operated>, InvalidSettings> {
+    provider_sharing(&PartnerTokens::default(), tenant, clock, metrics)
+}
+
+/// The same, with a partner's token that it shares.
+fn provider_sharing(
+    tokens: &PartnerTokens,
+    tenant: &config::Tenant,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<dyn Operated>, InvalidSettings> {
     let provider = &tenant.provider;
-    let settings = vipps::Settings {
-        openid: openid_settings(provider),
+    let (openid, clock, metrics) = (openid_settings(provider), clock.as_fn(), Arc::clone(metrics));
+    match provider.profile {
+        config::Profile::Vipps { keys } => {
+            let settings = vipps_settings(provider, keys, openid);
+            Ok(Arc::new(Vipps::sharing(tokens, &settings, clock, metrics)?))
+        }
+        config::Profile::Generic { login_hint } => {
+            let login_hint = match login_hint {
+                config::LoginHint::Digits => HintForm::Digits,
+                config::LoginHint::Plus => HintForm::Plus,
+                config::LoginHint::Urn => HintForm::Urn,
+                config::LoginHint::Tel => HintForm::Tel,
+            };
+            Ok(Arc::new(Generic::new(&generic::Settings { openid, login_hint }, clock, metrics)?))
+        }
+    }
+}
+
+fn vipps_settings(
+    provider: &config::Provider,
+    keys: config::ProviderKeys,
+    openid: openid::Settings,
+) -> vipps::Settings {
+    vipps::Settings {
+        openid,
+        keys: match keys {
+            config::ProviderKeys::SalesUnit => vipps::Keys::SalesUnit,
+            config::ProviderKeys::Partner => vipps::Keys::Partner,
+        },
         subscription_key: provider.subscription_key.clone(),
         merchant_serial_number: provider.merchant_serial_number.clone(),
         system: SystemHeaders {
@@ -355,8 +394,7 @@ pub(crate) fn provider(
             plugin_name: provider.systems.plugin_name.clone(),
             plugin_version: provider.systems.plugin_version.clone(),
         },
-    };
-    Ok(Arc::new(Vipps::new(&settings, clock.as_fn(), Arc::clone(metrics))?))
+    }
 }
 
 fn openid_settings(provider: &config::Provider) -> openid::Settings {

@@ -25,7 +25,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use openidconnect::IssuerUrl;
 use url::Url;
 
 use self::cache::{Cached, Renewal};
@@ -42,6 +41,7 @@ use crate::timestamp::Timestamp;
 
 pub(super) use self::cache::{PAUSE, has_passed};
 pub(super) use self::credentials::{BasicForm, ClientSecrets, Credentials};
+pub(super) use self::id_token::Recipient;
 pub use self::judge::Judge;
 pub(super) use self::settings::is_visible;
 pub use self::settings::{ClientAuthentication, InvalidSettings, Settings, SigningAlgorithm};
@@ -69,7 +69,6 @@ pub(super) trait Authentication: Send + Sync {
 pub(super) struct OpenId {
     http: Http,
     clock: Clock,
-    issuer: IssuerUrl,
     authentication: Arc<dyn Authentication>,
     poll_timeout: Duration,
     discovery_url: Url,
@@ -86,6 +85,7 @@ impl OpenId {
     /// When the settings cannot work, in words for an operator.
     pub(super) fn new(
         settings: &Settings,
+        recipient: Recipient,
         http: Http,
         authentication: Arc<dyn Authentication>,
         clock: Clock,
@@ -103,15 +103,9 @@ impl OpenId {
             discovery_url,
             metadata: Cached::new(discovery, Arc::clone(&clock)),
             keys: Cached::new(key_set, Arc::clone(&clock)),
-            id_token_rules: Rules::new(issuer.clone(), &settings.client_id, &settings.signing_algorithms),
-            issuer,
+            id_token_rules: Rules::new(issuer, recipient, &settings.signing_algorithms),
             clock,
         })
-    }
-
-    /// Where the provider is.
-    pub(super) fn issuer(&self) -> &Url {
-        self.issuer.url()
     }
 
     /// Our time and the provider's, as it wrote it on its discovery document;

@@ -2,11 +2,13 @@
 //!
 //! What the vendor does in its own way, on top of [`super::openid`]: the form of a
 //! login hint, its scopes, headers that say who calls, the question whether a number
-//! has an account (`user_exists`), and its platform's access token (`platform`).
+//! has an account (`user_exists`), its platform's access token (`platform`), and
+//! partner keys (`partner`).
 //!
 //! Keeps no logins. `gateway` makes one value for each credential; `logins` and
 //! `poller` call it.
 
+mod partner;
 mod platform;
 mod settings;
 mod user_exists;
@@ -16,10 +18,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
+use self::partner::PartnerKeys;
 use self::platform::PlatformSecrets;
 use self::user_exists::UserExists;
 use super::openid::http::Http;
-use super::openid::{BasicForm, ClientSecrets, Clock, Credentials, InvalidSettings, OpenId};
+use super::openid::{Authentication, BasicForm, ClientSecrets, Clock, Credentials, InvalidSettings, OpenId, Recipient};
 use super::{IdentifyError, NewSecrets, Operated, Provider, ProviderProblem};
 use crate::ciba::{AuthReqId, CheckAnswer, PollAnswer, StartAnswer, Tokens};
 use crate::identity::Identity;
@@ -28,10 +31,11 @@ use crate::session::{Person, Terms};
 use crate::telemetry::Metrics;
 use crate::timestamp::Timestamp;
 
+pub use self::partner::PartnerTokens;
 pub use self::platform::{NoToken, Platform, PlatformToken};
-pub use self::settings::{Settings, SystemHeaders};
+pub use self::settings::{Keys, Settings, SystemHeaders};
 
-/// One sales unit at Vipps MobilePay Login.
+/// One sales unit at Vipps MobilePay Login, with its own keys or with a partner's.
 pub struct Vipps {
     openid: OpenId,
     credentials: Arc<Credentials>,
@@ -47,19 +51,51 @@ impl Vipps {
     /// # Errors
     /// When the settings cannot work, in words for an operator.
     pub fn new(settings: &Settings, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, InvalidSettings> {
+        Self::sharing(&PartnerTokens::default(), settings, clock, metrics)
+    }
+
+    /// The same, whose token is that of the partner where it has partner keys.
+    ///
+    /// # Errors
+    /// As [`Vipps::new`].
+    pub fn sharing(
+        tokens: &PartnerTokens,
+        settings: &Settings,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, InvalidSettings> {
         settings.check_values()?;
-        let http = Http::new(&settings.openid, settings.headers()?, Arc::clone(&clock), metrics)?;
+        let new_http = |headers| Http::new(&settings.openid, headers, Arc::clone(&clock), Arc::clone(&metrics));
+        let issuer = settings.openid.issuer_url()?;
+        let client_id = &settings.openid.client_id;
+        let http = new_http(settings.headers()?)?;
         let credentials = Arc::new(Credentials::new(&settings.openid, BasicForm::Plain)?);
-        let openid = OpenId::new(&settings.openid, http.clone(), Arc::clone(&credentials) as _, clock)?;
         let platform = match &settings.subscription_key {
             None => None,
             Some(key) => {
                 let secrets = PlatformSecrets::new(&credentials.current(), key)?;
-                let platform = Platform::new(http, openid.issuer(), &settings.openid.client_id, secrets);
+                let source = match settings.keys {
+                    Keys::SalesUnit => Platform::source(http.clone(), issuer.url(), client_id, secrets),
+                    // The token is for all merchants.
+                    Keys::Partner => {
+                        let http = new_http(settings.system_headers()?)?;
+                        Platform::source(http, issuer.url(), client_id, secrets).map(|own| tokens.shared(own))
+                    }
+                };
+                let platform = source.and_then(|source| Platform::new(http.clone(), issuer.url(), source));
                 Some(platform.ok_or(InvalidSettings::Issuer)?)
             }
         };
-        let user_exists = UserExists::at(openid.issuer()).ok_or(InvalidSettings::Issuer)?;
+        let (recipient, authentication): (_, Arc<dyn Authentication>) = match (settings.keys, &platform) {
+            (Keys::SalesUnit, _) => (Recipient::Client(client_id.clone()), Arc::clone(&credentials) as _),
+            (Keys::Partner, None) => return Err(InvalidSettings::SubscriptionKey),
+            (Keys::Partner, Some(platform)) => {
+                let merchant = settings.merchant_serial_number.clone().ok_or(InvalidSettings::NoMerchant)?;
+                (Recipient::Merchant(merchant), Arc::new(PartnerKeys(platform.clone())))
+            }
+        };
+        let openid = OpenId::new(&settings.openid, recipient, http, authentication, Arc::clone(&clock))?;
+        let user_exists = UserExists::at(issuer.url(), settings.keys).ok_or(InvalidSettings::Issuer)?;
         Ok(Self { openid, credentials, user_exists, platform })
     }
 

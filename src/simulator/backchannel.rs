@@ -14,14 +14,14 @@ use serde_json::{Map, Value, json};
 
 use super::behaviour::Behaviour;
 use super::fault::{Fault, RetryAfter};
-use super::form::{Form, authenticate};
+use super::form::Form;
 use super::journal::{Endpoint, Reply};
 use super::logins::{Login, Progress};
 use super::msisdn::Msisdn;
 use super::open_points::{CustomerToken, OpenPoints, SecondStart, Spelling, Unlicensed};
 use super::settings::ClientRegistration;
 use super::state::Shared;
-use super::{answer, answer::OauthError, claims, random};
+use super::{answer, answer::OauthError, claims, partners, random};
 
 /// Seconds a client may ask for.
 const EXPIRY_RANGE: std::ops::RangeInclusive<u64> = 60..=900;
@@ -38,7 +38,7 @@ struct Asked {
 /// `POST /vipps-login-ciba/api/backchannel/authentication`
 pub(super) async fn start(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Result<Reply, Reply> {
     let form = Form::parse(&headers, &body)?;
-    let client = authenticate(&shared.settings().clients, &headers, &form)?;
+    let client = partners::caller(&shared, &headers, &form)?;
     if let Some(fault) = shared.due(Endpoint::Backchannel) {
         return Ok(Reply::new("fault", &fault));
     }
@@ -258,7 +258,7 @@ fn expiry(form: &Form) -> Result<Option<u64>, OauthError> {
 /// OpenAPI document `loginHint`.
 pub(super) async fn user_exists(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Result<Reply, Reply> {
     let form = Form::parse(&headers, &body)?;
-    authenticate(&shared.settings().clients, &headers, &form)?;
+    partners::caller_of_user_exists(&shared, &headers, &form)?;
     if let Some(fault) = shared.due(Endpoint::UserExists) {
         return Ok(Reply::new("fault", &fault));
     }

@@ -68,8 +68,7 @@ pub(super) async fn token(State(shared): State<Shared>, headers: HeaderMap) -> R
         ("access_token", json!(token)),
     ];
     let body = knobs.answer.render(Map::from_iter(fields.map(|(name, value)| (name.to_owned(), value))));
-    let access =
-        PlatformAccess { client_id: client.client_id.clone(), expires: shared.now() + Duration::from_secs(lifetime) };
+    let access = PlatformAccess { client_id: client.to_owned(), expires: shared.now() + Duration::from_secs(lifetime) };
     shared.change(|state| state.platform_access.insert(token, access));
     Ok(Reply::new("platform_token", answer::json(StatusCode::OK, body)))
 }
@@ -78,17 +77,18 @@ fn no_randomness(_: getrandom::Error) -> Reply {
     Reply::new("server_error", StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// Who asks for a token, by the three headers.
-fn client<'a>(shared: &'a Shared, headers: &HeaderMap) -> Result<&'a ClientRegistration, Refusal> {
+/// The id of who asks for a token, by the three headers.
+fn client<'a>(shared: &'a Shared, headers: &HeaderMap) -> Result<&'a str, Refusal> {
     let [id, secret, key] = ["client_id", "client_secret", SUBSCRIPTION_KEY].map(|name| text_header(headers, name));
-    let clients = &shared.settings().clients;
-    if !clients.iter().any(|client| Some(client.subscription_key.as_str()) == key) {
+    let settings = shared.settings();
+    let clients = settings.clients.iter().map(|one| (&one.client_id, &one.client_secret, &one.subscription_key));
+    let partners = settings.partners.iter().map(|one| (&one.client_id, &one.client_secret, &one.subscription_key));
+    let mut known = clients.chain(partners);
+    if !known.clone().any(|(_, _, known)| Some(known.as_str()) == key) {
         return Err(Refusal::Subscription);
     }
-    let is_caller = |client: &&ClientRegistration| {
-        (Some(client.client_id.as_str()), Some(client.client_secret.as_str())) == (id, secret)
-    };
-    clients.iter().find(is_caller).ok_or(Refusal::Client)
+    let found = known.find(|(known, its, _)| (Some(known.as_str()), Some(its.as_str())) == (id, secret));
+    found.map(|(id, _, _)| id.as_str()).ok_or(Refusal::Client)
 }
 
 /// Whom a request to one of the vendor's other APIs comes from: by its token, its
@@ -105,15 +105,17 @@ pub(super) fn authorize<'a>(shared: &'a Shared, headers: &HeaderMap) -> Result<&
     Ok(client)
 }
 
-/// The client whose living token the request shows.
-pub(super) fn bearer<'a>(shared: &'a Shared, headers: &HeaderMap) -> Option<&'a ClientRegistration> {
+fn bearer<'a>(shared: &'a Shared, headers: &HeaderMap) -> Option<&'a ClientRegistration> {
+    let id = holder(shared, headers)?;
+    shared.settings().clients.iter().find(|client| client.client_id == id)
+}
+
+/// Whose living token the request shows: a sales unit's id or a partner's.
+pub(super) fn holder(shared: &Shared, headers: &HeaderMap) -> Option<String> {
     let (scheme, token) = text_header(headers, header::AUTHORIZATION.as_str())?.split_once(' ')?;
     let now = shared.now();
     let access = shared.look(|state| state.platform_access.get(token).cloned())?;
-    if !scheme.eq_ignore_ascii_case("bearer") || now >= access.expires {
-        return None;
-    }
-    shared.settings().clients.iter().find(|client| client.client_id == access.client_id)
+    (scheme.eq_ignore_ascii_case("bearer") && now < access.expires).then_some(access.client_id)
 }
 
 pub(super) const SUBSCRIPTION_KEY: &str = "ocp-apim-subscription-key";

@@ -13,6 +13,8 @@ use super::rates::Rates;
 pub struct Settings {
     /// Who may call, one entry per sales unit.
     pub clients: Vec<ClientRegistration>,
+    /// Who may call for sales units of several merchants.
+    pub partners: Vec<PartnerRegistration>,
     /// How many protocol seconds pass in one real second. Values on the wire,
     /// such as `expires_in`, stay in protocol seconds.
     pub speed: f64,
@@ -46,6 +48,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             clients: vec![ClientRegistration::default()],
+            partners: Vec::new(),
             speed: 1.0,
             interval_seconds: 5,
             enforce_interval: true,
@@ -90,6 +93,21 @@ impl Default for ClientRegistration {
             auth_method: AuthMethod::Basic,
         }
     }
+}
+
+/// A partner with keys for the sales units of merchants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartnerRegistration {
+    /// The partner's client id.
+    pub client_id: String,
+    /// The partner's client secret.
+    pub client_secret: String,
+    /// The partner's subscription key.
+    pub subscription_key: String,
+    /// Which sales units it may call for; each is one of the clients too.
+    pub merchant_serial_numbers: Vec<String>,
+    /// Whether it may ask if a number can log in, which Vipps does not say.
+    pub may_check_numbers: bool,
 }
 
 /// How a client authenticates. Switched per sales unit in Vipps's business

@@ -9,14 +9,14 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, json};
 
 use super::consents::Told;
-use super::form::{Form, authenticate};
+use super::form::Form;
 use super::id_token::{self, Facts};
 use super::journal::{Endpoint, Reply};
 use super::keys::KeyError;
 use super::logins::{Found, Login};
 use super::settings::ClientRegistration;
 use super::state::{Access, Shared};
-use super::{answer, answer::OauthError, claims, clock, endpoints, people, random};
+use super::{answer, answer::OauthError, claims, clock, endpoints, partners, people, random};
 
 const PENDING: OauthError = OauthError::bad("authorization_pending", "The authorization request is still pending");
 const SLOW_DOWN: OauthError = OauthError::bad("slow_down", "Polling faster than the interval");
@@ -52,7 +52,7 @@ fn unsupported() -> OauthError {
 /// `POST /access-management-1.0/access/oauth2/token`
 pub(super) async fn exchange(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Result<Reply, Reply> {
     let form = Form::parse(&headers, &body)?;
-    let client = authenticate(&shared.settings().clients, &headers, &form)?;
+    let client = partners::caller(&shared, &headers, &form)?;
     if let Some(fault) = shared.due(Endpoint::Token) {
         return Ok(Reply::new("fault", &fault));
     }
@@ -171,7 +171,7 @@ async fn sign(
 /// Succeeds for unknown tokens too (RFC 7009 §2.2).
 pub(super) async fn revoke(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Result<Reply, Reply> {
     let form = Form::parse(&headers, &body)?;
-    let client = authenticate(&shared.settings().clients, &headers, &form)?;
+    let client = partners::caller(&shared, &headers, &form)?;
     let token = form.get("token").ok_or(OauthError::invalid_request("token is missing"))?;
     shared.change(|state| {
         let owned = |access: &Access| access.client_id == client.client_id;

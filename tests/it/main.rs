@@ -46,6 +46,7 @@ mod operators;
 mod outages;
 mod overload;
 mod panics;
+mod partners;
 mod permissions;
 mod polling;
 mod provider;

@@ -5,6 +5,7 @@ mod checks;
 mod documents;
 mod id_tokens;
 mod network;
+mod partners;
 mod people;
 mod platform;
 mod requests;

@@ -1,7 +1,7 @@
 // An OpenID provider that we did not write, for the gateway to log in at: the npm
-// package oidc-provider with CIBA in poll mode, speaking scopes and login hints
-// the way Vipps MobilePay Login does. Beside it stands a control server that
-// plays the person with the phone.
+// package oidc-provider with CIBA in poll mode, with the standard's own scopes and any
+// of the forms of a login hint. Beside it stands a control server that plays the
+// person with the phone.
 //
 // Prints one line of JSON when both listen, on free loopback ports:
 //   {"issuer": "…", "control": "…", "clients": [{"client_id", "client_secret",
@@ -27,8 +27,8 @@ const CIBA = 'urn:openid:params:grant-type:ciba';
 const MOUNT = '/oidc';
 
 const clients = [
-  ['gateway-client', 'Zk3vQ8mT1xYb6nRw', 'client_secret_basic', 'RS256'],
-  ['gateway-client-post', 'Hc7pL2dJ9sVf4gKe', 'client_secret_post', 'ES256'],
+  ['gateway-client', 'Zk3v+Q8m/T1:xYb6%20nRw=', 'client_secret_basic', 'RS256'],
+  ['gateway-client-post', 'Hc7p+L2d/J9:sVf4%20gKe=', 'client_secret_post', 'ES256'],
 ].map(([client_id, client_secret, token_endpoint_auth_method, id_token_signed_response_alg]) => ({
   client_id,
   client_secret,
@@ -72,11 +72,13 @@ function findAccount(_ctx, sub) {
       name: 'Kari Nordmann',
       given_name: 'Kari',
       family_name: 'Nordmann',
-      phone_number: msisdn,
+      phone_number: `+${msisdn}`,
       phone_number_verified: true,
       email: `${msisdn}@example.com`,
       email_verified: true,
       birthdate: '1986-04-17',
+      gender: 'female',
+      nickname: 'Kaja',
       address: {
         address_type: 'home',
         street_address: 'Storgata 1',
@@ -93,8 +95,8 @@ const ciba = {
   enabled: true,
   deliveryModes: ['poll'],
   processLoginHint(_ctx, hint) {
-    const msisdn = /^urn:msisdn:(\d{5,15})$/.exec(hint)?.[1];
-    if (!msisdn) throw new errors.InvalidRequest('login_hint must be urn:msisdn: and digits');
+    const msisdn = /^(?:urn:msisdn:|tel:\+|\+)?(\d{5,15})$/.exec(hint)?.[1];
+    if (!msisdn) throw new errors.InvalidRequest('login_hint must be a number');
     return subjectOf(msisdn);
   },
   validateBindingMessage(_ctx, message) {
@@ -122,11 +124,10 @@ async function newProvider(issuer) {
     findAccount,
     claims: {
       openid: ['sub'],
-      name: ['name', 'given_name', 'family_name'],
-      phoneNumber: ['phone_number', 'phone_number_verified'],
+      profile: ['name', 'given_name', 'family_name', 'birthdate', 'gender', 'nickname'],
+      phone: ['phone_number', 'phone_number_verified'],
       email: ['email', 'email_verified'],
       address: ['address'],
-      birthDate: ['birthdate'],
     },
     features: { ciba, revocation: { enabled: true }, devInteractions: { enabled: false } },
     ttl: {
@@ -160,8 +161,9 @@ function deeds(provider) {
 }
 
 function shown({ msisdn, state, token }) {
-  const { binding_message, requested_expiry } = token.params;
-  return { msisdn, state, auth_req_id: token.jti, client_id: token.clientId, scope: token.scope, binding_message, requested_expiry };
+  const { login_hint, binding_message, requested_expiry } = token.params;
+  const { jti: auth_req_id, clientId: client_id, scope } = token;
+  return { msisdn, state, auth_req_id, client_id, scope, login_hint, binding_message, requested_expiry };
 }
 
 const STATE_AFTER = { approve: 'approved', deny: 'denied', expire: 'expired' };

@@ -25,6 +25,8 @@ use crate::telemetry::Metrics;
 const PRODUCTION: &str = "https://api.vipps.no/access-management-1.0/access/";
 const TEST: &str = "https://apitest.vipps.no/access-management-1.0/access/";
 
+const PARTNER: config::Profile = config::Profile::Vipps { keys: config::ProviderKeys::Partner };
+
 /// The longest window that can be set.
 const LONGEST_WINDOW: Duration = Duration::from_secs(600);
 
@@ -40,6 +42,10 @@ use Point::{Met, NotMet, Unseen};
 impl Report {
     /// The whole list for one tenant. `number` is asked about with user-exists.
     pub(super) async fn go_live(&mut self, config: &Config, tenant: &config::Tenant, number: Option<&str>) {
+        if matches!(tenant.provider.profile, config::Profile::Generic { .. }) {
+            let what = tenant.id.to_string();
+            return self.note(&what, "go-live: the list is Vipps's, and this tenant logs in at another provider");
+        }
         self.terminal.line(format!("\nGo-live checklist of Vipps for {}:", tenant.id));
         let vipps = gateway::provider(tenant, &Clock::system(), &Arc::new(Metrics::new())).ok();
         let mut points = vec![("environment", environment(tenant))];
@@ -124,6 +130,9 @@ async fn user_exists(tenant: &config::Tenant, vipps: &dyn Operated, number: Opti
     match vipps.user_exists(&phone).await {
         CheckAnswer::Usable(true) => Met("answers yes for --test-number; your system calls CheckPhone".into()),
         CheckAnswer::Usable(false) => Unseen("answers no for --test-number; is it a test user of this market?".into()),
+        CheckAnswer::NotOffered if tenant.provider.profile == PARTNER => {
+            Unseen("Vipps does not let these partner keys ask; a merchant's own keys would".into())
+        }
         CheckAnswer::NotOffered => NotMet("Vipps has no such endpoint here; tell us".into()),
         CheckAnswer::Busy { .. } => Unseen("too many questions about this number; try again later".into()),
         CheckAnswer::CredentialsRefused => NotMet("the credentials are refused".into()),

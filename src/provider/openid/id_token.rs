@@ -4,7 +4,7 @@
 //! it leaves to its caller: the age of `iat`, `azp`, `at_hash`, and a search for
 //! the key that also works without a `kid`. The algorithms come from the
 //! settings, never from the token or from discovery. There is no switch to turn
-//! any of it off.
+//! any of it off; with partner keys `msn` takes the place of `aud` and `azp`.
 //!
 //! Not checked: `nonce`, because none is sent, and a claim with the
 //! `auth_req_id`, which CIBA Core (section 10.3.1) has in push mode alone.
@@ -15,11 +15,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use openidconnect::core::{
-    CoreIdToken, CoreIdTokenVerifier, CoreJsonWebKey, CoreJsonWebKeySet, CoreJwsSigningAlgorithm,
+    CoreGenderClaim, CoreIdTokenVerifier, CoreJsonWebKey, CoreJsonWebKeySet, CoreJweContentEncryptionAlgorithm,
+    CoreJwsSigningAlgorithm,
 };
 use openidconnect::{
-    AccessToken, AccessTokenHash, ClaimsVerificationError, ClientId, IssuerUrl, Nonce, SignatureVerificationError,
+    AccessToken, AccessTokenHash, AdditionalClaims, ClaimsVerificationError, ClientId, IdToken, IdTokenClaims,
+    IssuerUrl, Nonce, SignatureVerificationError,
 };
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::settings::SigningAlgorithm;
 use crate::identity::Subject;
@@ -57,21 +61,43 @@ pub(super) enum Refused {
     Signature,
 }
 
+/// Whom ID tokens must be for.
+#[derive(Clone, Debug)]
+pub(in crate::provider) enum Recipient {
+    /// The client of that id, in `aud`.
+    Client(String),
+    /// The merchant whose sales unit has that serial number, in Vipps's `msn`. `aud` is
+    /// the merchant's own client, which a partner does not know.
+    Merchant(String),
+}
+
+/// What Vipps says beside the standard's claims.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct OtherClaims {
+    /// Text; a number is taken too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    msn: Option<Value>,
+}
+
+impl AdditionalClaims for OtherClaims {}
+
+type Token = IdToken<OtherClaims, CoreGenderClaim, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm>;
+type Claims = IdTokenClaims<OtherClaims, CoreGenderClaim>;
+
 /// The rules for one credential's ID tokens.
 pub(super) struct Rules {
     issuer: IssuerUrl,
-    client_id: ClientId,
+    recipient: Recipient,
     algorithms: Vec<CoreJwsSigningAlgorithm>,
 }
 
 impl Rules {
-    pub(super) fn new(issuer: IssuerUrl, client_id: &str, algorithms: &BTreeSet<SigningAlgorithm>) -> Self {
+    pub(super) fn new(issuer: IssuerUrl, recipient: Recipient, algorithms: &BTreeSet<SigningAlgorithm>) -> Self {
         let algorithm = |algorithm: &SigningAlgorithm| match algorithm {
             SigningAlgorithm::Rs256 => CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
             SigningAlgorithm::Es256 => CoreJwsSigningAlgorithm::EcdsaP256Sha256,
         };
-        let client_id = ClientId::new(client_id.to_owned());
-        Self { issuer, client_id, algorithms: algorithms.iter().map(algorithm).collect() }
+        Self { issuer, recipient, algorithms: algorithms.iter().map(algorithm).collect() }
     }
 
     /// Whom the token is about, once everything holds.
@@ -85,7 +111,7 @@ impl Rules {
         keys: &[CoreJsonWebKey],
         now: Timestamp,
     ) -> Result<Subject, Refused> {
-        let token = CoreIdToken::from_str(id_token).map_err(|_| Refused::Form)?;
+        let token = Token::from_str(id_token).map_err(|_| Refused::Form)?;
         let mut refused = Refused::UnknownKey;
         for key in keys {
             match self.verify_with(&token, access_token, key, now) {
@@ -99,7 +125,7 @@ impl Rules {
 
     fn verify_with(
         &self,
-        token: &CoreIdToken,
+        token: &Token,
         access_token: &str,
         key: &CoreJsonWebKey,
         now: Timestamp,
@@ -107,9 +133,7 @@ impl Rules {
         let verifier = self.verifier(key, now);
         let no_nonce_was_sent = |_: Option<&Nonce>| Ok(());
         let claims = token.claims(&verifier, no_nonce_was_sent).map_err(refused)?;
-        let is_ours = |party: &ClientId| *party == self.client_id;
-        let azp_holds = claims.authorized_party().map_or(claims.audiences().len() == 1, is_ours);
-        if !azp_holds {
+        if !self.is_for_us(claims) {
             return Err(Refused::Audience);
         }
         if let Some(stated) = claims.access_token_hash() {
@@ -123,9 +147,28 @@ impl Rules {
         Subject::new(claims.subject().as_str()).ok_or(Refused::Subject)
     }
 
+    /// What openidconnect leaves open about the recipient.
+    fn is_for_us(&self, claims: &Claims) -> bool {
+        match &self.recipient {
+            Recipient::Client(id) => {
+                claims.authorized_party().map_or(claims.audiences().len() == 1, |party| party.as_str() == id)
+            }
+            Recipient::Merchant(msn) => match &claims.additional_claims().msn {
+                Some(Value::String(text)) => text == msn,
+                Some(Value::Number(number)) => number.to_string() == *msn,
+                Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => false,
+            },
+        }
+    }
+
     fn verifier(&self, key: &CoreJsonWebKey, now: Timestamp) -> CoreIdTokenVerifier<'static> {
         let keys = CoreJsonWebKeySet::new(vec![key.clone()]);
-        CoreIdTokenVerifier::new_public_client(self.client_id.clone(), self.issuer.clone(), keys)
+        let (client_id, has_audience) = match &self.recipient {
+            Recipient::Client(id) => (id.clone(), true),
+            Recipient::Merchant(_) => (String::new(), false),
+        };
+        CoreIdTokenVerifier::new_public_client(ClientId::new(client_id), self.issuer.clone(), keys)
+            .require_audience_match(has_audience)
             .set_allowed_algs(self.algorithms.iter().cloned())
             .set_time_fn(move || utc(now.minus(LEEWAY)))
             .set_issue_time_verifier_fn(move |issued_at| {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use openidconnect::IssuerUrl;
 use url::Url;
 
-use super::id_token::Rules;
+use super::id_token::{Recipient, Rules};
 use super::settings::{InvalidSettings, Settings, SigningAlgorithm};
 use super::{keys, metadata, userinfo};
 use crate::ciba::Tokens;
@@ -40,7 +40,7 @@ impl Judge {
             issuer: settings.issuer.clone(),
             hosts,
             algorithms: settings.signing_algorithms.clone(),
-            rules: Rules::new(issuer, &settings.client_id, &settings.signing_algorithms),
+            rules: Rules::new(issuer, Recipient::Client(settings.client_id.clone()), &settings.signing_algorithms),
         })
     }
 

@@ -74,7 +74,10 @@ pub enum InvalidSettings {
     /// `client_secret` is empty or has a character that HTTP cannot carry.
     #[error("client_secret must be 1 or more visible ASCII characters")]
     ClientSecret,
-    /// `subscription_key` is empty or has a character that HTTP cannot carry.
+    /// Partner keys without a merchant's sales unit.
+    #[error("merchant_serial_number is needed with partner keys")]
+    NoMerchant,
+    /// `subscription_key` is missing where it is needed, is empty or has a character that HTTP cannot carry.
     #[error("subscription_key must be 1 or more visible ASCII characters")]
     SubscriptionKey,
     /// A header value that is too long or cannot be sent.

@@ -14,16 +14,17 @@ mod answer;
 mod source;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use reqwest::RequestBuilder;
 use reqwest::header::{AUTHORIZATION, HeaderName};
 use url::Url;
 
-use self::source::{Renewal, Source};
+use self::source::Renewal;
 use crate::provider::openid::http::{Answer, Http, NoAnswer, Operation};
 
-pub(super) use self::source::PlatformSecrets;
 pub use self::source::{NoToken, PlatformToken};
+pub(super) use self::source::{PlatformSecrets, Source};
 
 const SUBSCRIPTION_KEY: HeaderName = HeaderName::from_static("ocp-apim-subscription-key");
 
@@ -34,6 +35,9 @@ pub struct Platform {
     http: Http,
     host: Url,
     source: Arc<Source>,
+    /// How often the secrets had become others when this sales unit heard of it last: it
+    /// may share them with others, which hear of it too.
+    renewals: Arc<AtomicU64>,
 }
 
 /// Why an API of the platform has not answered.
@@ -48,17 +52,21 @@ pub(crate) enum NotAsked {
 }
 
 impl Platform {
-    /// The platform at the issuer's host. Nothing is fetched yet.
-    pub(super) fn new(http: Http, issuer: &Url, client_id: &str, secrets: PlatformSecrets) -> Option<Self> {
-        let host = issuer.join("/").ok()?;
-        let source = Source::new(http.clone(), host.join(source::PATH).ok()?, client_id, secrets)?;
-        Some(Self { http, host, source: Arc::new(source) })
+    /// The platform at the issuer's host, for one sales unit with tokens from `source`.
+    pub(super) fn new(http: Http, issuer: &Url, source: Arc<Source>) -> Option<Self> {
+        Some(Self { http, host: issuer.join("/").ok()?, source, renewals: Arc::default() })
+    }
+
+    /// Where tokens come from at the issuer's host. Nothing is fetched yet.
+    pub(super) fn source(http: Http, issuer: &Url, client_id: &str, secrets: PlatformSecrets) -> Option<Arc<Source>> {
+        Source::new(http, issuer.join(source::PATH).ok()?, client_id, secrets).map(Arc::new)
     }
 
     /// From now on these secrets; whether they are others than before. The token at hand
     /// goes on being used: it was given for secrets that were right.
     pub(super) fn renew(&self, secrets: PlatformSecrets) -> bool {
-        self.source.take(secrets)
+        let renewals = self.source.take(secrets);
+        self.renewals.swap(renewals, Ordering::Relaxed) != renewals
     }
 
     /// A token that has not ended, fetched where there is none.

@@ -15,12 +15,27 @@ const MAX_SYSTEM_HEADER: usize = 30;
 pub struct Settings {
     /// What every OpenID provider has.
     pub openid: openid::Settings,
-    /// The subscription key of the vendor's platform, where its other APIs are used.
+    /// Whose credential it is.
+    pub keys: Keys,
+    /// The subscription key of the vendor's platform, where its other APIs are used;
+    /// needed with partner keys.
     pub subscription_key: Option<SecretString>,
-    /// `Merchant-Serial-Number`, sent for the vendor's fault finding.
+    /// `Merchant-Serial-Number`, sent for the vendor's fault finding. With partner keys it
+    /// says for which merchant, and is needed.
     pub merchant_serial_number: Option<String>,
     /// Who calls, for the vendor's fault finding.
     pub system: SystemHeaders,
+}
+
+/// Whose a credential at Vipps is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keys {
+    /// One sales unit's: it proves itself with its id and secret.
+    #[default]
+    SalesUnit,
+    /// A partner's, for sales units of many merchants: it proves itself with the
+    /// platform's access token. ID tokens are for the merchant, by `msn`.
+    Partner,
 }
 
 /// The `Vipps-System-*` headers, each at most 30 characters.
@@ -54,6 +69,12 @@ impl Settings {
     /// What can be judged by looking at one value alone.
     pub(super) fn check_values(&self) -> Result<(), InvalidSettings> {
         self.openid.check_values()?;
+        if self.keys == Keys::Partner && self.subscription_key.is_none() {
+            return Err(InvalidSettings::SubscriptionKey);
+        }
+        if self.keys == Keys::Partner && self.merchant_serial_number.is_none() {
+            return Err(InvalidSettings::NoMerchant);
+        }
         let is_header = |text: &str| text.trim() == text && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
         let is_wrong = |value: &str| value.is_empty() || value.len() > MAX_SYSTEM_HEADER || !is_header(value);
         match self.stated().find(|(_, value)| is_wrong(value)) {
@@ -64,16 +85,25 @@ impl Settings {
 
     /// The headers of every request.
     pub(super) fn headers(&self) -> Result<HeaderMap, InvalidSettings> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in self.stated() {
-            let value = HeaderValue::from_str(value).map_err(|_| InvalidSettings::Header(name))?;
-            headers.insert(HeaderName::from_static(name), value);
-        }
-        Ok(headers)
+        headers(self.stated())
+    }
+
+    /// The same without what is one merchant's.
+    pub(super) fn system_headers(&self) -> Result<HeaderMap, InvalidSettings> {
+        headers(self.system.iter())
     }
 
     fn stated(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let serial_number = self.merchant_serial_number.as_deref().map(|value| ("merchant-serial-number", value));
         self.system.iter().chain(serial_number)
     }
+}
+
+fn headers<'s>(stated: impl Iterator<Item = (&'static str, &'s str)>) -> Result<HeaderMap, InvalidSettings> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in stated {
+        let value = HeaderValue::from_str(value).map_err(|_| InvalidSettings::Header(name))?;
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    Ok(headers)
 }

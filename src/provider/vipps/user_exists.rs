@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use url::Url;
 
+use super::settings::Keys;
 use crate::ciba::{self, CheckAnswer, Refusal};
 use crate::provider::openid::OpenId;
-use crate::provider::openid::http::{NoAnswer, Operation};
+use crate::provider::openid::http::{Answer, NoAnswer, Operation};
 
 const PATH: &str = "/vipps-login-ciba/api/v1/user-exists";
 const SPELLINGS: [&str; 2] = ["login_hint", "loginHint"];
@@ -19,12 +20,13 @@ const SPELLINGS: [&str; 2] = ["login_hint", "loginHint"];
 pub(super) struct UserExists {
     url: Url,
     is_second_spelling: AtomicBool,
+    keys: Keys,
 }
 
 impl UserExists {
     /// The one on the issuer's host.
-    pub(super) fn at(issuer: &Url) -> Option<Self> {
-        Some(Self { url: issuer.join(PATH).ok()?, is_second_spelling: AtomicBool::new(false) })
+    pub(super) fn at(issuer: &Url, keys: Keys) -> Option<Self> {
+        Some(Self { url: issuer.join(PATH).ok()?, is_second_spelling: AtomicBool::new(false), keys })
     }
 
     /// One request; a second one when the parameter was not understood.
@@ -44,9 +46,16 @@ impl UserExists {
     async fn ask_in(&self, is_second: bool, openid: &OpenId, login_hint: &str) -> CheckAnswer {
         let form = [(SPELLINGS[usize::from(is_second)], login_hint)];
         match openid.send(Operation::UserExists, &self.url, &form).await {
+            // The vendor's OpenAPI document has Basic alone for it, and says nothing of
+            // partners: a refusal is about that and not about the number.
+            Ok(answer) if self.keys == Keys::Partner && is_about_the_client(&answer) => CheckAnswer::NotOffered,
             Ok(answer) => ciba::check_answer(answer.reply()),
             Err(NoAnswer::ClientRefused) => CheckAnswer::CredentialsRefused,
             Err(NoAnswer::NotSent(_) | NoAnswer::TimedOut | NoAnswer::Interrupted) => CheckAnswer::Unavailable,
         }
     }
+}
+
+fn is_about_the_client(answer: &Answer) -> bool {
+    matches!(answer.status, 401 | 403) || ciba::refuses_client(answer.reply())
 }

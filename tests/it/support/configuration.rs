@@ -55,6 +55,8 @@ pub(crate) struct Configuration {
     pub(crate) client_secret: String,
     /// Further lines under `[tenants.provider]`.
     pub(crate) provider: String,
+    /// Further lines under the provider of the tenant of this name.
+    pub(crate) providers: HashMap<&'static str, String>,
     /// Further lines under the `[[tenants]]` of this name.
     pub(crate) tenants: HashMap<&'static str, String>,
     /// Further lines under the client of the tenant of this name.
@@ -78,6 +80,7 @@ impl Configuration {
             client_id: "demo-client".into(),
             client_secret: CLIENT_SECRET.into(),
             provider: String::new(),
+            providers: HashMap::new(),
             tenants: HashMap::new(),
             clients: HashMap::new(),
         }
@@ -128,6 +131,12 @@ impl Configuration {
         self
     }
 
+    /// The same with one more line at the provider of that tenant.
+    pub(crate) fn with_provider_line(mut self, tenant: &'static str, line: &str) -> Self {
+        self.providers.entry(tenant).or_default().push_str(&format!("{line}\n"));
+        self
+    }
+
     /// The same with one more line at the client of that tenant.
     pub(crate) fn with_client_line(mut self, tenant: &'static str, line: &str) -> Self {
         self.clients.entry(tenant).or_default().push_str(&format!("{line}\n"));
@@ -153,7 +162,7 @@ impl Configuration {
         let Self { issuer, client_id, client_secret, provider, .. } = self;
         let hash = key.hash();
         let lines = |of: &HashMap<&str, String>| of.get(id).cloned().unwrap_or_default();
-        let (tenant, client) = (lines(&self.tenants), lines(&self.clients));
+        let (tenant, own_provider, client) = (lines(&self.tenants), lines(&self.providers), lines(&self.clients));
         format!(
             r#"
 [[tenants]]
@@ -166,6 +175,7 @@ client_id = "{client_id}"
 client_secret = "{client_secret}"
 allow_insecure_hosts = true
 {provider}
+{own_provider}
 [[tenants.clients]]
 id = "desk"
 channels = ["call-centre", "tv-box", "point-of-sale"]

@@ -20,7 +20,7 @@ use ciba_gateway::identity::Claim;
 use ciba_gateway::language::Language;
 use ciba_gateway::phone::{BindingCode, PhoneNumber};
 use ciba_gateway::provider::openid::{self, ClientAuthentication, SigningAlgorithm};
-use ciba_gateway::provider::vipps::{Settings, SystemHeaders, Vipps};
+use ciba_gateway::provider::vipps::{Keys, Settings, SystemHeaders, Vipps};
 use ciba_gateway::session::{CallDirection, Channel, ClientId, CodeMode, RequestId, TenantId, Terms};
 use ciba_gateway::timestamp::Timestamp;
 use futures_util::StreamExt;
@@ -258,6 +258,7 @@ impl LyingProvider {
                 extra_root_ca_pem: None,
                 user_agent: "ciba-gateway/test".into(),
             },
+            keys: Keys::SalesUnit,
             subscription_key: None,
             merchant_serial_number: Some("123456".into()),
             system: SystemHeaders {

@@ -1,6 +1,7 @@
 //! Where the token comes from, and how long it is kept.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -103,11 +104,13 @@ pub(super) enum Renewal {
 }
 
 /// See the module.
-pub(super) struct Source {
+pub(in crate::provider::vipps) struct Source {
     http: Http,
     url: Url,
     client_id: HeaderValue,
     secrets: Mutex<PlatformSecrets>,
+    /// How often the secrets have become others.
+    renewals: AtomicU64,
     state: Mutex<State>,
     /// Held by whoever fetches.
     flight: Arc<tokio::sync::Mutex<()>>,
@@ -141,30 +144,48 @@ impl Held {
 }
 
 impl Source {
-    pub(super) fn new(http: Http, url: Url, client_id: &str, secrets: PlatformSecrets) -> Option<Self> {
+    /// Where tokens for that client come from. Nothing is fetched yet. `client_id` is
+    /// visible ASCII.
+    pub(in crate::provider::vipps) fn new(
+        http: Http,
+        url: Url,
+        client_id: &str,
+        secrets: PlatformSecrets,
+    ) -> Option<Self> {
         Some(Self {
             http,
             url,
             client_id: HeaderValue::from_str(client_id).ok()?,
             secrets: Mutex::new(secrets),
+            renewals: AtomicU64::new(0),
             state: Mutex::default(),
             flight: Arc::default(),
             fetches: TaskTracker::new(),
         })
     }
 
-    /// From now on these; whether they are others than before. Where they are not, the
-    /// one that worked last goes on being shown first.
-    pub(super) fn take(&self, next: PlatformSecrets) -> bool {
+    /// Whether the other one would get tokens of the same client from the same place.
+    pub(in crate::provider::vipps) fn has_credential_of(&self, other: &Self) -> bool {
+        let same_secrets = std::ptr::eq(self, other) || {
+            let others = other.secrets().clone();
+            self.secrets().is_same_set(&others)
+        };
+        self.url == other.url && self.client_id == other.client_id && same_secrets
+    }
+
+    /// From now on these; says how often they have become others. Where they are none,
+    /// the one that worked last goes on being shown first.
+    pub(super) fn take(&self, next: PlatformSecrets) -> u64 {
         let mut now = self.secrets();
-        let is_new = !now.is_same_set(&next);
-        if is_new {
-            *now = next;
-            drop(now);
-            // What was refused may be right now.
-            self.state().failed = None;
+        if now.is_same_set(&next) {
+            return self.renewals.load(Ordering::Relaxed);
         }
-        is_new
+        *now = next;
+        let renewals = self.renewals.fetch_add(1, Ordering::Relaxed) + 1;
+        drop(now);
+        // What was refused may be right now.
+        self.state().failed = None;
+        renewals
     }
 
     pub(super) fn subscription_key(&self) -> HeaderValue {
