@@ -1,7 +1,7 @@
 //! What somebody who can read or change Redis learns and achieves.
 
 use ciba_gateway::session::Event;
-use ciba_gateway::store::{Record, SessionStore, StoreError};
+use ciba_gateway::store::{Formats, Record, SessionStore, StoreError};
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 
@@ -145,7 +145,7 @@ async fn a_record_of_another_format_is_refused() {
     let record = reserve(&store, &reservation(1)).await;
     let mut line = server.commands().await;
     let login = format!("cg1:{{acme}}:login:{}", record.session.id);
-    let _: () = line.hset(login, "format", 2).await.expect("an answer");
+    let _: () = line.hset(login, "format", Formats::NEXT.newest()).await.expect("an answer");
     assert_unreadable(&store, &record, "a foreign record format").await;
 }
 

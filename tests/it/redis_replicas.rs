@@ -2,7 +2,7 @@
 
 use ciba_gateway::session::{Event, LoginId};
 use ciba_gateway::store::redis::RedisStore;
-use ciba_gateway::store::{OUTCOME_RETENTION, Record, SessionStore};
+use ciba_gateway::store::{Formats, OUTCOME_RETENTION, Record, SessionStore};
 use ciba_gateway::timestamp::Timestamp;
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
@@ -81,14 +81,14 @@ async fn a_record_of_another_format_stays_with_its_owner() {
     let readable = reserve(&store, &reservation(2)).await;
     let mut line = server.commands().await;
     let key = format!("cg1:{{acme}}:login:{}", foreign.session.id);
-    let _: () = line.hset(&key, "format", 2).await.expect("an answer");
+    let _: () = line.hset(&key, "format", Formats::NEXT.newest()).await.expect("an answer");
 
     assert_eq!(ids(&owned(&store, "first-run").await), [&readable.session.id]);
     assert_eq!(adopt_of(&store, "first-run").await, (vec![readable.session.id], 1));
     let left: Vec<String> = line.zrange("cg1:{acme}:owned:first-run", 0, -1).await.expect("an answer");
     assert_eq!(left, [foreign.session.id.as_str()]);
 
-    let _: () = line.hset(&key, "format", 1).await.expect("an answer");
+    let _: () = line.hset(&key, "format", Formats::CURRENT.newest()).await.expect("an answer");
     assert_eq!(ids(&adopt(&store, "first-run", "third-run").await), [&foreign.session.id]);
 }
 
