@@ -244,7 +244,8 @@ impl Logins {
         self.note_answer(&record, &answer);
         let (event, error) = match answer {
             StartAnswer::Accepted(accepted) => {
-                info!(channel = %terms.channel, phone = %terms.person, expires_in_s = accepted.expires_in.as_secs(),
+                let phone_or_check_in = &terms.person;
+                info!(channel = %terms.channel, phone = %phone_or_check_in, expires_in_s = accepted.expires_in.as_secs(),
                     interval_s = accepted.interval.as_secs(), "the phone is asked");
                 let event = Event::Accepted { accepted, sent_at };
                 let record = self.settle(&record, &event, sent_at).await?;

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use ciba_gateway::simulator::{OpenPoints, SecondStart, Settings};
+use ciba_gateway::simulator::{OpenPoints, Settings};
 use tokio::process::Command;
 
 use crate::support::configuration::{Configuration, api_key};
@@ -67,8 +67,8 @@ async fn run(vipps: &Vipps, gateway: &Gateway, configuration: &Path) -> Vec<(Blo
     blocks.into_iter().enumerate().map(|(at, block)| (block, of_block(at))).collect()
 }
 
-async fn printed(open_points: OpenPoints) -> Vec<(Block, String)> {
-    let vipps = Vipps::with(local().await, Settings { speed: 25.0, open_points, ..quick() }).await;
+async fn printed(settings: Settings) -> Vec<(Block, String)> {
+    let vipps = Vipps::with(local().await, settings).await;
     let configuration = Configuration::new(&vipps.issuer());
     let gateway = Gateway::ready(&configuration).await;
     run(&vipps, &gateway, &configuration.file().path()).await
@@ -76,7 +76,7 @@ async fn printed(open_points: OpenPoints) -> Vec<(Block, String)> {
 
 #[tokio::test]
 async fn the_commands_do_what_the_page_says() {
-    let printed = printed(OpenPoints::default()).await;
+    let printed = printed(Settings { speed: 25.0, ..quick() }).await;
     assert!(printed.len() >= 14, "the page has been cut off");
     let mut said = 0;
     for (block, printed) in &printed {
@@ -95,7 +95,7 @@ async fn the_commands_do_what_the_page_says() {
 /// answers apart.
 #[tokio::test]
 async fn the_commands_tell_the_answers_apart() {
-    let mut open_points = OpenPoints { second_start: SecondStart::Busy, ..OpenPoints::default() };
+    let mut open_points = OpenPoints::default();
     for (name, value) in [
         ("ineligible_as", "both"),
         ("early_poll", "slow_down"),
@@ -109,7 +109,8 @@ async fn the_commands_tell_the_answers_apart() {
     ] {
         open_points.set(name, value).expect("a switch");
     }
-    let printed = printed(open_points).await;
+    // An interval in which two commands are sent for certain.
+    let printed = printed(Settings { interval_seconds: 4, open_points, ..Settings::default() }).await;
     let all: String = printed.iter().map(|(_, printed)| printed.as_str()).collect();
     for answer in [
         "\"error_code\":\"invalid_user\"",
