@@ -35,6 +35,7 @@ mod tenant;
 mod tests;
 mod tokens;
 mod tree;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -63,6 +64,7 @@ pub use running::Succession;
 pub use secrets::{Certificates, SecretKey};
 pub use tenant::Tenant;
 pub use tokens::{TokenAlgorithm, TokenKeys, Tokens};
+pub use webhook::{Webhook, WebhookSecret};
 
 use load::IdentityWindow;
 

@@ -8,6 +8,7 @@
 pub mod files;
 mod parts;
 mod reload;
+mod world;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -29,11 +30,11 @@ use parts::Parts;
 pub(crate) use parts::{fraud_webhook, provider, redis_store};
 pub use reload::Changes;
 use reload::{Fronts, Running};
+use world::World;
 
 use crate::clock::Clock;
 use crate::config::{self, Config, Drain};
 use crate::grpc::{Enrolled, Front, LoginApi, Shield, ShopQrApi, TlsError, v1};
-use crate::http::public::Public;
 use crate::http::{self, Readiness};
 use crate::replicas::Replica;
 
@@ -125,9 +126,9 @@ pub async fn run_changing(
     let router = http::router(readiness.clone(), Arc::clone(&parts.metrics));
     // Health and metrics are served while logins are handed over.
     let http = tasks.spawn(http::serve(listeners.http, router, tasks.clone(), dismissed.clone()));
-    let public = public(&parts, &config)?;
-    let world = serve_public(public.clone(), listeners.public, &tasks, &stop);
-    let fronts = Fronts { grpc: grpc.clone(), public };
+    let world = World::assemble(&parts, &config)?;
+    let fronts = Fronts { grpc: grpc.clone(), world: world.clone() };
+    let world = World::serve(world, listeners.public, &tasks, &stop);
     let (bounds, running) = (config.drain, Running::new(&parts, config.clone(), enrolled, fronts));
     let grpc = tasks.spawn(grpc.serve(listeners.grpc));
     info!(tenants = config.tenants.len(), store = parts.ledger.store_kind(), "the gateway serves");
@@ -151,35 +152,6 @@ pub async fn run_changing(
         warn!("the audit log could not be closed in good order");
     }
     Ok(())
-}
-
-/// What the world is served, where the configuration has `[public]`. Routes are added
-/// here.
-fn public(parts: &Parts, config: &Config) -> Result<Option<Public>, TlsError> {
-    let Some(settings) = &config.public else { return Ok(None) };
-    Public::new(settings, Arc::clone(&parts.metrics)).map(Some)
-}
-
-/// Ends only with the listener; never where there is none. Nothing new is taken once the
-/// process stops: what comes by it is another replica's then.
-fn serve_public(
-    public: Option<Public>,
-    listener: Option<TcpListener>,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-) -> impl Future<Output = ()> + Send + use<> {
-    let serving = public.zip(listener).map(|(public, listener)| {
-        let serving = public.serve(listener, tasks.clone(), stop.clone());
-        tasks.spawn(serving)
-    });
-    async {
-        match serving {
-            Some(serving) => {
-                let _ = serving.await;
-            }
-            None => std::future::pending().await,
-        }
-    }
 }
 
 /// The life among other replicas. It ends with this value.

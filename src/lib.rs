@@ -4,7 +4,8 @@
 //! ```text
 //! main ─ cli ─ gateway::run(config, listeners, shutdown)
 //!           ├ grpc       proto ⇄ domain, caller credentials, the status table
-//!           ├ http       liveness, readiness, metrics
+//!           ├ http       liveness, readiness, metrics; the listener that the world reaches
+//!           ├ webhooks   what the provider tells by itself: proven, or refused
 //!           │   └ logins     the use cases: check, start, watch, confirm a code, hand over, cancel, erase
 //!           │      ├ poller     polls the logins that this process owns
 //!           │      ├ replicas   who this process is, whether it may act, whom it takes over from
@@ -54,3 +55,4 @@ pub mod store;
 pub mod telemetry;
 pub mod timestamp;
 pub mod tokens;
+pub mod webhooks;

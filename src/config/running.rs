@@ -237,6 +237,7 @@ impl Waiting {
             guard: _,
             provider,
             fraud_webhook,
+            webhooks: _,
             client_authorities: _,
             tokens: _,
             networks: _,
@@ -292,7 +293,7 @@ impl Waiting {
 }
 
 /// A tenant that is gone from the file, less the keys that are other tenants' by
-/// now: no key is of two clients, and no name in tokens.
+/// now: no key is of two clients, no name in tokens, and no webhook of two tenants.
 fn without_keys_of(tenant: &Tenant, next: &[Tenant]) -> Tenant {
     let clients = next.iter().flat_map(|tenant| &tenant.clients);
     let taken: HashSet<_> = clients.flat_map(|client| &client.api_keys).map(|key| key.hash).collect();
@@ -302,7 +303,9 @@ fn without_keys_of(tenant: &Tenant, next: &[Tenant]) -> Tenant {
     };
     let clients = next.iter().filter(is_same_realm).flat_map(|tenant| &tenant.clients);
     let named: HashSet<_> = clients.flat_map(|client| &client.token_clients).collect();
+    let hooks: HashSet<_> = next.iter().flat_map(|tenant| &tenant.webhooks).map(|webhook| &webhook.name).collect();
     let mut tenant = tenant.clone();
+    tenant.webhooks.retain(|webhook| !hooks.contains(&webhook.name));
     for client in &mut tenant.clients {
         client.api_keys.retain(|key| !taken.contains(&key.hash));
         client.token_clients.retain(|name| !named.contains(name));

@@ -106,6 +106,13 @@ impl Section<'_> {
     /// A secret that stands under `key` or in the file that `file_key` names.
     /// One that comes from the environment replaces both.
     pub(super) fn secret<'k>(&mut self, key: &'k str, file_key: &'k str) -> Option<Given<'k>> {
+        self.one_of(key, file_key);
+        let in_file = self.file(file_key).map(|secret| Given { key: file_key, secret });
+        self.optional::<String>(key).map(|text| Given { key, secret: text.into() }).or(in_file)
+    }
+
+    /// Leaves one of a setting and the setting that names its file.
+    pub(super) fn one_of(&mut self, key: &str, file_key: &str) {
         if self.has(key) && self.has(file_key) {
             match (self.is_from_environment(key), self.is_from_environment(file_key)) {
                 (true, false) => self.overrule(file_key),
@@ -116,8 +123,6 @@ impl Section<'_> {
                 }
             }
         }
-        let in_file = self.file(file_key).map(|secret| Given { key: file_key, secret });
-        self.optional::<String>(key).map(|text| Given { key, secret: text.into() }).or(in_file)
     }
 
     /// As [`Section::secret`], where there must be one.
@@ -191,7 +196,7 @@ impl Section<'_> {
 }
 
 /// Not the path: whoever mistook one setting for the other wrote the secret there.
-fn unreadable(error: &io::Error) -> String {
+pub(super) fn unreadable(error: &io::Error) -> String {
     let why = match error.kind() {
         io::ErrorKind::NotFound => "it does not exist",
         io::ErrorKind::PermissionDenied => "reading it is not permitted",

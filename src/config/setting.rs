@@ -26,6 +26,7 @@ use crate::logins::Role;
 use crate::phone::{Country, PhoneNumber};
 use crate::session::{AgentId, Channel, ClientId, PurposeId, TenantId, TerminalId};
 use crate::timestamp::Timestamp;
+use crate::webhooks::{EventKind, RegistrationName};
 
 /// A plain value of the configuration.
 pub(super) trait Setting: Sized {
@@ -146,6 +147,9 @@ setting! {
     ClientId, "must be 1 to 64 of letters, digits and - _ . : @ / + =", |value| Self::new(text(value)?).ok();
     AgentId, "must be 1 to 64 of letters, digits and - _ . : @ / + =", |value| Self::new(text(value)?).ok();
     TerminalId, "must be 1 to 64 of letters, digits and - _ . : @ / + =", |value| Self::new(text(value)?).ok();
+    RegistrationName, "must be 1 to 64 lower-case letters, digits and hyphens", |value| Self::new(text(value)?);
+    EventKind, "must be \"login.merchant-initiated.ping.v1\" or \"user.checked-in.v1\"",
+        |value| Self::parse(text(value)?);
     PhoneNumber, "must be a phone number with its country's code, such as \"+4712345678\"", |value| {
         let text = text(value)?.trim();
         Self::from_msisdn(text).ok().filter(|_| text.starts_with('+'))

@@ -6,11 +6,12 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::block_list::known;
+use super::public::IS_PUBLIC;
 use super::purpose::{NationalId, required_claims, stated_ground};
 use super::section::{Section, Table};
 use super::service::{CERTIFICATES_ASKED, seconds};
 use super::tokens::{has_tokens, scope, tokens_name_agents};
-use super::{Certificates, Client, FraudWebhook, OwnGuard, Profile, Provider, Tokens};
+use super::{Certificates, Client, FraudWebhook, OwnGuard, Profile, Provider, Tokens, Webhook};
 use crate::identity::Claim;
 use crate::language::Language;
 use crate::logins::{Purpose, QuietHours};
@@ -57,6 +58,8 @@ pub struct Tenant {
     pub provider: Provider,
     /// Where it hears of what looks like fraud; `None` where it does not want to.
     pub fraud_webhook: Option<FraudWebhook>,
+    /// What the provider tells by itself; empty for nothing.
+    pub webhooks: Vec<Webhook>,
     /// Who signs its clients' certificates, in the place of the service's; only
     /// where the service asks for certificates.
     pub client_authorities: Option<Certificates>,
@@ -117,6 +120,10 @@ impl Table for Tenant {
             }
         }
         let fraud_webhook = section.table("fraud_webhook");
+        let webhooks: Vec<Webhook> = section.tables_if_any("webhooks", "leave it out where the provider tells nothing");
+        if !webhooks.is_empty() && !section.is_established(IS_PUBLIC) {
+            section.wrong("webhooks", "needs [public], without which the provider reaches nobody");
+        }
         let has_own_authorities = section.has("client_ca_file");
         let client_authorities = section.authorities("client_ca_file");
         if has_own_authorities {
@@ -157,6 +164,7 @@ impl Table for Tenant {
             guard: guard?,
             provider: provider?,
             fraud_webhook,
+            webhooks,
             client_authorities,
             tokens,
             networks: networks.unwrap_or_default(),

@@ -7,6 +7,7 @@ mod mistakes;
 mod profiles;
 mod public;
 mod purposes;
+mod registrations;
 mod running;
 mod secrets;
 mod store;

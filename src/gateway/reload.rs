@@ -13,9 +13,9 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::parts::{self, AssemblyError, Parts};
+use super::world::World;
 use crate::config::{Config, Mistakes, Store, Succession};
 use crate::grpc::{Callers, Front, TlsIdentity};
-use crate::http::public::Public;
 use crate::telemetry::{Metrics, Reload, causes};
 
 /// Each time that the configuration has been read again: what it says, or what is
@@ -33,7 +33,7 @@ pub(super) struct Running<'p> {
 /// What callers and the world connect to.
 pub(super) struct Fronts {
     pub(super) grpc: Front,
-    pub(super) public: Option<Public>,
+    pub(super) world: Option<World>,
 }
 
 impl<'p> Running<'p> {
@@ -97,8 +97,8 @@ impl<'p> Running<'p> {
             store.renew_seal_keys(ring);
         }
         self.fronts.grpc.renew_tls(tls);
-        if let Some(public) = &self.fronts.public {
-            public.renew_tls(public_tls);
+        if let Some(world) = &self.fronts.world {
+            world.go_by(config, public_tls);
         }
         let (tenants, policy) = parts::rules(config, &parts.credentials);
         parts.logins.go_by(tenants, policy, config.block_list.clone());

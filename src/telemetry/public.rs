@@ -11,12 +11,23 @@ use prometheus_client::registry::Registry;
 #[derive(Debug, Default)]
 pub struct PublicCounters {
     requests: Family<Answered, Counter>,
+    webhooks: Family<Received, Counter>,
 }
 
 impl PublicCounters {
     pub(super) fn register(&self, registry: &mut Registry) {
         let requests = "Requests to the public listener, by route and status";
         registry.register("public_requests", requests, self.requests.clone());
+        let webhooks = "Webhook requests, by registration, event and what was made of them";
+        registry.register("webhooks", webhooks, self.webhooks.clone());
+    }
+
+    /// A webhook request came. `webhook` is the name of a registration of the
+    /// configuration or `none`, `event` the provider's name of an event that is known or
+    /// `none`.
+    pub fn webhook_received(&self, webhook: &str, event: &'static str, result: &'static str) {
+        let labels = Received { webhook: webhook.to_owned(), event, result };
+        self.webhooks.get_or_create(&labels).inc();
     }
 
     /// A request was answered; `route` is one of ours with its braces, or `none`.
@@ -30,4 +41,11 @@ impl PublicCounters {
 struct Answered {
     route: String,
     status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Received {
+    webhook: String,
+    event: &'static str,
+    result: &'static str,
 }

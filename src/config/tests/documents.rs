@@ -110,6 +110,7 @@ fn schema() -> BTreeSet<String> {
         "TENANTS__0__GUARD__NONE",
         "TENANTS__0__PROVIDER__NONE",
         "TENANTS__0__FRAUD_WEBHOOK__NONE",
+        "TENANTS__0__WEBHOOKS__0__NONE",
         "TENANTS__0__TOKENS__NONE",
         "TENANTS__0__TOKENS__ROLES__NONE",
         "TENANTS__0__CLIENTS__0__NONE",
