@@ -121,6 +121,7 @@ pub async fn run_changing(
     let dismissed = CancellationToken::new();
     // Until the last watcher is gone: what ends during a drain is told.
     let feeds = tasks.spawn(parts.ledger.clone().follow(tenants, dismissed.clone()));
+    tasks.spawn(dismissed.clone().run_until_cancelled_owned(parts.poller.clone().hear_pings()));
     let metrics = Arc::clone(&parts.metrics);
     let grpc = Front::new(routes, &config.grpc, metrics, &tasks, stop.clone(), dismissed.clone())?;
     let router = http::router(readiness.clone(), Arc::clone(&parts.metrics));

@@ -15,6 +15,7 @@ mod recovery;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::broadcast;
 use tracing::{info, warn};
 
 use feed::Feeds;
@@ -24,12 +25,13 @@ use memory::Memory;
 use recovery::Suspicion;
 
 use crate::audit::Audit;
+use crate::ciba::AuthReqId;
 use crate::clock::Clock;
 use crate::phone::PhoneNumber;
 use crate::session::{CallId, Event, LoginId, Outcome, Session, State, TenantId};
 use crate::store::{
-    Admitted, Asker, Counted, Events, Limit, Page, Position, Question, Rank, Record, Reservation, Reserved, Saved,
-    SessionStore, StoreError,
+    Admitted, Asker, Counted, Events, Limit, Page, Ping, Position, Question, Rank, Record, Reservation, Reserved,
+    Saved, SessionStore, StoreError,
 };
 use crate::telemetry::{Metrics, StoreOperation};
 
@@ -105,6 +107,26 @@ impl Ledger {
     #[must_use]
     pub fn store_kind(&self) -> &'static str {
         self.store.kind()
+    }
+
+    /// How all replicas are told that the provider has news of that request.
+    #[must_use]
+    pub fn ping_of(&self, request: &AuthReqId) -> Ping {
+        self.store.ping_of(request)
+    }
+
+    /// Tells all replicas: see [`SessionStore::pass_on`].
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn pass_on(&self, ping: &Ping) -> Result<(), StoreError> {
+        self.counted(StoreOperation::Ping, self.store.pass_on(ping).await)
+    }
+
+    /// Hears what is passed on.
+    #[must_use]
+    pub fn pings(&self) -> broadcast::Receiver<Ping> {
+        self.store.pings()
     }
 
     /// Claims everything that one start needs, or nothing: see

@@ -8,6 +8,7 @@
 //! each login that the provider accepted, and with each one that is adopted.
 //! `replicas` says whether anything may be sent.
 
+mod pings;
 mod rescue;
 mod roster;
 mod tending;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info_span, warn};
 
+use pings::Pings;
 use roster::Roster;
 pub use roster::Turn;
 use tending::Tending;
@@ -107,6 +109,7 @@ pub struct Poller {
     replica: Replica,
     tenants: Arc<HashMap<TenantId, Followed>>,
     roster: Roster,
+    pings: Pings,
     tasks: TaskTracker,
     stop: CancellationToken,
     parting: Arc<Parting>,
@@ -142,6 +145,7 @@ impl Poller {
                 credentials.into_iter().map(|(tenant, credential)| (tenant, followed(credential))).collect(),
             ),
             roster: Roster::default(),
+            pings: Pings::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             parting: Arc::new(Parting {
@@ -211,6 +215,8 @@ impl Poller {
             due: None,
             brake: followed.credential.brake.subscribe(),
             turn,
+            pings: self.pings.clone(),
+            ear: None,
             stop: self.stop.clone(),
             parting: Arc::clone(&self.parting),
             jitter: self.jitter,

@@ -17,6 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
+use crate::ciba::AuthReqId;
 use crate::phone::PhoneNumber;
 use crate::session::{CallId, LoginId, Session, TenantId};
 use crate::timestamp::Timestamp;
@@ -26,6 +27,7 @@ pub mod check_ins;
 pub mod events;
 pub mod hash;
 pub mod memory;
+mod ping;
 mod record;
 pub mod redis;
 mod replicas;
@@ -34,6 +36,7 @@ pub mod seal;
 
 pub use charge::{Admitted, Asker, Charge, CoolDown, Counted, Counter, DENIAL_RETENTION, Limit, Question};
 pub use events::{Events, Happened, LoginEvent, Position};
+pub use ping::Ping;
 pub use record::Formats;
 pub use replicas::{Batch, Pulse, Sign};
 
@@ -334,6 +337,15 @@ pub trait SessionStore: check_ins::CheckInStore + Send + Sync {
     /// of those made through this store. A receiver that lags has missed some,
     /// as after [`Wake::Missed`].
     fn wakes(&self) -> broadcast::Receiver<Wake>;
+
+    /// How all replicas are told that the provider has news of that request.
+    fn ping_of(&self, request: &AuthReqId) -> Ping;
+
+    /// Tells all replicas, this one among them.
+    async fn pass_on(&self, ping: &Ping) -> Result<(), StoreError>;
+
+    /// Hears what is passed on. Nobody is told what was missed.
+    fn pings(&self) -> broadcast::Receiver<Ping>;
 
     /// Gives a sign of life for `incarnation` and reads those of all others. One
     /// that has left stays so, however late a beat arrives. `now` is what a store

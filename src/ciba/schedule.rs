@@ -4,6 +4,10 @@
 //! to the next request (right under every reading of CIBA Core, section 10.1),
 //! `slow_down` adds five seconds for good (section 11), `Retry-After` is obeyed,
 //! trouble backs off, and one poll falls just before the end.
+//!
+//! A ping, by which the provider says that it has news, lets one poll go out at once, as
+//! a client in ping mode asks once it is notified (CIBA Core, section 10.2): at most one
+//! in each interval, and none against a brake.
 
 use std::time::Duration;
 
@@ -25,6 +29,16 @@ pub struct Schedule {
     next_poll_at: Timestamp,
     expires_at: Timestamp,
     consecutive_troubles: u32,
+    /// Nothing is sent before, ping or not.
+    #[serde(default, skip_serializing_if = "is_beginning")]
+    held_until: Timestamp,
+    /// When the last poll that was sent because of a ping was due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pinged_at: Option<Timestamp>,
+}
+
+fn is_beginning(at: &Timestamp) -> bool {
+    *at == Timestamp::default()
 }
 
 /// What follows from an answer that did not end the request.
@@ -47,7 +61,14 @@ impl Schedule {
     /// The schedule of a request that was accepted at `now` and expires at `expires_at`.
     #[must_use]
     pub fn new(interval: Duration, now: Timestamp, expires_at: Timestamp) -> Self {
-        let schedule = Self { interval, next_poll_at: now, expires_at, consecutive_troubles: 0 };
+        let schedule = Self {
+            interval,
+            next_poll_at: now,
+            expires_at,
+            consecutive_troubles: 0,
+            held_until: Timestamp::default(),
+            pinged_at: None,
+        };
         Self { next_poll_at: schedule.stretch_to_last(now.plus(interval)), ..schedule }
     }
 
@@ -105,8 +126,19 @@ impl Schedule {
         let Some(next_poll_at) = next.place(allowed_at, wanted_at) else {
             return Step::OutOfTime;
         };
+        let held_until = match answer {
+            // Whoever was told to be slower, or was not understood, is not faster for a ping.
+            PollAnswer::SlowDown { .. } | PollAnswer::Trouble { .. } => allowed_at,
+            PollAnswer::CredentialsRefused => wanted_at,
+            PollAnswer::Pending { .. }
+            | PollAnswer::Redeemed(_)
+            | PollAnswer::Denied
+            | PollAnswer::Expired
+            | PollAnswer::InvalidGrant
+            | PollAnswer::Refused(_) => brake.map_or(Timestamp::default(), |brake| answered_at.plus(brake)),
+        };
         let changed = next.interval != self.interval || brake.is_some_and(|brake| brake > next.interval);
-        Step::PollAgain { schedule: Self { next_poll_at, ..next }, changed }
+        Step::PollAgain { schedule: Self { next_poll_at, held_until, ..next }, changed }
     }
 
     /// The schedule once there is no time for another poll: `answer` was the
@@ -124,7 +156,32 @@ impl Schedule {
         if at <= self.next_poll_at {
             return self;
         }
-        Self { next_poll_at: self.place(at, at).unwrap_or(self.expires_at), ..self }
+        Self {
+            next_poll_at: self.place(at, at).unwrap_or(self.expires_at),
+            held_until: at.max(self.held_until),
+            ..self
+        }
+    }
+
+    /// The same once the provider has said, at `now`, that it has news. The next poll is
+    /// due at once, or as soon as a brake ends. Unchanged where that is not earlier, where
+    /// a ping has had its poll within the interval, and where no interval would be left
+    /// before the last poll, which is worth more: what a ping says may not be true.
+    #[must_use]
+    pub fn pinged(self, now: Timestamp) -> Self {
+        let has_had_its_poll = self.pinged_at.is_some_and(|at| now < at.plus(self.interval));
+        let at = now.max(self.held_until);
+        let leaves_the_last = at.plus(self.interval) <= self.expires_at.minus(LAST_POLL_MARGIN);
+        if has_had_its_poll || !leaves_the_last || at >= self.next_poll_at {
+            return self;
+        }
+        Self { next_poll_at: at, pinged_at: Some(at), ..self }
+    }
+
+    /// Whether the next poll is sent because of a ping.
+    #[must_use]
+    pub fn is_pinged(&self) -> bool {
+        self.pinged_at == Some(self.next_poll_at)
     }
 
     /// The same once what was in the way is gone: the next poll is due, and whoever
@@ -132,7 +189,12 @@ impl Schedule {
     #[must_use]
     pub fn without_trouble(self, now: Timestamp) -> Self {
         let at = now.min(self.next_poll_at);
-        Self { consecutive_troubles: 0, next_poll_at: self.place(at, at).unwrap_or(self.next_poll_at), ..self }
+        Self {
+            consecutive_troubles: 0,
+            next_poll_at: self.place(at, at).unwrap_or(self.next_poll_at),
+            held_until: Timestamp::default(),
+            ..self
+        }
     }
 
     /// Whether the last poll has been sent.

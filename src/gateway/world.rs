@@ -2,6 +2,8 @@
 //!
 //! Routes are added in [`World::assemble`], and who hears of the provider's events.
 
+mod pings;
+
 use std::future::{Future, pending};
 use std::sync::Arc;
 
@@ -9,11 +11,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use pings::Pings;
+
 use super::parts::Parts;
 use crate::config::{self, Config};
 use crate::grpc::{TlsError, TlsIdentity};
 use crate::http::public::Public;
-use crate::webhooks::{Receiver, Registration};
+use crate::webhooks::{EventKind, Receiver, Registration};
 
 /// See the module. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -26,7 +30,9 @@ impl World {
     pub(super) fn assemble(parts: &Parts, config: &Config) -> Result<Option<Self>, TlsError> {
         let Some(settings) = &config.public else { return Ok(None) };
         let clock = parts.logins.clock().clone();
-        let webhooks = Receiver::builder(settings.base_url.host(), clock, Arc::clone(&parts.metrics)).build();
+        let webhooks = Receiver::builder(settings.base_url.host(), clock, Arc::clone(&parts.metrics))
+            .on(EventKind::LoginPing, Arc::new(Pings(parts.poller.clone())))
+            .build();
         webhooks.go_by(registrations(config));
         let public = Public::new(settings, Arc::clone(&parts.metrics))?.with(webhooks.routes());
         Ok(Some(Self { public, webhooks }))

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::pings::{Ear, Pings};
 use super::roster::Turn;
 use super::{Brake, Credential, Parting};
 use crate::audit::{Entry, What};
@@ -30,6 +31,16 @@ const LONGEST_RETRY: Duration = Duration::from_secs(5);
 /// another replica waits for it.
 const LONGEST_WRITE_RETRY: Duration = Duration::from_secs(2);
 
+/// Why a wait for the next poll ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    Over,
+    /// The provider has news.
+    Pinged,
+    /// The credential is another one.
+    Renewed,
+}
+
 /// One login and what its task needs.
 pub(super) struct Tending {
     pub(super) ledger: Ledger,
@@ -45,6 +56,9 @@ pub(super) struct Tending {
     /// Tells that the credential has become another one.
     pub(super) brake: watch::Receiver<Brake>,
     pub(super) turn: Turn,
+    pub(super) pings: Pings,
+    /// Hears of news about the request, while it is polled for.
+    pub(super) ear: Option<Ear>,
     pub(super) stop: CancellationToken,
     pub(super) parting: Arc<Parting>,
     pub(super) jitter: fn() -> f64,
@@ -156,20 +170,37 @@ impl Tending {
         if schedule.is_finished() {
             return self.wait_for_expiry(schedule).await;
         }
-        let at = self.due.max(self.turn.rest()).unwrap_or_else(Instant::now);
-        let (mut brake, mut is_renewed) = (self.brake.clone(), false);
+        // A poll that the provider asks for need not keep the rest after the one before.
+        let rest = if schedule.is_pinged() { None } else { self.turn.rest() };
+        let at = self.due.max(rest).unwrap_or_else(Instant::now);
+        let ledger = &self.ledger;
+        let listen = || self.pings.listen(ledger.ping_of(&pending.auth_req_id));
+        let ear = self.ear.take().unwrap_or_else(listen);
+        let (mut brake, mut why) = (self.brake.clone(), Wait::Over);
         let wait = async {
-            is_renewed = tokio::select! {
-                () = tokio::time::sleep_until(at) => false,
-                Ok(()) = brake.changed(), if schedule.is_in_trouble() => true,
+            why = tokio::select! {
+                () = tokio::time::sleep_until(at) => Wait::Over,
+                () = ear.pinged() => Wait::Pinged,
+                Ok(()) = brake.changed(), if schedule.is_in_trouble() => Wait::Renewed,
             };
         };
-        if !self.quiet_while(wait).await || self.standing() != Standing::Clear {
+        let is_quiet = self.quiet_while(wait).await;
+        self.ear = Some(ear);
+        if !is_quiet || self.standing() != Standing::Clear {
             return;
         }
-        self.brake.mark_unchanged();
-        if is_renewed {
-            return self.go_by(schedule.without_trouble(self.ledger.clock().now()));
+        let now = self.ledger.clock().now();
+        match why {
+            Wait::Over => self.brake.mark_unchanged(),
+            Wait::Pinged => {
+                let pinged = schedule.pinged(now);
+                self.ledger.metrics().public().pinged(pinged.is_pinged());
+                return self.go_by(pinged);
+            }
+            Wait::Renewed => {
+                self.brake.mark_unchanged();
+                return self.go_by(schedule.without_trouble(now));
+            }
         }
         let now = self.ledger.clock().now();
         let answer = Box::pin(self.credential.poll(pending, schedule.interval(), now)).await;

@@ -21,16 +21,20 @@ use tokio::sync::broadcast;
 use self::numbers::Numbers;
 use self::tenant::Tenant;
 use super::events::random_epoch;
+use super::hash::HashKeys;
 use super::{
-    Admitted, Asker, Batch, Counted, Events, Incarnation, Limit, Listed, Page, Position, Pulse, PutBack, Question,
-    Record, Reservation, Reserved, Saved, SessionStore, Sign, StoreError, Wake,
+    Admitted, Asker, Batch, Counted, Events, Incarnation, Limit, Listed, Page, Ping, Position, Pulse, PutBack,
+    Question, Record, Reservation, Reserved, Saved, SessionStore, Sign, StoreError, Wake,
 };
+use crate::ciba::AuthReqId;
 use crate::phone::PhoneNumber;
 use crate::session::{CallId, LoginId, TenantId};
 use crate::timestamp::Timestamp;
 
 /// Wakes a slow receiver may be behind before it has missed some.
 const WAKE_BACKLOG: usize = 4096;
+/// Pings a slow receiver may be behind before it has missed some.
+const PING_BACKLOG: usize = 1024;
 
 /// See the module. One handle is one replica; [`MemoryStore::replica`] makes
 /// another one of the same store.
@@ -40,13 +44,29 @@ pub struct MemoryStore {
     wakes: broadcast::Sender<Wake>,
 }
 
-#[derive(Default)]
 struct Shared {
     tenants: Mutex<HashMap<TenantId, Tenant>>,
     signs: Mutex<BTreeMap<Incarnation, Sign>>,
     listeners: Mutex<Vec<broadcast::Sender<Wake>>>,
     numbers: Mutex<Numbers>,
     check_ins: Mutex<check_ins::CheckIns>,
+    pings: broadcast::Sender<Ping>,
+    /// What pings are marked with; nothing of it leaves this process.
+    hash_keys: HashKeys,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            tenants: Mutex::default(),
+            signs: Mutex::default(),
+            listeners: Mutex::default(),
+            numbers: Mutex::default(),
+            check_ins: Mutex::default(),
+            pings: broadcast::Sender::new(PING_BACKLOG),
+            hash_keys: HashKeys::new([0; 32]),
+        }
+    }
 }
 
 impl MemoryStore {
@@ -195,6 +215,20 @@ impl SessionStore for MemoryStore {
 
     fn wakes(&self) -> broadcast::Receiver<Wake> {
         self.wakes.subscribe()
+    }
+
+    fn ping_of(&self, request: &AuthReqId) -> Ping {
+        Ping::of(request, &self.shared.hash_keys)
+    }
+
+    async fn pass_on(&self, ping: &Ping) -> Result<(), StoreError> {
+        // Nobody listening is no failure.
+        let _ = self.shared.pings.send(ping.clone());
+        Ok(())
+    }
+
+    fn pings(&self) -> broadcast::Receiver<Ping> {
+        self.shared.pings.subscribe()
     }
 
     async fn beat(&self, incarnation: &Incarnation, now: Timestamp) -> Result<Pulse, StoreError> {

@@ -17,6 +17,7 @@
 //! cg1:{tenant}:events                the stream's entries
 //! cg1:{tenant}:wake                  the channel on which changes are announced
 //! cg1:heartbeats                     signs of life of all process runs
+//! cg1:pings                          the channel on which the provider's pings are passed on
 //! cg1:number:{<hash>}:log            starts for a phone number over all tenants, by time
 //! cg1:number:{<hash>}:back-off       until when the provider wants to hear nothing for it
 //! ```
@@ -52,6 +53,7 @@ use tokio::task::JoinSet;
 use self::calls::Calls;
 use self::known::{Head, Known, RawHead};
 use self::link::Link;
+use self::names::PINGS;
 use self::nodes::Nodes;
 use self::script::Call;
 use self::sealed::{RawFields, RawIdentity};
@@ -62,15 +64,18 @@ use self::wakes::Listener;
 use super::hash::HashKeys;
 use super::seal::KeyRing;
 use super::{
-    Admitted, Asker, Batch, Counted, Counter, Events, Incarnation, Limit, Listed, Page, Position, Pulse, PutBack,
+    Admitted, Asker, Batch, Counted, Counter, Events, Incarnation, Limit, Listed, Page, Ping, Position, Pulse, PutBack,
     Question, Rank, Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake,
 };
+use crate::ciba::AuthReqId;
 use crate::phone::PhoneNumber;
 use crate::session::{CallId, LoginId, State, TenantId};
 use crate::timestamp::Timestamp;
 
 /// Wakes a slow receiver may be behind before it has missed some.
 const WAKE_BACKLOG: usize = 4096;
+/// Pings a slow receiver may be behind before it has missed some.
+const PING_BACKLOG: usize = 1024;
 
 /// Why no store can be made. That Redis is away is no reason.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +108,7 @@ pub struct RedisStore {
     calls: Calls,
     known: Known,
     wakes: broadcast::Sender<Wake>,
+    pings: broadcast::Sender<Ping>,
     /// Ends the listener when the store is dropped.
     _listener: JoinSet<()>,
 }
@@ -127,13 +133,14 @@ impl RedisStore {
         let kept = settings.wait.map(|wait| (Link::new(Arc::clone(&nodes), wait.timeout), wait));
         let calls = Calls::new(ring, hash_keys, settings.formats).map_err(|_| SetupError::NoRandomness)?;
         let known = Known::new(settings.settle_time);
-        let (wakes, _) = broadcast::channel(WAKE_BACKLOG);
+        let (wakes, pings) = (broadcast::Sender::new(WAKE_BACKLOG), broadcast::Sender::new(PING_BACKLOG));
         let mut listener = JoinSet::new();
         if !tenants.is_empty() {
             let writer = calls.writer().to_owned();
-            listener.spawn(Listener { nodes, settings, tenants, wakes: wakes.clone(), writer }.run());
+            let told = (wakes.clone(), pings.clone());
+            listener.spawn(Listener { nodes, settings, tenants, wakes: told.0, pings: told.1, writer }.run());
         }
-        Ok(Self { link, kept, calls, known, wakes, _listener: listener })
+        Ok(Self { link, kept, calls, known, wakes, pings, _listener: listener })
     }
 
     /// Seals with the active key of this ring and opens with all of it from now on.
@@ -396,6 +403,18 @@ impl SessionStore for RedisStore {
 
     fn wakes(&self) -> broadcast::Receiver<Wake> {
         self.wakes.subscribe()
+    }
+
+    fn ping_of(&self, request: &AuthReqId) -> Ping {
+        self.calls.ping_of(request)
+    }
+
+    async fn pass_on(&self, ping: &Ping) -> Result<(), StoreError> {
+        self.link.command(cmd("PUBLISH").arg(PINGS).arg(ping.written())).await
+    }
+
+    fn pings(&self) -> broadcast::Receiver<Ping> {
+        self.pings.subscribe()
     }
 
     async fn beat(&self, incarnation: &Incarnation, _now: Timestamp) -> Result<Pulse, StoreError> {

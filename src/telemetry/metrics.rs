@@ -108,6 +108,8 @@ pub enum StoreOperation {
     List,
     /// Reading a tenant's stream of events.
     Events,
+    /// Passing a ping of the provider on.
+    Ping,
     /// Giving a sign of life.
     Beat,
     /// Taking over the logins of a replica that is gone.

@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 pub struct PublicCounters {
     requests: Family<Answered, Counter>,
     webhooks: Family<Received, Counter>,
+    pings: Family<Pinged, Counter>,
 }
 
 impl PublicCounters {
@@ -20,6 +21,15 @@ impl PublicCounters {
         registry.register("public_requests", requests, self.requests.clone());
         let webhooks = "Webhook requests, by registration, event and what was made of them";
         registry.register("webhooks", webhooks, self.webhooks.clone());
+        let pings = "Pings of the provider that found their login, by whether it was polled for that reason";
+        registry.register("pings", pings, self.pings.clone());
+    }
+
+    /// The provider has news of a login that is polled here, which is polled for that
+    /// reason or is to be polled soon enough anyway.
+    pub fn pinged(&self, is_polled: bool) {
+        let result = if is_polled { "polled" } else { "too_soon" };
+        self.pings.get_or_create(&Pinged { result }).inc();
     }
 
     /// A webhook request came. `webhook` is the name of a registration of the
@@ -47,5 +57,10 @@ struct Answered {
 struct Received {
     webhook: String,
     event: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Pinged {
     result: &'static str,
 }

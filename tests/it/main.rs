@@ -48,6 +48,7 @@ mod overload;
 mod panics;
 mod partners;
 mod permissions;
+mod pings;
 mod polling;
 mod provider;
 mod public_listener;

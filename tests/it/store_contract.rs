@@ -86,6 +86,7 @@ mod heartbeats;
 mod losses;
 mod numbers;
 mod owners;
+mod pings;
 mod reads;
 mod saves;
 mod starts;

@@ -13,8 +13,10 @@ use ::redis::{Cmd, cmd};
 use super::names::{Hashed, Names, NumberNames, member_of_all};
 use super::script::{ADMIT, COUNT, Call, LIST, LOAD, PUT_BACK, RELEASE, RESERVE, SAVE};
 use super::sealed::{Field, Raw, Sealer};
+use crate::ciba::AuthReqId;
 use crate::phone::PhoneNumber;
 use crate::session::{CallId, Ended, LoginId, Outcome, Session, State, TenantId, Terms};
+use crate::store::Ping;
 use crate::store::hash::HashKeys;
 use crate::store::record::Formats;
 use crate::store::retention::{LONGEST_LIFE, kept_until};
@@ -181,6 +183,10 @@ impl Calls {
             call
         };
         self.each_hash_key().map(command).collect()
+    }
+
+    pub(super) fn ping_of(&self, request: &AuthReqId) -> Ping {
+        Ping::of(request, &self.hash_keys)
     }
 
     fn each_hash_key(&self) -> impl Iterator<Item = &HashKeys> {

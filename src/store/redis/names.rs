@@ -13,6 +13,8 @@ const PREFIX: &str = "cg1:";
 
 /// Everybody's signs of life.
 pub(super) const HEARTBEATS: &str = "cg1:heartbeats";
+/// The channel of all pings.
+pub(super) const PINGS: &str = "cg1:pings";
 
 /// Names keys of one tenant.
 pub(super) struct Names {

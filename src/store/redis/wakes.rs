@@ -1,4 +1,4 @@
-//! Listening for changes: one subscription for all tenants, for ever.
+//! Listening for changes and pings: one subscription for all tenants, for ever.
 //!
 //! It has a connection of its own, pings it, because a silent one looks like a
 //! quiet one, and connects again when it is lost. What was published meanwhile
@@ -19,11 +19,11 @@ use futures_util::StreamExt;
 use tokio::sync::broadcast;
 use tokio::time::{interval, sleep, timeout};
 
-use super::names::wake_channel;
+use super::names::{PINGS, wake_channel};
 use super::nodes::Nodes;
 use super::settings::Settings;
 use crate::session::{LoginId, TenantId};
-use crate::store::Wake;
+use crate::store::{Ping, Wake};
 
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(5);
@@ -34,6 +34,7 @@ pub(super) struct Listener {
     pub(super) settings: Settings,
     pub(super) tenants: Vec<TenantId>,
     pub(super) wakes: broadcast::Sender<Wake>,
+    pub(super) pings: broadcast::Sender<Ping>,
     /// How this process signs what it announces.
     pub(super) writer: String,
 }
@@ -76,7 +77,7 @@ impl Listener {
     async fn subscribe(&self) -> Result<PubSub, Lost> {
         let post = self.nodes.listening_post().await?;
         let mut subscription = within(self.settings.connect_timeout, post.get_async_pubsub()).await?;
-        let channels: Vec<_> = self.tenants.iter().map(wake_channel).collect();
+        let channels: Vec<_> = self.tenants.iter().map(wake_channel).chain([PINGS.to_owned()]).collect();
         within(self.settings.response_timeout, subscription.subscribe(channels)).await?;
         self.tell(Wake::Missed);
         Ok(subscription)
@@ -88,6 +89,7 @@ impl Listener {
         loop {
             tokio::select! {
                 message = messages.next() => match message {
+                    Some(message) if message.get_channel_name() == PINGS => self.pass_ping_on(&message),
                     Some(message) => match self.read(&message) {
                         Some(Heard::Own) => {}
                         Some(Heard::Other(wake)) => self.tell(wake),
@@ -119,6 +121,13 @@ impl Listener {
         }
         let (login, version) = (LoginId::parse(login).ok()?, version.parse().ok()?);
         Some(Heard::Other(Wake::Changed { tenant: tenant.clone(), login, version }))
+    }
+
+    fn pass_ping_on(&self, message: &Msg) {
+        // One that cannot be read is as good as lost: it was a hint.
+        if let Some(ping) = std::str::from_utf8(message.get_payload_bytes()).ok().and_then(Ping::read) {
+            let _ = self.pings.send(ping);
+        }
     }
 
     fn tell(&self, wake: Wake) {

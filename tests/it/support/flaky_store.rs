@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ciba_gateway::clock::Clock;
 use ciba_gateway::store::memory::MemoryStore;
-use ciba_gateway::store::{SessionStore, StoreError, Wake};
+use ciba_gateway::store::{Ping, SessionStore, StoreError, Wake};
 use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -42,6 +42,7 @@ pub(crate) struct FlakyStore {
     line: Mutex<Line>,
     /// Where wakes would come from for a replica that hears none.
     silence: broadcast::Sender<Wake>,
+    no_pings: broadcast::Sender<Ping>,
     is_deaf: bool,
     /// What is still under way on the line.
     post: Mutex<JoinSet<()>>,
@@ -94,6 +95,7 @@ impl FlakyStore {
             store,
             line: Mutex::new(line),
             silence: broadcast::Sender::new(1024),
+            no_pings: broadcast::Sender::new(1),
             is_deaf,
             post: Mutex::new(JoinSet::new()),
             death: CancellationToken::new(),

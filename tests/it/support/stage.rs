@@ -233,6 +233,7 @@ impl Stage {
         tasks.spawn(replica.clone().beats(|_| {}, no_more_beats.clone()));
         let heir = poller.clone();
         tasks.spawn(replica.clone().adopts(move |adopted| heir.adopt(adopted), no_more_adoptions.clone()));
+        tasks.spawn(self.curtain.clone().run_until_cancelled_owned(poller.clone().hear_pings()));
         tasks.spawn(ledger.clone().follow(followed, self.curtain.clone()));
         let enrolled = watch::Sender::new(Arc::new(callers()));
         let api = LoginApi::server(logins.clone(), enrolled.subscribe(), Arc::clone(&metrics));

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ciba_gateway::ciba::AuthReqId;
 use ciba_gateway::clock::Clock;
 use ciba_gateway::phone::PhoneNumber;
 use ciba_gateway::session::{CallId, CheckInId, LoginId, TenantId};
 use ciba_gateway::store::check_ins::{CheckIn, CheckInStore, Taken, Waiting};
 use ciba_gateway::store::memory::MemoryStore;
 use ciba_gateway::store::{
-    Admitted, Asker, Batch, Counted, Events, Incarnation, Limit, Listed, Page, Position, Pulse, PutBack, Question,
-    Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake,
+    Admitted, Asker, Batch, Counted, Events, Incarnation, Limit, Listed, Page, Ping, Position, Pulse, PutBack,
+    Question, Record, Reservation, Reserved, Saved, SessionStore, StoreError, Wake,
 };
 use ciba_gateway::timestamp::Timestamp;
 use tokio::sync::broadcast;
@@ -176,6 +177,18 @@ impl SessionStore for FlakyStore {
 
     fn wakes(&self) -> broadcast::Receiver<Wake> {
         if self.is_deaf { self.silence.subscribe() } else { self.store.wakes() }
+    }
+
+    fn ping_of(&self, request: &AuthReqId) -> Ping {
+        self.store.ping_of(request)
+    }
+
+    async fn pass_on(&self, ping: &Ping) -> Result<(), StoreError> {
+        self.call("pass_on", self.store.pass_on(ping)).await
+    }
+
+    fn pings(&self) -> broadcast::Receiver<Ping> {
+        if self.is_deaf { self.no_pings.subscribe() } else { self.store.pings() }
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
