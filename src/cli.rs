@@ -1,8 +1,8 @@
 //! The command line: what each command takes, and which exit code says what.
 //!
 //! `serve` is production; `demo` shows the product; `login` and `watch` are
-//! real gRPC clients; `check`, `keys`, `audit` and `simulator` are the operator's
-//! and the integrator's tools. Holds no rules of its own.
+//! real gRPC clients; `check`, `keys`, `audit`, `webhooks` and `simulator` are the
+//! operator's and the integrator's tools. Holds no rules of its own.
 
 mod audit;
 mod check;
@@ -16,6 +16,7 @@ mod serve;
 mod simulator;
 mod terminal;
 mod watch;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,8 @@ enum Command {
     Simulator(Box<simulator::Options>),
     /// Make an API key, a seal key, a hash key or an audit key.
     Keys(keys::Options),
+    /// Show, make or take away the provider's webhooks.
+    Webhooks(webhooks::Options),
     /// Tell whether an audit log is as it was written.
     Audit(audit::Options),
 }
@@ -80,6 +83,7 @@ pub async fn main() -> ExitCode {
         Command::Check(options) => check::run(options).await,
         Command::Simulator(options) => simulator::run(*options).await,
         Command::Keys(options) => keys::run(&options),
+        Command::Webhooks(options) => webhooks::run(options).await,
         Command::Audit(options) => audit::run(&options),
     }
 }

@@ -15,7 +15,7 @@
 //! It is not a login provider: clients, people and secrets are made up, there
 //! is no TLS, nothing survives a restart, and its control API is open to
 //! everyone who can reach it. Not simulated: logins that end on a web page,
-//! webhooks and the QR API.
+//! and the QR API; of webhooks the pings of logins are.
 //!
 //! The command line and tests call [`start`] or [`run`]; nothing else in the
 //! gateway knows this module.
@@ -60,6 +60,7 @@ mod state;
 mod tests;
 mod token;
 mod userinfo;
+mod webhooks;
 
 pub use behaviour::{
     Behaviour, Consents, EarlyPoll, Outcome, Person, StartKnobs, TokenKnobs, UserExistsKnobs, UserinfoKnobs,
@@ -78,6 +79,7 @@ pub use phone_page::WaitingLogin;
 pub use platform::PlatformKnobs;
 pub use rates::{Rate, Rates};
 pub use settings::{AuthMethod, ClientRegistration, PartnerRegistration, Settings};
+pub use webhooks::{MOST_REGISTRATIONS, RegisteredWebhook, WebhookKnobs};
 
 use logins::Decision;
 use msisdn::{Msisdn, digits_of};
@@ -198,6 +200,28 @@ impl Simulator {
     /// Sets what the platform's token endpoint says.
     pub fn set_platform(&self, knobs: PlatformKnobs) {
         self.shared.change(|state| state.platform = knobs);
+    }
+
+    /// Sets when pings are sent, and what becomes of them.
+    pub fn set_webhooks(&self, knobs: WebhookKnobs) {
+        self.shared.change(|state| state.webhook_knobs = knobs);
+    }
+
+    /// Registers a webhook of that client for pings, past the API: with a secret of the
+    /// caller's.
+    pub fn register_webhook(&self, client_id: &str, url: Url, secret: &str) {
+        let registered = RegisteredWebhook::for_pings(client_id, url, secret);
+        self.shared.change(|state| state.webhooks.push(registered));
+    }
+
+    /// The registrations that there are.
+    pub fn webhooks(&self) -> Vec<RegisteredWebhook> {
+        self.shared.look(|state| state.webhooks.clone())
+    }
+
+    /// How each attempt to deliver a ping was answered, so far; 0 for not at all.
+    pub fn deliveries(&self) -> Vec<u16> {
+        self.shared.look(|state| state.deliveries.clone())
     }
 
     /// Takes back every platform token: from now on each is refused.

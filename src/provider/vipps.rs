@@ -32,6 +32,7 @@ use crate::telemetry::Metrics;
 use crate::timestamp::Timestamp;
 
 pub use self::partner::PartnerTokens;
+pub(crate) use self::platform::Registered;
 pub use self::platform::{NoToken, Platform, PlatformToken};
 pub use self::settings::{Keys, Settings, SystemHeaders};
 

@@ -21,7 +21,7 @@ use super::msisdn::Msisdn;
 use super::open_points::{CustomerToken, OpenPoints, SecondStart, Spelling, Unlicensed};
 use super::settings::ClientRegistration;
 use super::state::Shared;
-use super::{answer, answer::OauthError, claims, partners, random};
+use super::{answer, answer::OauthError, claims, partners, random, webhooks};
 
 /// Seconds a client may ask for.
 const EXPIRY_RANGE: std::ops::RangeInclusive<u64> = 60..=900;
@@ -120,6 +120,7 @@ fn acknowledge(
     let fields = fields.map(|(name, value)| (name.to_owned(), value));
     let body = answer.render(Map::from_iter(fields));
     let login = with_announced_interval(login, &answer.set);
+    webhooks::tell_of_expiry(shared, login.auth_req_id.clone(), login.client_id.clone(), login.expires - now);
     shared.change(|state| state.logins.insert(login, now));
     Ok(answer::json(StatusCode::OK, body))
 }

@@ -25,6 +25,7 @@ use super::phone_page::{self, WaitingLogin};
 use super::platform::PlatformKnobs;
 use super::rates::Rates;
 use super::state::Shared;
+use super::webhooks::WebhookKnobs;
 
 /// The routes, to be nested under `/control`.
 pub(super) fn routes() -> Router<Shared> {
@@ -40,6 +41,8 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/discovery", get(show_discovery).put(set_discovery))
         .route("/platform", get(show_platform).put(set_platform))
         .route("/platform/forget", post(forget_platform_tokens))
+        .route("/webhooks", get(show_webhooks).put(set_webhooks))
+        .route("/webhooks/deliveries", get(deliveries))
         .route("/magic-numbers", get(magic))
         .route("/open-points", get(show_open_points).put(set_open_points))
         .route("/rates", get(show_rates).put(set_rates))
@@ -179,6 +182,19 @@ async fn show_discovery(State(shared): State<Shared>) -> Json<DiscoveryKnobs> {
 async fn set_discovery(State(shared): State<Shared>, Json(knobs): Json<DiscoveryKnobs>) -> StatusCode {
     shared.change(|state| state.discovery = knobs);
     StatusCode::NO_CONTENT
+}
+
+async fn show_webhooks(State(shared): State<Shared>) -> Json<WebhookKnobs> {
+    Json(shared.look(|state| state.webhook_knobs.clone()))
+}
+
+async fn set_webhooks(State(shared): State<Shared>, Json(knobs): Json<WebhookKnobs>) -> StatusCode {
+    shared.change(|state| state.webhook_knobs = knobs);
+    StatusCode::NO_CONTENT
+}
+
+async fn deliveries(State(shared): State<Shared>) -> Json<Vec<u16>> {
+    Json(shared.look(|state| state.deliveries.clone()))
 }
 
 async fn show_platform(State(shared): State<Shared>) -> Json<PlatformKnobs> {

@@ -3,11 +3,11 @@
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 
 use super::journal::{self, Endpoint};
 use super::state::Shared;
-use super::{backchannel, control, discovery, phone_page, platform, token, userinfo};
+use super::{backchannel, control, discovery, phone_page, platform, token, userinfo, webhooks};
 
 /// The issuer's path. The slash at its end is part of the identifier.
 pub(super) const ISSUER: &str = "/access-management-1.0/access/";
@@ -25,6 +25,8 @@ pub(super) mod paths {
     pub(crate) const USER_EXISTS: &str = "/vipps-login-ciba/api/v1/user-exists";
     pub(crate) const USERINFO: &str = "/vipps-userinfo-api/userinfo";
     pub(crate) const PLATFORM_TOKEN: &str = "/accesstoken/get";
+    pub(crate) const WEBHOOKS: &str = "/webhooks/v1/webhooks";
+    pub(crate) const WEBHOOK: &str = "/webhooks/v1/webhooks/{id}";
     pub(crate) const USERINFO_WITH_SLASH: &str = "/vipps-userinfo-api/userinfo/";
 }
 
@@ -49,7 +51,11 @@ fn vipps(shared: &Shared) -> Router<Shared> {
     let revoke = observed(Endpoint::Revocation, post(token::revoke));
     let userinfo = observed(Endpoint::Userinfo, get(userinfo::read));
     let platform_token = observed(Endpoint::PlatformToken, post(platform::token));
+    let webhooks = observed(Endpoint::Webhooks, get(webhooks::list).post(webhooks::register));
+    let webhook = observed(Endpoint::Webhooks, delete(webhooks::delete));
     Router::new()
+        .route(paths::WEBHOOKS, webhooks)
+        .route(paths::WEBHOOK, webhook)
         .route(paths::PLATFORM_TOKEN, platform_token)
         .route(paths::DISCOVERY, discovery)
         .route(paths::KEY_SET, key_set)

@@ -40,6 +40,8 @@ pub enum Endpoint {
     Revocation,
     /// The access token of the vendor's other APIs.
     PlatformToken,
+    /// Registrations of webhooks.
+    Webhooks,
 }
 
 impl Endpoint {
@@ -53,6 +55,7 @@ impl Endpoint {
             Self::UserExists => "user_exists",
             Self::Revocation => "revocation",
             Self::PlatformToken => "platform_token",
+            Self::Webhooks => "webhooks",
         }
     }
 

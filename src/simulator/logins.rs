@@ -43,6 +43,8 @@ pub(super) struct Progress {
     polls: usize,
     pendings: u32,
     last_poll: Option<Duration>,
+    /// Whoever asks for it was told to look now, and may.
+    pinged: bool,
 }
 
 /// What the person decided.
@@ -98,6 +100,25 @@ impl Login {
         waited
     }
 
+    /// Whoever asks is told to look now: no poll is early any more.
+    pub(super) const fn was_pinged(&mut self) {
+        self.progress.pinged = true;
+    }
+
+    /// Whether the person has decided.
+    pub(super) const fn is_decided(&self) -> bool {
+        self.progress.decision.is_some()
+    }
+
+    /// What is told of it once the person has decided.
+    pub(super) fn ended(&self) -> Ended {
+        Ended {
+            auth_req_id: self.auth_req_id.clone(),
+            client_id: self.client_id.clone(),
+            is_denied: self.progress.decision == Some(Decision::Denied),
+        }
+    }
+
     /// One poll at protocol time `now`.
     pub(super) fn poll(&mut self, now: Duration, enforce_interval: bool) -> Found {
         if self.progress.redeemed {
@@ -120,6 +141,9 @@ impl Login {
     /// Measured from arrival to arrival, the laxest reading of CIBA §7.3. The
     /// first poll may come at any time.
     fn is_early(&self, now: Duration) -> bool {
+        if self.progress.pinged {
+            return false;
+        }
         let last = self.progress.last_poll;
         last.is_some_and(|last| now.saturating_sub(last) < self.interval)
     }
@@ -171,10 +195,20 @@ impl Login {
     }
 }
 
+/// A login that a person has decided.
+#[derive(Debug, Clone)]
+pub(super) struct Ended {
+    pub(super) auth_req_id: String,
+    pub(super) client_id: String,
+    pub(super) is_denied: bool,
+}
+
 /// All logins, by `auth_req_id`.
 #[derive(Debug, Default)]
 pub(super) struct Logins {
     by_id: HashMap<String, Login>,
+    /// Those of which nobody has been told yet.
+    ended: Vec<Ended>,
 }
 
 impl Logins {
@@ -205,7 +239,8 @@ impl Logins {
     /// Approves every waiting login of a number; says how many there were.
     pub(super) fn approve_all(&mut self, digits: &str, choices: &Choices, now: Duration) -> usize {
         let of_number = self.by_id.values_mut().filter(|login| login.phone.as_str() == digits);
-        of_number.map(|login| usize::from(login.approve(choices, now))).sum()
+        let ended = of_number.filter_map(|login| login.approve(choices, now).then(|| login.ended())).collect();
+        self.tell(ended)
     }
 
     /// Whatever waits on this phone has expired from now on.
@@ -217,11 +252,29 @@ impl Logins {
 
     /// Settles every waiting login of a number; says how many there were.
     pub(super) fn decide_all(&mut self, digits: &str, decision: Decision, now: Duration) -> usize {
-        self.by_id
+        let ended = self
+            .by_id
             .values_mut()
             .filter(|login| login.phone.as_str() == digits)
-            .map(|login| usize::from(login.decide(decision, now)))
-            .sum()
+            .filter_map(|login| login.decide(decision, now).then(|| login.ended()))
+            .collect();
+        self.tell(ended)
+    }
+
+    fn tell(&mut self, ended: Vec<Ended>) -> usize {
+        let count = ended.len();
+        self.ended.extend(ended);
+        count
+    }
+
+    /// Has it told that this one was decided.
+    pub(super) fn note(&mut self, ended: Option<Ended>) {
+        self.ended.extend(ended);
+    }
+
+    /// What was decided since the last time.
+    pub(super) fn take_ended(&mut self) -> Vec<Ended> {
+        std::mem::take(&mut self.ended)
     }
 
     pub(super) fn clear(&mut self) {

@@ -133,7 +133,10 @@ fn decide(shared: &Shared, handle: &str, how: impl FnOnce(&mut Login, Duration) 
     let now = shared.now();
     let was_waiting = shared.change(|state| {
         let login = state.logins.by_handle(handle)?;
-        Some(how(login, now))
+        let was_waiting = how(login, now);
+        let ended = was_waiting.then(|| login.ended());
+        state.logins.note(ended);
+        Some(was_waiting)
     });
     match was_waiting {
         None => StatusCode::NOT_FOUND,

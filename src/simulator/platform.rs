@@ -93,7 +93,6 @@ fn client<'a>(shared: &'a Shared, headers: &HeaderMap) -> Result<&'a str, Refusa
 
 /// Whom a request to one of the vendor's other APIs comes from: by its token, its
 /// subscription key and its serial number, all of which those APIs want.
-#[expect(dead_code, reason = "for the simulated QR and webhook APIs")]
 pub(super) fn authorize<'a>(shared: &'a Shared, headers: &HeaderMap) -> Result<&'a ClientRegistration, Refusal> {
     let client = bearer(shared, headers).ok_or(Refusal::Token)?;
     if text_header(headers, SUBSCRIPTION_KEY) != Some(client.subscription_key.as_str()) {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::behaviour::Behaviour;
@@ -22,6 +23,7 @@ use super::open_points::OpenPoints;
 use super::platform::{PlatformAccess, PlatformKnobs};
 use super::rates::Rates;
 use super::settings::Settings;
+use super::webhooks::{self, RegisteredWebhook, WebhookKnobs};
 
 /// How often, in tokens, expired ones are looked for.
 const SWEEP_EVERY: usize = 1024;
@@ -36,6 +38,7 @@ struct Inner {
     clock: Clock,
     state: Mutex<State>,
     changed: watch::Sender<()>,
+    tasks: TaskTracker,
 }
 
 /// Everything that changes.
@@ -50,6 +53,10 @@ pub(super) struct State {
     pub(super) platform: PlatformKnobs,
     pub(super) platform_access: HashMap<String, PlatformAccess>,
     pub(super) journal: Journal,
+    pub(super) webhooks: Vec<RegisteredWebhook>,
+    pub(super) webhook_knobs: WebhookKnobs,
+    /// The status of each delivery; 0 where nobody has answered.
+    pub(super) deliveries: Vec<u16>,
     pub(super) consents: Memory,
     pub(super) open_points: OpenPoints,
     pub(super) rates: Rates,
@@ -102,6 +109,8 @@ impl State {
         self.platform = PlatformKnobs::default();
         self.platform_access.clear();
         self.journal.clear();
+        self.webhook_knobs = WebhookKnobs::default();
+        self.deliveries.clear();
     }
 }
 
@@ -125,6 +134,9 @@ impl Shared {
             platform: PlatformKnobs::default(),
             platform_access: HashMap::new(),
             journal: Journal::new(settings.journal_capacity),
+            webhooks: Vec::new(),
+            webhook_knobs: WebhookKnobs::default(),
+            deliveries: Vec::new(),
             consents: Memory::default(),
             open_points: settings.open_points.clone(),
             rates: settings.rates.clone(),
@@ -136,6 +148,7 @@ impl Shared {
             base,
             state: Mutex::new(state),
             changed: watch::Sender::new(()),
+            tasks: TaskTracker::new(),
         }))
     }
 
@@ -163,6 +176,11 @@ impl Shared {
         &self.0.clock
     }
 
+    /// What goes on by itself.
+    pub(super) fn tasks(&self) -> &TaskTracker {
+        &self.0.tasks
+    }
+
     /// A delay given as a knob.
     pub(super) async fn linger(&self, protocol_ms: u64) {
         self.0.clock.sleep(Duration::from_millis(protocol_ms)).await;
@@ -179,8 +197,12 @@ impl Shared {
 
     /// Changes the state and wakes everyone in [`Shared::wait_for`].
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let result = change(&mut self.lock());
+        let mut state = self.lock();
+        let result = change(&mut state);
+        let ended = state.logins.take_ended();
+        drop(state);
         self.0.changed.send_replace(());
+        webhooks::tell(self, ended);
         result
     }
 

@@ -64,6 +64,8 @@ pub enum ProviderOperation {
     Revoke,
     /// A token for the vendor's other APIs, or for partner keys.
     PlatformToken,
+    /// Registrations of webhooks.
+    Webhooks,
     /// Keys of a tenant's own identity provider, which is another one.
     CallerKeys,
 }
@@ -81,6 +83,7 @@ impl ProviderOperation {
             Self::Userinfo => "userinfo",
             Self::Revoke => "revoke",
             Self::PlatformToken => "platform_token",
+            Self::Webhooks => "webhooks",
             Self::CallerKeys => "caller_keys",
         }
     }

@@ -85,3 +85,4 @@ mod transport;
 mod two_versions;
 mod vipps_test_environment;
 mod watch;
+mod webhooks;

@@ -115,6 +115,11 @@ impl Http {
         self.client.post(url.clone()).header(header::ACCEPT, "application/json")
     }
 
+    /// A DELETE, still to be sent.
+    pub(crate) fn delete(&self, url: &url::Url) -> RequestBuilder {
+        self.client.delete(url.clone()).header(header::ACCEPT, "application/json")
+    }
+
     /// Sends a request once and reads the answer.
     pub(crate) async fn send(&self, operation: Operation, request: RequestBuilder) -> Result<Answer, NoAnswer> {
         let started = Instant::now();

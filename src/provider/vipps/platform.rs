@@ -12,6 +12,7 @@
 
 mod answer;
 mod source;
+mod webhooks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +26,7 @@ use crate::provider::openid::http::{Answer, Http, NoAnswer, Operation};
 
 pub use self::source::{NoToken, PlatformToken};
 pub(super) use self::source::{PlatformSecrets, Source};
+pub(crate) use self::webhooks::Registered;
 
 const SUBSCRIPTION_KEY: HeaderName = HeaderName::from_static("ocp-apim-subscription-key");
 
@@ -78,7 +80,6 @@ impl Platform {
     }
 
     /// An address of the platform. `path` begins with a slash, without query.
-    #[expect(dead_code, reason = "for the QR and webhook APIs, which nobody calls yet")]
     pub(crate) fn url(&self, path: &str) -> Url {
         let mut url = self.host.clone();
         url.set_path(path);
@@ -92,7 +93,6 @@ impl Platform {
     ///
     /// # Errors
     /// [`NotAsked`]; an answer with any status is an answer.
-    #[expect(dead_code, reason = "for the QR and webhook APIs, which nobody calls yet")]
     pub(crate) async fn send(
         &self,
         operation: Operation,
