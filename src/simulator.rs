@@ -15,7 +15,7 @@
 //! It is not a login provider: clients, people and secrets are made up, there
 //! is no TLS, nothing survives a restart, and its control API is open to
 //! everyone who can reach it. Not simulated: logins that end on a web page,
-//! and the QR API; of webhooks the pings of logins are.
+//! and of webhooks all but the pings of logins.
 //!
 //! The command line and tests call [`start`] or [`run`]; nothing else in the
 //! gateway knows this module.
@@ -52,6 +52,7 @@ mod partners;
 mod people;
 mod phone_page;
 mod platform;
+mod qr;
 mod random;
 mod rates;
 mod settings;
@@ -73,10 +74,10 @@ pub use id_token::{Alg, AtHash, Audience, IdTokenShape, Kid, RequestIdClaim, Sig
 pub use journal::{Endpoint, ReceivedRequest};
 pub use keys::{KeyError, SigningKeys};
 pub use magic::{MagicNumber, magic_numbers};
-pub use msisdn::customer_token;
 pub use open_points::{CustomerToken, Fields, OpenPoints, Place, SecondStart, Spelling, Unlicensed};
 pub use phone_page::WaitingLogin;
 pub use platform::PlatformKnobs;
+pub use qr::{PersonalQrKind, QrKnobs, Scan};
 pub use rates::{Rate, Rates};
 pub use settings::{AuthMethod, ClientRegistration, PartnerRegistration, Settings};
 pub use webhooks::{MOST_REGISTRATIONS, RegisteredWebhook, WebhookKnobs};
@@ -222,6 +223,22 @@ impl Simulator {
     /// How each attempt to deliver a ping was answered, so far; 0 for not at all.
     pub fn deliveries(&self) -> Vec<u16> {
         self.shared.look(|state| state.deliveries.clone())
+    }
+
+    /// Sets what the QR API says.
+    pub fn set_qr(&self, knobs: QrKnobs) {
+        self.shared.change(|state| state.codes.knobs = knobs);
+    }
+
+    /// Somebody scans a shop's code, by its content or its id; the webhook is not sent.
+    /// `None` when there is no such code or number.
+    pub fn scan(&self, msisdn: &str, code: &str) -> Option<Scan> {
+        qr::scan(&self.shared, msisdn, code)
+    }
+
+    /// The text of a person's own code; `None` for a number Vipps would not take.
+    pub fn personal_qr(&self, msisdn: &str, kind: PersonalQrKind) -> Option<String> {
+        qr::personal_qr(&self.shared, msisdn, kind)
     }
 
     /// Takes back every platform token: from now on each is refused.

@@ -190,7 +190,9 @@ impl CallError {
                 }
                 E::ShopQrNotFound => "there is no such QR code; ListShopQrs lists those that there are".into(),
                 E::ShopQrNotConfigured => {
-                    "this tenant has no access to the provider's QR API; the operator adds its subscription key".into()
+                    "this tenant has no access to the provider's QR API; the operator sets its subscription_key and \
+                     merchant_serial_number"
+                        .into()
                 }
                 E::NumberBusy => "this number has a live login; wait for its end or cancel it".into(),
                 E::CallBusy => "this phone call has a live login; wait for its end, cancel it, or hand it over".into(),

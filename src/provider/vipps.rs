@@ -10,6 +10,7 @@
 
 mod partner;
 mod platform;
+mod qr;
 mod settings;
 mod user_exists;
 
@@ -20,9 +21,11 @@ use zeroize::Zeroizing;
 
 use self::partner::PartnerKeys;
 use self::platform::PlatformSecrets;
+use self::qr::Qr;
 use self::user_exists::UserExists;
 use super::openid::http::Http;
 use super::openid::{Authentication, BasicForm, ClientSecrets, Clock, Credentials, InvalidSettings, OpenId, Recipient};
+use super::shop::Shop;
 use super::{IdentifyError, NewSecrets, Operated, Provider, ProviderProblem};
 use crate::ciba::{AuthReqId, CheckAnswer, PollAnswer, StartAnswer, Tokens};
 use crate::identity::Identity;
@@ -43,6 +46,8 @@ pub struct Vipps {
     user_exists: UserExists,
     /// Where there is a subscription key.
     platform: Option<Platform>,
+    /// Where there is a serial number besides, which its API wants.
+    qr: Option<Qr>,
 }
 
 impl Vipps {
@@ -97,7 +102,9 @@ impl Vipps {
         };
         let openid = OpenId::new(&settings.openid, recipient, http, authentication, Arc::clone(&clock))?;
         let user_exists = UserExists::at(issuer.url(), settings.keys).ok_or(InvalidSettings::Issuer)?;
-        Ok(Self { openid, credentials, user_exists, platform })
+        let has_serial_number = settings.merchant_serial_number.is_some();
+        let qr = platform.clone().filter(|_| has_serial_number).map(Qr::new);
+        Ok(Self { openid, credentials, user_exists, platform, qr })
     }
 
     /// The way to the vendor's other APIs; `None` where no `subscription_key` is set.
@@ -145,6 +152,10 @@ impl Provider for Vipps {
 
     async fn revoke(&self, tokens: &Tokens) {
         self.openid.revoke(tokens).await;
+    }
+
+    fn shop(&self) -> Option<&dyn Shop> {
+        self.qr.as_ref().map(|qr| qr as &dyn Shop)
     }
 
     async fn check(&self) -> Result<(), ProviderProblem> {

@@ -19,6 +19,7 @@ use super::journal::{Endpoint, Reply};
 use super::logins::{Login, Progress};
 use super::msisdn::Msisdn;
 use super::open_points::{CustomerToken, OpenPoints, SecondStart, Spelling, Unlicensed};
+use super::qr::NoCustomer;
 use super::settings::ClientRegistration;
 use super::state::Shared;
 use super::{answer, answer::OauthError, claims, partners, random, webhooks};
@@ -43,7 +44,7 @@ pub(super) async fn start(State(shared): State<Shared>, headers: HeaderMap, body
         return Ok(Reply::new("fault", &fault));
     }
     let open = shared.look(|state| state.open_points.clone());
-    let asked = Asked::read(&form, &open)?;
+    let asked = Asked::read(&shared, client, &form, &open)?;
     let phone = asked.phone.clone();
     let behaviour = open.applied_to(&shared.look(|state| state.behaviour_of(&phone)));
     if open.second_start == SecondStart::CancelsFirst {
@@ -134,7 +135,7 @@ fn with_announced_interval(mut login: Login, overridden: &Map<String, Value>) ->
 }
 
 impl Asked {
-    fn read(form: &Form, open: &OpenPoints) -> Result<Self, Refused> {
+    fn read(shared: &Shared, client: &ClientRegistration, form: &Form, open: &OpenPoints) -> Result<Self, Refused> {
         if form.get("request").is_some() || form.get("user_code").is_some() {
             return Err(OauthError::invalid_request("Signed requests and user codes are not supported").into());
         }
@@ -142,7 +143,7 @@ impl Asked {
             return Err(OauthError::invalid_request("requested_flow is not supported").into());
         }
         Ok(Self {
-            phone: phone(form, open)?,
+            phone: phone(shared, client, form, open)?,
             scopes: scopes(form, open)?,
             binding_message: binding_message(form)
                 .map_err(|error| instead(open.bad_binding_message.as_ref(), error))?,
@@ -177,21 +178,33 @@ fn instead(fault: Option<&Fault>, error: OauthError) -> Refused {
 }
 
 /// Exactly one hint (CIBA §7.1), of the kind and for the countries Vipps takes.
-fn phone(form: &Form, open: &OpenPoints) -> Result<Msisdn, OauthError> {
+fn phone(shared: &Shared, client: &ClientRegistration, form: &Form, open: &OpenPoints) -> Result<Msisdn, OauthError> {
     let others = ["login_hint_token", "id_token_hint"];
     if others.iter().any(|name| form.get(name).is_some()) {
         return Err(OauthError::invalid_request("Exactly one hint, login_hint, is accepted"));
     }
     let hint = form.get("login_hint").ok_or(OauthError::invalid_request("login_hint is missing"))?;
+    let Some(token) = hint.strip_prefix("urn:customer-token:") else {
+        return hinted(hint, open);
+    };
     let may_check_in = match open.customer_token {
         CustomerToken::Accepted => true,
         CustomerToken::WithoutBindingMessage => form.get("binding_message").is_none(),
         CustomerToken::Refused => false,
     };
-    if hint.starts_with("urn:customer-token:") && !may_check_in {
+    if !may_check_in {
         return Err(OauthError::invalid_request("login_hint.value: a customer token is not accepted here"));
     }
-    hinted(hint, open)
+    customer(shared, client, token)
+}
+
+/// A customer token stands for one person at one sales unit, for its time.
+fn customer(shared: &Shared, client: &ClientRegistration, token: &str) -> Result<Msisdn, OauthError> {
+    let now = shared.now();
+    shared.look(|state| state.codes.customer(token, &client.client_id, now)).map_err(|nobody| match nobody {
+        NoCustomer::Unknown => OauthError::invalid_request("login_hint.value: no such customer token"),
+        NoCustomer::Expired => OauthError::bad("expired_login_hint_token", "The customer token has expired"),
+    })
 }
 
 fn hinted(hint: &str, open: &OpenPoints) -> Result<Msisdn, OauthError> {

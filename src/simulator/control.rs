@@ -23,6 +23,7 @@ use super::msisdn::digits_of;
 use super::open_points::OpenPoints;
 use super::phone_page::{self, WaitingLogin};
 use super::platform::PlatformKnobs;
+use super::qr::QrKnobs;
 use super::rates::Rates;
 use super::state::Shared;
 use super::webhooks::WebhookKnobs;
@@ -40,6 +41,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/keys/rotate", post(rotate_keys))
         .route("/discovery", get(show_discovery).put(set_discovery))
         .route("/platform", get(show_platform).put(set_platform))
+        .route("/qr", get(show_qr).put(set_qr))
         .route("/platform/forget", post(forget_platform_tokens))
         .route("/webhooks", get(show_webhooks).put(set_webhooks))
         .route("/webhooks/deliveries", get(deliveries))
@@ -203,6 +205,15 @@ async fn show_platform(State(shared): State<Shared>) -> Json<PlatformKnobs> {
 
 async fn set_platform(State(shared): State<Shared>, Json(knobs): Json<PlatformKnobs>) -> StatusCode {
     shared.change(|state| state.platform = knobs);
+    StatusCode::NO_CONTENT
+}
+
+async fn show_qr(State(shared): State<Shared>) -> Json<QrKnobs> {
+    Json(shared.look(|state| state.codes.knobs.clone()))
+}
+
+async fn set_qr(State(shared): State<Shared>, Json(knobs): Json<QrKnobs>) -> StatusCode {
+    shared.change(|state| state.codes.knobs = knobs);
     StatusCode::NO_CONTENT
 }
 

@@ -7,7 +7,7 @@ use axum::routing::{MethodRouter, delete, get, post};
 
 use super::journal::{self, Endpoint};
 use super::state::Shared;
-use super::{backchannel, control, discovery, phone_page, platform, token, userinfo, webhooks};
+use super::{backchannel, control, discovery, phone_page, platform, qr, token, userinfo, webhooks};
 
 /// The issuer's path. The slash at its end is part of the identifier.
 pub(super) const ISSUER: &str = "/access-management-1.0/access/";
@@ -24,6 +24,9 @@ pub(super) mod paths {
     pub(crate) const BACKCHANNEL: &str = "/vipps-login-ciba/api/backchannel/authentication";
     pub(crate) const USER_EXISTS: &str = "/vipps-login-ciba/api/v1/user-exists";
     pub(crate) const USERINFO: &str = "/vipps-userinfo-api/userinfo";
+    pub(crate) const SHOP_QRS: &str = "/qr/v1/merchant-callback";
+    pub(crate) const SHOP_QR: &str = "/qr/v1/merchant-callback/{id}";
+    pub(crate) const EXCHANGE_QR: &str = "/qr/v1/exchange";
     pub(crate) const PLATFORM_TOKEN: &str = "/accesstoken/get";
     pub(crate) const WEBHOOKS: &str = "/webhooks/v1/webhooks";
     pub(crate) const WEBHOOK: &str = "/webhooks/v1/webhooks/{id}";
@@ -53,9 +56,15 @@ fn vipps(shared: &Shared) -> Router<Shared> {
     let platform_token = observed(Endpoint::PlatformToken, post(platform::token));
     let webhooks = observed(Endpoint::Webhooks, get(webhooks::list).post(webhooks::register));
     let webhook = observed(Endpoint::Webhooks, delete(webhooks::delete));
+    let shop_qr = observed(Endpoint::ShopQr, get(qr::get).put(qr::put).delete(qr::delete));
+    let shop_qrs = observed(Endpoint::ShopQr, get(qr::list));
+    let exchange_qr = observed(Endpoint::ExchangeQr, post(qr::exchange));
     Router::new()
         .route(paths::WEBHOOKS, webhooks)
         .route(paths::WEBHOOK, webhook)
+        .route(paths::SHOP_QR, shop_qr)
+        .route(paths::SHOP_QRS, shop_qrs)
+        .route(paths::EXCHANGE_QR, exchange_qr)
         .route(paths::PLATFORM_TOKEN, platform_token)
         .route(paths::DISCOVERY, discovery)
         .route(paths::KEY_SET, key_set)

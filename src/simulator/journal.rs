@@ -42,6 +42,10 @@ pub enum Endpoint {
     PlatformToken,
     /// Registrations of webhooks.
     Webhooks,
+    /// A shop's QR codes.
+    ShopQr,
+    /// Whose a customer's QR code is.
+    ExchangeQr,
 }
 
 impl Endpoint {
@@ -56,6 +60,8 @@ impl Endpoint {
             Self::Revocation => "revocation",
             Self::PlatformToken => "platform_token",
             Self::Webhooks => "webhooks",
+            Self::ShopQr => "shop_qr",
+            Self::ExchangeQr => "exchange_qr",
         }
     }
 

@@ -1,8 +1,5 @@
 //! Phone numbers as Vipps takes them, and the login hints that carry them.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 /// Country calling codes the start endpoint accepts: Norway, Denmark, Sweden,
 /// Finland, Greenland.
 pub(super) const COUNTRY_CODES: [&str; 5] = ["47", "45", "46", "358", "299"];
@@ -23,17 +20,9 @@ impl Msisdn {
         (well_formed && digits.len() <= 15).then(|| Self { digits: digits.to_owned(), country })
     }
 
-    /// Reads `urn:msisdn:` and `urn:customer-token:` hints.
-    ///
-    /// A customer token normally comes from a merchant-QR check-in and is opaque
-    /// base64; here it is the number itself in base64, see [`customer_token`].
+    /// Reads a `urn:msisdn:` hint.
     pub(super) fn from_hint(hint: &str) -> Option<Self> {
-        if let Some(digits) = hint.strip_prefix("urn:msisdn:") {
-            return Self::parse(digits);
-        }
-        let token = hint.strip_prefix("urn:customer-token:")?;
-        let digits = String::from_utf8(STANDARD.decode(token).ok()?).ok()?;
-        Self::parse(&digits)
+        Self::parse(hint.strip_prefix("urn:msisdn:")?)
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -56,12 +45,6 @@ pub(super) fn digits_of(text: &str) -> String {
     text.chars().filter(char::is_ascii_digit).collect()
 }
 
-/// The customer token that stands for this number in the simulator: what goes
-/// behind `urn:customer-token:` in a login hint.
-pub fn customer_token(msisdn: &str) -> String {
-    STANDARD.encode(digits_of(msisdn))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,11 +60,9 @@ mod tests {
     }
 
     #[test]
-    fn reads_both_kinds_of_hint() {
+    fn reads_hints() {
         let by_number = Msisdn::from_hint("urn:msisdn:358400000001");
-        let token = format!("urn:customer-token:{}", customer_token("+358 400000001"));
-        assert!(by_number.is_some());
-        assert_eq!(by_number, Msisdn::from_hint(&token));
+        assert_eq!(by_number, Msisdn::parse("358400000001"));
         assert_eq!(Msisdn::from_hint("urn:mobilenumber:90000001"), None);
     }
 

@@ -21,6 +21,7 @@ use super::magic;
 use super::msisdn::Msisdn;
 use super::open_points::OpenPoints;
 use super::platform::{PlatformAccess, PlatformKnobs};
+use super::qr::Codes;
 use super::rates::Rates;
 use super::settings::Settings;
 use super::webhooks::{self, RegisteredWebhook, WebhookKnobs};
@@ -52,6 +53,7 @@ pub(super) struct State {
     pub(super) access: HashMap<String, Access>,
     pub(super) platform: PlatformKnobs,
     pub(super) platform_access: HashMap<String, PlatformAccess>,
+    pub(super) codes: Codes,
     pub(super) journal: Journal,
     pub(super) webhooks: Vec<RegisteredWebhook>,
     pub(super) webhook_knobs: WebhookKnobs,
@@ -108,6 +110,7 @@ impl State {
         self.access.clear();
         self.platform = PlatformKnobs::default();
         self.platform_access.clear();
+        self.codes.clear();
         self.journal.clear();
         self.webhook_knobs = WebhookKnobs::default();
         self.deliveries.clear();
@@ -133,6 +136,7 @@ impl Shared {
             access: HashMap::new(),
             platform: PlatformKnobs::default(),
             platform_access: HashMap::new(),
+            codes: Codes::default(),
             journal: Journal::new(settings.journal_capacity),
             webhooks: Vec::new(),
             webhook_knobs: WebhookKnobs::default(),

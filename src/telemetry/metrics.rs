@@ -66,6 +66,12 @@ pub enum ProviderOperation {
     PlatformToken,
     /// Registrations of webhooks.
     Webhooks,
+    /// One of a shop's QR codes.
+    ShopQr,
+    /// All of them.
+    ShopQrs,
+    /// Whose a customer's QR code is.
+    ExchangeQr,
     /// Keys of a tenant's own identity provider, which is another one.
     CallerKeys,
 }
@@ -84,6 +90,9 @@ impl ProviderOperation {
             Self::Revoke => "revoke",
             Self::PlatformToken => "platform_token",
             Self::Webhooks => "webhooks",
+            Self::ShopQr => "shop_qr",
+            Self::ShopQrs => "shop_qrs",
+            Self::ExchangeQr => "exchange_qr",
             Self::CallerKeys => "caller_keys",
         }
     }

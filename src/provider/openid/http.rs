@@ -22,6 +22,8 @@ use crate::timestamp::Timestamp;
 
 /// A discovery document has about 3 KiB, an identity with consents about 10.
 const MAX_BODY: usize = 64 * 1024;
+/// A shop's QR code in a list has about 500 bytes.
+const MAX_LIST: usize = 2 * 1024 * 1024;
 const MAX_AGE_DEFAULT: Duration = Duration::from_secs(3_600);
 const MAX_AGE_LEAST: Duration = Duration::from_secs(60);
 const MAX_AGE_MOST: Duration = Duration::from_secs(86_400);
@@ -115,6 +117,11 @@ impl Http {
         self.client.post(url.clone()).header(header::ACCEPT, "application/json")
     }
 
+    /// A PUT, still to be sent.
+    pub(crate) fn put(&self, url: &url::Url) -> RequestBuilder {
+        self.client.put(url.clone()).header(header::ACCEPT, "application/json")
+    }
+
     /// A DELETE, still to be sent.
     pub(crate) fn delete(&self, url: &url::Url) -> RequestBuilder {
         self.client.delete(url.clone()).header(header::ACCEPT, "application/json")
@@ -125,7 +132,10 @@ impl Http {
         let started = Instant::now();
         let deadline = started + self.timeout;
         let result = match request.send().await {
-            Ok(response) => Ok(self.receive(response, deadline).await),
+            Ok(response) => {
+                let max_body = if operation == Operation::ShopQrs { MAX_LIST } else { MAX_BODY };
+                Ok(self.receive(response, deadline, max_body).await)
+            }
             Err(error) => Err(no_answer(&error)),
         };
         let status = result.as_ref().ok().and_then(|answer: &Answer| StatusCode::from_u16(answer.status).ok());
@@ -148,13 +158,13 @@ impl Http {
         result
     }
 
-    async fn receive(&self, response: Response, deadline: Instant) -> Answer {
+    async fn receive(&self, response: Response, deadline: Instant, max_body: usize) -> Answer {
         let text = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
         let (status, retry_after) = (response.status().as_u16(), text(header::RETRY_AFTER).map(str::to_owned));
         let max_age = max_age(text(header::CACHE_CONTROL));
         let date = text(header::DATE).and_then(server_date);
         let body =
-            tokio::time::timeout_at(deadline, egress::read(response, MAX_BODY)).await.unwrap_or(Err(NoBody::Broken));
+            tokio::time::timeout_at(deadline, egress::read(response, max_body)).await.unwrap_or(Err(NoBody::Broken));
         Answer { status, max_age, body, date, retry_after, received_at: (self.clock)() }
     }
 }

@@ -68,6 +68,28 @@ impl Bench {
         self.http.post(self.url(path)).basic_auth(&self.client_id, Some("demo-secret")).form(form).send().await
     }
 
+    /// A token for the vendor's other APIs.
+    pub(super) async fn platform_token(&self) -> String {
+        let secret = [
+            ("client_id", self.client_id.as_str()),
+            ("client_secret", "demo-secret"),
+            ("Ocp-Apim-Subscription-Key", "demo-subscription-key"),
+        ];
+        self.post_bare("/accesstoken/get", &secret).await.field("access_token")
+    }
+
+    /// A call of the QR API.
+    pub(super) async fn qr(&self, method: &str, path: &str, token: &str, body: Option<&Value>) -> Answer {
+        let request = self
+            .http
+            .request(method.parse().unwrap(), self.url(&format!("/qr/v1{path}")))
+            .bearer_auth(token)
+            .header("Ocp-Apim-Subscription-Key", "demo-subscription-key")
+            .header("Merchant-Serial-Number", "123456");
+        let request = body.iter().fold(request, |request, body| request.json(body));
+        Answer::of(request.send().await.unwrap()).await
+    }
+
     /// A POST without body and credentials, with these headers.
     pub(super) async fn post_bare(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         let request = self.http.post(self.url(path)).header("content-length", 0);

@@ -121,12 +121,60 @@ async fn revoked_tokens_open_nothing() {
 }
 
 #[tokio::test]
-async fn a_customer_token_stands_for_a_number() {
-    let bench = Bench::new().await;
-    let hint = format!("urn:customer-token:{}", customer_token(PHONE));
+async fn a_customer_token_stands_for_a_number_at_one_sales_unit_for_15_minutes() {
+    let other = ClientRegistration { client_id: "other-client".to_owned(), ..ClientRegistration::default() };
+    let clients = vec![ClientRegistration::default(), other];
+    let mut bench = Bench::with(Settings { clients, ..Settings::default() }).await;
+    let token = bench.platform_token().await;
+    let code = json!({ "locationDescription": "Till 4" });
+    assert_eq!(bench.qr("PUT", "/merchant-callback/acme.till-4", &token, Some(&code)).await.status, 200);
+    assert_eq!(bench.simulator.scan(PHONE, "acme.till-5"), None);
+    let scan = bench.simulator.scan(PHONE, "acme.till-4").unwrap();
+    assert!(scan.customer_token.contains(['+', '/']) && scan.customer_token.ends_with('='), "{scan:?}");
+    let hint = format!("urn:customer-token:{}", scan.customer_token);
     let form = [("login_hint", hint.as_str()), ("scope", "openid")];
     assert_eq!(bench.start_with(&form).await.status, 200);
     assert_eq!(bench.simulator.waiting()[0].phone, PHONE);
+    bench.speak_as("other-client");
+    assert_eq!(bench.start_with(&form).await.json()["error"], "invalid_request");
+    bench.speak_as("demo-client");
+    bench.simulator.advance(Duration::from_secs(15 * 60));
+    assert_eq!(bench.start_with(&form).await.json()["error"], "expired_login_hint_token");
+}
+
+#[tokio::test]
+async fn a_code_keeps_its_content_and_is_the_sales_units_own() {
+    let bench = Bench::new().await;
+    let token = bench.platform_token().await;
+    let put = async |location: &str| {
+        let body = json!({ "locationDescription": location, "category": "VENDING" });
+        bench.qr("PUT", "/merchant-callback/acme.till-4", &token, Some(&body)).await.status
+    };
+    assert_eq!(put("Till 4").await, 200);
+    assert_eq!(put(&"x".repeat(37)).await, 400);
+    let code = bench.qr("GET", "/merchant-callback/acme.till-4?QrImageFormat=PNG&QrImageSize=100", &token, None).await;
+    assert_eq!(code.status, 200);
+    assert_eq!(code.json()["merchantSerialNumber"], "123456");
+    assert_eq!(put("Till 5").await, 200);
+    let all = bench.qr("GET", "/merchant-callback", &token, None).await.json();
+    assert_eq!(all[0]["qrContent"], code.json()["qrContent"]);
+    assert_eq!(all[0]["locationDescription"], "Till 5");
+    assert_eq!(bench.qr("GET", "/merchant-callback", "no-token", None).await.status, 401);
+    for status in [200, 404] {
+        assert_eq!(bench.qr("DELETE", "/merchant-callback/acme.till-4", &token, None).await.status, status);
+    }
+}
+
+#[tokio::test]
+async fn both_kinds_of_personal_codes_are_exchanged() {
+    let bench = Bench::new().await;
+    let token = bench.platform_token().await;
+    for kind in [PersonalQrKind::ClearText, PersonalQrKind::Tokenised] {
+        let body = json!({ "qrCode": bench.simulator.personal_qr(PHONE, kind).unwrap() });
+        assert_eq!(bench.qr("POST", "/exchange", &token, Some(&body)).await.json()["msisdn"], PHONE, "{kind:?}");
+    }
+    let junk = json!({ "qrCode": "https://example.com/" });
+    assert_eq!(bench.qr("POST", "/exchange", &token, Some(&junk)).await.status, 400);
 }
 
 #[tokio::test]
