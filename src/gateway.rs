@@ -5,6 +5,7 @@
 //! listeners are handed in, so that tests run the same thing on ephemeral ports.
 //! [`run_changing`] takes other configurations on the way; [`files`] reads them.
 
+mod check_ins;
 pub mod files;
 mod parts;
 mod reload;

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use pings::Pings;
 
+use super::check_ins::CheckIns;
 use super::parts::Parts;
 use crate::config::{self, Config};
 use crate::grpc::{TlsError, TlsIdentity};
@@ -32,6 +33,7 @@ impl World {
         let clock = parts.logins.clock().clone();
         let webhooks = Receiver::builder(settings.base_url.host(), clock, Arc::clone(&parts.metrics))
             .on(EventKind::LoginPing, Arc::new(Pings(parts.poller.clone())))
+            .on(EventKind::CheckedIn, Arc::new(CheckIns(parts.logins.clone())))
             .build();
         webhooks.go_by(registrations(config));
         let public = Public::new(settings, Arc::clone(&parts.metrics))?.with(webhooks.routes());

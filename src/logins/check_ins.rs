@@ -26,7 +26,7 @@ use crate::timestamp::Timestamp;
 const AHEAD: Duration = Duration::from_secs(60);
 
 /// What the provider says about a scan. All of it is untrusted.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Scanned {
     /// `customerToken`.
     pub token: String,
