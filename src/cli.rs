@@ -1,6 +1,6 @@
 //! The command line: what each command takes, and which exit code says what.
 //!
-//! `serve` is production; `demo` shows the product; `login` and `watch` are
+//! `serve` is production; `demo` shows the product; `login`, `watch` and `qr` are
 //! real gRPC clients; `check`, `keys`, `audit`, `webhooks` and `simulator` are the
 //! operator's and the integrator's tools. Holds no rules of its own.
 
@@ -12,6 +12,7 @@ mod hardening;
 mod keys;
 mod login;
 mod outcome;
+mod qr;
 mod serve;
 mod simulator;
 mod terminal;
@@ -51,6 +52,8 @@ enum Command {
     Login(login::Options),
     /// Follow one login, or every login of the tenant.
     Watch(watch::Options),
+    /// Make, draw, list and remove a shop's QR codes.
+    Qr(qr::Options),
     /// Tell whether configuration, provider, credentials, keys, clock and store are all right.
     Check(check::Options),
     /// Run a local Vipps MobilePay Login to test against.
@@ -80,6 +83,7 @@ pub async fn main() -> ExitCode {
         Command::Serve(options) => serve::run(options).await,
         Command::Login(options) => login::run(options).await,
         Command::Watch(options) => watch::run(options).await,
+        Command::Qr(options) => qr::run(options).await,
         Command::Check(options) => check::run(options).await,
         Command::Simulator(options) => simulator::run(*options).await,
         Command::Keys(options) => keys::run(&options),

@@ -32,6 +32,7 @@ use url::Url;
 mod answer;
 mod backchannel;
 mod behaviour;
+mod checked_in;
 mod claims;
 mod clock;
 mod consents;
@@ -66,6 +67,7 @@ mod webhooks;
 pub use behaviour::{
     Behaviour, Consents, EarlyPoll, Outcome, Person, StartKnobs, TokenKnobs, UserExistsKnobs, UserinfoKnobs,
 };
+pub use checked_in::CheckInWebhook;
 pub use consents::{Choices, Question};
 pub use discovery::DiscoveryKnobs;
 pub use edit::Edit;
@@ -234,6 +236,17 @@ impl Simulator {
     /// `None` when there is no such code or number.
     pub fn scan(&self, msisdn: &str, code: &str) -> Option<Scan> {
         qr::scan(&self.shared, msisdn, code)
+    }
+
+    /// Sends the webhook about a scan, once more each time; the status of the answer,
+    /// `None` when there is nobody to tell or no answer.
+    pub async fn tell(&self, scan: &Scan) -> Option<u16> {
+        checked_in::tell(&self.shared, scan).await
+    }
+
+    /// Tells check-ins there from now on.
+    pub fn set_check_in_webhook(&self, webhook: Option<CheckInWebhook>) {
+        self.shared.change(|state| state.check_in_webhook = webhook);
     }
 
     /// The text of a person's own code; `None` for a number Vipps would not take.

@@ -14,6 +14,7 @@ use tonic_types::StatusExt;
 
 use super::{EXIT_NO_PERMISSION, EXIT_SOFTWARE, EXIT_UNAVAILABLE, EXIT_USAGE, causes};
 use crate::grpc::v1::login_service_client::LoginServiceClient;
+use crate::grpc::v1::shop_qr_service_client::ShopQrServiceClient;
 
 /// Where the gateway is and who is calling.
 #[derive(Args, Clone)]
@@ -47,6 +48,7 @@ pub(super) struct Connection {
 }
 
 pub(super) type Client = LoginServiceClient<InterceptedService<Channel, Credentials>>;
+pub(super) type ShopClient = ShopQrServiceClient<InterceptedService<Channel, Credentials>>;
 
 /// Puts the API key or the tokens, and the agent, into every call.
 #[derive(Clone)]
@@ -79,13 +81,21 @@ impl Interceptor for Credentials {
 impl Connection {
     /// A client; connects with the first call.
     pub(super) fn open(&self) -> Result<Client, Problem> {
+        Ok(LoginServiceClient::with_interceptor(self.endpoint()?.connect_lazy(), self.credentials()?))
+    }
+
+    /// The same for shops' QR codes, of which there can be many in one answer.
+    pub(super) fn open_shop(&self) -> Result<ShopClient, Problem> {
+        let client = ShopQrServiceClient::with_interceptor(self.endpoint()?.connect_lazy(), self.credentials()?);
+        Ok(client.max_decoding_message_size(MAX_CODES))
+    }
+
+    fn credentials(&self) -> Result<Credentials, Problem> {
         let authorization = self.api_key.as_deref().map(bearer).transpose()?;
         let agent = self.agent.as_deref().map(str::parse).transpose();
         let agent = agent.map_err(|_| Problem::input("the agent has characters that no agent id has"))?;
-        let channel = self.endpoint()?.connect_lazy();
         let (token_file, agent_token_file) = (self.token_file.clone(), self.agent_token_file.clone());
-        let credentials = Credentials { authorization, agent, token_file, agent_token_file };
-        Ok(LoginServiceClient::with_interceptor(channel, credentials))
+        Ok(Credentials { authorization, agent, token_file, agent_token_file })
     }
 
     /// What the end of a stream means to who opened it: one that ended with its token
@@ -118,6 +128,9 @@ impl Connection {
         endpoint.tls_config(tls).map_err(problem)
     }
 }
+
+/// 200 codes with pictures of 2000 pixels.
+const MAX_CODES: usize = 64 * 1024 * 1024;
 
 /// What the file has now, after `scheme`.
 fn token(option: &str, file: &Path, scheme: &str) -> Result<MetadataValue<Ascii>, Status> {
@@ -156,8 +169,12 @@ pub(super) struct Problem {
 }
 
 impl Problem {
+    pub(super) fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
     pub(super) fn input(message: impl Into<String>) -> Self {
-        Self { code: EXIT_USAGE, message: message.into() }
+        Self::new(EXIT_USAGE, message)
     }
 
     pub(super) fn exit(&self) -> ExitCode {

@@ -21,7 +21,14 @@ use crate::grpc::v1::{
     64 wrong input, 69 not available now, 70 internal, 77 not allowed.\nCtrl-C cancels the login.")]
 pub(super) struct Options {
     /// Whose phone to ask: +47…, +46…, +45…, +358…, +299…, or national.
-    phone_number: String,
+    #[arg(required_unless_present_any = ["check_in", "personal_qr"])]
+    phone_number: Option<String>,
+    /// In the place of a number: who has scanned the shop's QR code, by check_in_id.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["phone_number", "personal_qr"])]
+    check_in: Option<String>,
+    /// In the place of a number: the text of the customer's own QR code, as scanned.
+    #[arg(long, value_name = "TEXT", conflicts_with = "phone_number")]
+    personal_qr: Option<String>,
     /// Where the person is.
     #[arg(long, value_enum)]
     channel: ChannelName,
@@ -155,6 +162,14 @@ async fn follow(options: &Options) -> Result<Login, Problem> {
     }
 }
 
+impl Options {
+    fn person(&self) -> Option<Person> {
+        let check_in = || self.check_in.clone().map(Person::QrCheckIn);
+        let personal_qr = || self.personal_qr.clone().map(Person::PersonalQr);
+        self.phone_number.clone().map(Person::PhoneNumber).or_else(check_in).or_else(personal_qr)
+    }
+}
+
 fn request(options: &Options) -> Result<StartLoginRequest, Problem> {
     let channel = options.channel.wire();
     let is_call = channel == Channel::CallCentre;
@@ -165,7 +180,7 @@ fn request(options: &Options) -> Result<StartLoginRequest, Problem> {
     };
     Ok(StartLoginRequest {
         request_id,
-        person: Some(Person::PhoneNumber(options.phone_number.clone())),
+        person: options.person(),
         channel: channel.into(),
         call_direction: direction.into(),
         terminal_id: if is_call { String::new() } else { options.terminal.clone() },

@@ -11,7 +11,8 @@ use url::Url;
 use super::terminal::{Style, Terminal};
 use super::{EXIT_SOFTWARE, EXIT_UNAVAILABLE, EXIT_USAGE, fail};
 use crate::simulator::{
-    AuthMethod, Behaviour, ClientRegistration, OpenPoints, PartnerRegistration, Rates, Settings, magic_numbers, start,
+    AuthMethod, Behaviour, CheckInWebhook, ClientRegistration, OpenPoints, PartnerRegistration, Rates, Settings,
+    magic_numbers, start,
 };
 
 #[derive(Args)]
@@ -42,6 +43,12 @@ pub(super) struct Options {
     /// The serial number of a merchant's sales unit, one or more; for --partner.
     #[arg(long = "merchant", default_values_t = ["123456".to_owned()], value_name = "NUMBER")]
     merchants: Vec<String>,
+    /// Where check-ins by a shop's QR code are told: the address of a webhook registration.
+    #[arg(long, value_name = "URL", requires = "check_in_secret")]
+    check_in_webhook: Option<Url>,
+    /// What they are signed with.
+    #[arg(long, env = "CIBA_SIMULATOR_CHECK_IN_SECRET", hide_env_values = true, value_name = "SECRET")]
+    check_in_secret: Option<String>,
     /// The name that the phone shows.
     #[arg(long, default_value = "Nordlys Kundeservice", value_name = "NAME")]
     display_name: String,
@@ -192,6 +199,11 @@ fn settings(options: &Options) -> Result<Settings, String> {
         max_waiting_per_number: options.max_waiting,
         clients: if options.partner { options.merchants.iter().map(merchant).collect() } else { vec![own] },
         partners: if options.partner { vec![partner] } else { Vec::new() },
+        check_in_webhook: options
+            .check_in_webhook
+            .clone()
+            .zip(options.check_in_secret.clone())
+            .map(|(url, secret)| CheckInWebhook { url, secret }),
         speed: options.speed,
         interval_seconds: options.interval,
         public_url: options.public_url.clone(),

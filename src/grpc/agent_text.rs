@@ -51,6 +51,8 @@ struct Texts {
     number_busy: &'static str,
     /// A limit of ours; which one is nobody's business.
     too_many_starts: &'static str,
+    /// A check-in or a customer's own code is of no use (any more).
+    scan_again: &'static str,
 }
 
 const fn texts(language: Language) -> &'static Texts {
@@ -95,6 +97,8 @@ pub(super) fn refusal_text(error: &Error, language: Language, phone: Option<&Pho
         Error::ProviderCredentialsRefused | Error::ProviderRefused | Error::CheckNotOffered => texts.refused,
         Error::NumberBusy | Error::CallBusy => texts.number_busy,
         Error::TooManyStarts { .. } => texts.too_many_starts,
+        Error::CheckInNotFound | Error::CheckInExpired | Error::PersonalQrRefused => texts.scan_again,
+        Error::ShopQrNotConfigured => texts.refused,
         _ => return None,
     };
     Some(named(text, phone, language))

@@ -99,7 +99,12 @@ impl Ledger {
     /// # Errors
     /// When the store cannot be asked; the same start may take it again.
     pub async fn take_check_in(&self, asker: Asker<'_>, id: &CheckInId) -> Result<Taken, StoreError> {
-        self.counted(StoreOperation::CheckIns, self.store.take_check_in(asker, id, self.clock.now()).await)
+        let taken =
+            self.counted(StoreOperation::CheckIns, self.store.take_check_in(asker, id, self.clock.now()).await)?;
+        if matches!(taken, Taken::Token(_)) {
+            self.boards.nudge(asker.tenant);
+        }
+        Ok(taken)
     }
 
     /// Takes [`Ledger::take_check_in`] back.

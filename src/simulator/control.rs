@@ -15,6 +15,7 @@ use axum::routing::{delete, get, post, put};
 use serde::{Deserialize, Serialize};
 
 use super::behaviour::Behaviour;
+use super::checked_in;
 use super::discovery::DiscoveryKnobs;
 use super::journal::ReceivedRequest;
 use super::logins::Decision;
@@ -42,6 +43,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/discovery", get(show_discovery).put(set_discovery))
         .route("/platform", get(show_platform).put(set_platform))
         .route("/qr", get(show_qr).put(set_qr))
+        .route("/check-in-webhook", get(checked_in::show).put(checked_in::set))
         .route("/platform/forget", post(forget_platform_tokens))
         .route("/webhooks", get(show_webhooks).put(set_webhooks))
         .route("/webhooks/deliveries", get(deliveries))

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use super::consents::{Choices, Question};
 use super::logins::{Decision, Login};
 use super::msisdn::digits_of;
-use super::random;
 use super::state::{Shared, State as Everything};
+use super::{checked_in, random};
 
 const PAGE: &str = include_str!("phone.html");
 /// Stands in the page where the nonce of its one style and one script goes.
@@ -29,6 +29,9 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/", get(page))
         .route("/{msisdn}", get(page))
         .route("/api/requests", get(list))
+        .route("/api/codes", get(checked_in::codes))
+        .route("/api/scan", post(checked_in::scan))
+        .route("/api/personal-qr", get(checked_in::personal_qr))
         .route("/api/requests/{handle}/approve", post(approve))
         .route("/api/requests/{handle}/deny", post(deny))
 }

@@ -151,6 +151,26 @@ pub(super) fn scan(shared: &Shared, msisdn: &str, code: &str) -> Option<Scan> {
     })
 }
 
+/// A code that can be scanned.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct CodeOnCounter {
+    id: String,
+    location: String,
+    content: String,
+}
+
+/// All shops' codes.
+pub(super) fn on_counters(shared: &Shared) -> Vec<CodeOnCounter> {
+    shared.look(|state| {
+        let code = |((_, id), code): (&(String, String), &ShopCode)| CodeOnCounter {
+            id: id.clone(),
+            location: code.location.clone(),
+            content: code.content.clone(),
+        };
+        state.codes.shops.iter().map(code).collect()
+    })
+}
+
 /// The text of a person's own code.
 pub(super) fn personal_qr(shared: &Shared, msisdn: &str, kind: PersonalQrKind) -> Option<String> {
     let phone = Msisdn::parse(&digits_of(msisdn))?;

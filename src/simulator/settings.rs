@@ -3,6 +3,7 @@
 use url::Url;
 
 use super::behaviour::Behaviour;
+use super::checked_in::CheckInWebhook;
 use super::keys::SigningKeys;
 use super::open_points::OpenPoints;
 use super::rates::Rates;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub rates: Rates,
     /// Keys to sign with; generated at the start when `None`.
     pub signing_keys: Option<SigningKeys>,
+    /// Where check-ins by a shop's QR code are told; nobody can check in without.
+    pub check_in_webhook: Option<CheckInWebhook>,
     /// How many received requests are remembered; the oldest go first.
     pub journal_capacity: usize,
 }
@@ -60,6 +63,7 @@ impl Default for Settings {
             open_points: OpenPoints::default(),
             rates: Rates::default(),
             signing_keys: None,
+            check_in_webhook: None,
             journal_capacity: 100_000,
         }
     }

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::behaviour::Behaviour;
+use super::checked_in::CheckInWebhook;
 use super::clock::Clock;
 use super::consents::{Memory, Told};
 use super::discovery::DiscoveryKnobs;
@@ -54,6 +55,7 @@ pub(super) struct State {
     pub(super) platform: PlatformKnobs,
     pub(super) platform_access: HashMap<String, PlatformAccess>,
     pub(super) codes: Codes,
+    pub(super) check_in_webhook: Option<CheckInWebhook>,
     pub(super) journal: Journal,
     pub(super) webhooks: Vec<RegisteredWebhook>,
     pub(super) webhook_knobs: WebhookKnobs,
@@ -137,6 +139,7 @@ impl Shared {
             platform: PlatformKnobs::default(),
             platform_access: HashMap::new(),
             codes: Codes::default(),
+            check_in_webhook: settings.check_in_webhook.clone(),
             journal: Journal::new(settings.journal_capacity),
             webhooks: Vec::new(),
             webhook_knobs: WebhookKnobs::default(),

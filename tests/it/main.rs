@@ -72,6 +72,7 @@ mod reload;
 mod replicas;
 mod seal_keys;
 mod secrets;
+mod shop_qrs;
 mod start;
 mod stopping;
 mod store_contract;

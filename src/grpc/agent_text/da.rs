@@ -32,4 +32,5 @@ pub(super) const TEXTS: Texts = Texts {
     provider_busy: "For mange anmodninger venter på denne telefon. Bed kunden afvise de gamle i {app}, vent et minut, og start igen.",
     number_busy: "Dette nummer er allerede blevet spurgt. Vent, til den anmodning er afsluttet.",
     too_many_starts: "For mange anmodninger på kort tid. Vent lidt, eller brug en anden måde.",
+    scan_again: "Bed dem scanne koden en gang til.",
 };

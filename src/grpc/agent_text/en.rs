@@ -33,4 +33,5 @@ pub(super) const TEXTS: Texts = Texts {
     provider_busy: "Too many requests wait on this phone. Ask them to reject the old ones in {app}, wait a minute, and start again.",
     number_busy: "This number is being asked already. Wait until that request has ended.",
     too_many_starts: "Too many requests in a short time. Wait a while, or use another way.",
+    scan_again: "Ask them to scan the code once more.",
 };

@@ -33,4 +33,5 @@ pub(super) const TEXTS: Texts = Texts {
     provider_busy: "Puhelimessa odottaa liian monta pyyntöä. Pyydä asiakasta hylkäämään vanhat ({app}), odota minuutti ja aloita uudelleen.",
     number_busy: "Tälle numerolle on jo lähetetty pyyntö. Odota, kunnes se on päättynyt.",
     too_many_starts: "Liian monta pyyntöä lyhyessä ajassa. Odota hetki tai käytä toista tapaa.",
+    scan_again: "Pyydä heitä skannaamaan koodi uudelleen.",
 };

@@ -33,4 +33,5 @@ pub(super) const TEXTS: Texts = Texts {
     provider_busy: "For mange forespørsler venter på denne telefonen. Be innringeren avvise de gamle i {app}, vent et minutt, og start på nytt.",
     number_busy: "Dette nummeret blir allerede spurt. Vent til den forespørselen er avsluttet.",
     too_many_starts: "For mange forespørsler på kort tid. Vent en stund, eller bruk en annen måte.",
+    scan_again: "Be dem skanne koden en gang til.",
 };

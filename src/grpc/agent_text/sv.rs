@@ -33,4 +33,5 @@ pub(super) const TEXTS: Texts = Texts {
     provider_busy: "För många förfrågningar väntar på den här telefonen. Be personen avvisa de gamla i {app}, vänta en minut och börja om.",
     number_busy: "Det här numret har redan fått en förfrågan. Vänta tills den är avslutad.",
     too_many_starts: "För många förfrågningar på kort tid. Vänta en stund eller använd ett annat sätt.",
+    scan_again: "Be dem skanna koden en gång till.",
 };

@@ -61,6 +61,8 @@ impl Calls {
             .arg(id.as_str())
             .arg(names.request_digest(asker))
             .arg(now.minus(CHECK_IN_LIFE).as_millis())
+            .arg(names.channel())
+            .arg(self.writer())
     }
 
     fn put_check_in_back(&self, asker: Asker<'_>, id: &CheckInId) -> Call {

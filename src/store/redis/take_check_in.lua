@@ -4,7 +4,7 @@
 --
 -- KEYS  1 check-in, 2 index of those that wait
 -- ARGV  1 its name, 2 digest of the start's request id, 3 those made at this time or
---       before are over
+--       before are over, 4 wake channel, 5 writer
 -- Times are in milliseconds.
 
 local found = redis.call('HMGET', KEYS[1], 'at', 'by', 'format', 'token', 'qr')
@@ -14,5 +14,6 @@ if not found[2] then
   if tonumber(found[1]) <= tonumber(ARGV[3]) then return {'expired', '', ''} end
   redis.call('HSET', KEYS[1], 'by', ARGV[2])
   redis.call('ZREM', KEYS[2], ARGV[1] .. ' ' .. found[5])
+  redis.call('PUBLISH', ARGV[4], 'check-in - ' .. ARGV[5])
 end
 return {'taken', found[3], found[4]}
