@@ -227,7 +227,7 @@ pub enum Wake {
         /// The version that was written.
         version: u64,
     },
-    /// Somebody has checked in, or can be asked again.
+    /// Somebody has checked in, is being asked, or can be asked again.
     CheckedIn {
         /// At whose shop.
         tenant: TenantId,

@@ -239,7 +239,7 @@ pub(super) async fn get(
     let client = admit(&shared, &headers).await?;
     let found = shared.look(|state| state.codes.shops.get(&(client.client_id.clone(), id.clone())).cloned());
     let code = found.ok_or_else(not_found)?;
-    let body = shown(&shared, client, &id, &code, &picture)?;
+    let body = shown(&shared, client, &id, &code, &picture).map_err(problem)?;
     Ok(Reply::new("shown", answer::json(StatusCode::OK, body.to_string())))
 }
 
@@ -255,7 +255,7 @@ pub(super) async fn list(
         own.map(|((_, id), code)| (id.clone(), code.clone())).collect()
     });
     let codes: Result<Vec<_>, _> = codes.iter().map(|(id, code)| shown(&shared, client, id, code, &picture)).collect();
-    Ok(Reply::new("listed", answer::json(StatusCode::OK, json!(codes?).to_string())))
+    Ok(Reply::new("listed", answer::json(StatusCode::OK, json!(codes.map_err(problem)?).to_string())))
 }
 
 /// `DELETE /qr/v1/merchant-callback/{merchantQrId}`
@@ -302,10 +302,10 @@ fn shown(
     id: &str,
     code: &ShopCode,
     picture: &Picture,
-) -> Result<Value, Reply> {
+) -> Result<Value, &'static str> {
     let (format, size) = (picture.format.as_deref().unwrap_or("SVG"), picture.size.unwrap_or(200));
     if !matches!(format, "PNG" | "SVG") || !(100..=2000).contains(&size) {
-        return Err(problem("QrImageFormat is PNG or SVG, QrImageSize 100 to 2000"));
+        return Err("QrImageFormat is PNG or SVG, QrImageSize 100 to 2000");
     }
     let image = shared.at(&format!("/generate/qr.{}", format.to_lowercase()));
     let fields = [

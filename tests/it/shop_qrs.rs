@@ -351,7 +351,8 @@ async fn the_command_line_does_it_all() {
     assert!(ended(serve.command(&["qr", "show", QR_ID])).await.contains('█'));
     ended(serve.command(&["qr", "delete", QR_ID])).await;
     assert_eq!(ended(serve.command(&["qr", "list"])).await, "");
-    let number = "+4790000000";
+    // A number whose person approves at once.
+    let number = "+4790000002";
     let personal = vipps.simulator.personal_qr(number, PersonalQrKind::ClearText).expect("a code");
     let mut login = serve.command(&["login", "--personal-qr", &personal, "--channel", "point-of-sale"]);
     let login = login.ended().await;

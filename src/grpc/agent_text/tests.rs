@@ -55,6 +55,10 @@ fn refusals() -> Vec<Error> {
         Error::NumberBusy,
         Error::CallBusy,
         Error::TooManyStarts { counter: Counter::Number, retry_after },
+        Error::CheckInNotFound,
+        Error::CheckInExpired,
+        Error::PersonalQrRefused,
+        Error::ShopQrNotConfigured,
     ]
 }
 

@@ -116,17 +116,25 @@ impl CheckInStore for MemoryStore {
     }
 
     async fn take_check_in(&self, asker: Asker<'_>, id: &CheckInId, now: Timestamp) -> Result<Taken, StoreError> {
-        let mut check_ins = lock(&self.shared.check_ins);
-        let known = check_ins.find(asker.tenant, id).filter(|known| now < known.check_in.at.plus(KEPT));
-        Ok(known.map_or(Taken::Unknown, |known| known.take(request_of(asker), now)))
+        let taken = {
+            let mut check_ins = lock(&self.shared.check_ins);
+            let known = check_ins.find(asker.tenant, id).filter(|known| now < known.check_in.at.plus(KEPT));
+            known.map_or(Taken::Unknown, |known| known.take(request_of(asker), now))
+        };
+        if matches!(taken, Taken::Token(_)) {
+            self.wake_others(&Wake::CheckedIn { tenant: asker.tenant.clone() });
+        }
+        Ok(taken)
     }
 
     async fn put_check_in_back(&self, asker: Asker<'_>, id: &CheckInId, _now: Timestamp) -> Result<(), StoreError> {
-        let mut check_ins = lock(&self.shared.check_ins);
-        if let Some(known) = check_ins.find(asker.tenant, id).filter(|known| known.taken_by == Some(request_of(asker)))
+        let request = Some(request_of(asker));
+        if let Some(known) =
+            lock(&self.shared.check_ins).find(asker.tenant, id).filter(|known| known.taken_by == request)
         {
             known.taken_by = None;
         }
+        self.wake_others(&Wake::CheckedIn { tenant: asker.tenant.clone() });
         Ok(())
     }
 }
