@@ -7,6 +7,7 @@
 //! a login. Called by `provider` (answers) and `poller` (schedule).
 
 mod answer;
+mod redirect;
 mod schedule;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use answer::{Reply, check_answer, poll_answer, refuses_client, start_answer};
+pub use redirect::{MAX_CODE, REDIRECT_FLOW, REDIRECT_GRANT_TYPE, RedirectCode, RedirectError};
 pub use schedule::{Schedule, Step};
 
 /// The `grant_type` of a poll (CIBA Core, section 10.1).

@@ -5,6 +5,7 @@
 //! any login. `gateway` serves [`router`] by [`serve`]; whoever learns something about
 //! the process's health tells [`Readiness`]. The second is [`public`].
 
+pub mod landing;
 pub mod public;
 mod readiness;
 mod serving;

@@ -265,6 +265,18 @@ impl Ledger {
         Err(StoreError::Unreadable("a login changes faster than it can be written"))
     }
 
+    /// The live login that a landing is about: see [`SessionStore::login_of_request`].
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn login_of_request(
+        &self,
+        tenant: &TenantId,
+        auth_req_id: &AuthReqId,
+    ) -> Result<Option<LoginId>, StoreError> {
+        self.counted(StoreOperation::Find, self.store.login_of_request(tenant, auth_req_id).await)
+    }
+
     /// The login of a phone call: see [`SessionStore::login_of_call`].
     ///
     /// # Errors

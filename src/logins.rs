@@ -1,9 +1,9 @@
 //! The use cases: check a number, start, get, wait, watch, confirm a code, hand
-//! over, cancel, list, erase.
+//! over, complete a redirect, cancel, list, erase.
 //!
 //! Speaks the domain's words only: no gRPC, no JSON, no SQL. Takes a [`Caller`]
 //! whose credential has been checked, decides what that caller may do and see,
-//! and lets events happen through the `ledger`. Called by `grpc`.
+//! and lets events happen through the `ledger`. Called by `grpc` and, for landings, `http`.
 
 mod audited;
 mod block_list;
@@ -12,9 +12,11 @@ mod capacity;
 mod check;
 mod check_ins;
 mod cursor;
+mod door;
 mod error;
 mod policy;
 mod quiet_hours;
+mod redirect;
 mod rules;
 mod shop_qr;
 mod start;
@@ -41,6 +43,7 @@ pub use cursor::{Cursor, InvalidCursor};
 pub use error::Error;
 pub use policy::Purpose;
 pub use quiet_hours::QuietHours;
+pub use redirect::{CompleteRedirect, Completion, Landed, Landing, Pages};
 pub(crate) use rules::Rules;
 pub use shop_qr::{CreateShopQr, ShopQrView};
 pub use start::{CodeChoice, StartLogin, Whom};
@@ -69,6 +72,8 @@ const LIST_DEPTH: usize = 1000;
 pub struct Tenant {
     /// Its name.
     pub id: TenantId,
+    /// What people call it.
+    pub name: String,
     /// Country of numbers that are written without one.
     pub default_country: Country,
     /// Lifetime of logins whose caller names none.
@@ -92,6 +97,8 @@ pub struct Tenant {
     pub may_call_out: bool,
     /// When its agents call nobody.
     pub quiet_hours: Option<QuietHours>,
+    /// The pages that its logins may end on.
+    pub pages: Pages,
     /// Its systems.
     pub clients: BTreeSet<ClientId>,
     /// How much may be started.
@@ -165,6 +172,8 @@ struct Shared {
     poller: Poller,
     rules: Arc<Sender<Arc<Rules>>>,
     capacity: Capacity,
+    /// For codes of landings.
+    door: door::Door,
     reads: Arc<audited::Reads>,
     /// Starts under way.
     tasks: TaskTracker,
@@ -181,8 +190,8 @@ impl Logins {
         let capacity = Capacity::new(policy.limits, tenants.iter().map(|tenant| &tenant.id));
         let rules = Arc::new(Sender::new(Rules::new(tenants, policy, BlockList::default())));
         let (tasks, closing, drain) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
-        let reads = Arc::default();
-        Self(Arc::new(Shared { ledger, poller, rules, capacity, reads, tasks, closing, drain }))
+        let (reads, door) = (Arc::default(), door::Door::default());
+        Self(Arc::new(Shared { ledger, poller, rules, capacity, door, reads, tasks, closing, drain }))
     }
 
     /// The clock that all rules go by.

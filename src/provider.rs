@@ -12,7 +12,7 @@ use secrecy::SecretString;
 
 use self::openid::InvalidSettings;
 use self::vipps::Platform;
-use crate::ciba::{AuthReqId, CheckAnswer, PollAnswer, StartAnswer, Tokens};
+use crate::ciba::{AuthReqId, CheckAnswer, PollAnswer, RedirectCode, Refusal, StartAnswer, Tokens};
 use crate::identity::Identity;
 use crate::phone::PhoneNumber;
 use crate::session::{FailureReason, Terms};
@@ -37,6 +37,27 @@ pub trait Provider: Send + Sync {
     /// Polls once, within the time that the provider's configuration allows a
     /// poll. The caller drops it after one interval.
     async fn poll(&self, auth_req_id: &AuthReqId) -> PollAnswer;
+
+    /// Whether a login may end on a page of the phone's browser.
+    fn offers_redirect(&self) -> bool {
+        false
+    }
+
+    /// Exchanges what a landing was given, within the time that a poll may take. Called
+    /// once per code: a provider may take back what it gave for one that comes twice.
+    /// The answer is one of a poll's.
+    async fn exchange_code(&self, _code: &RedirectCode) -> PollAnswer {
+        PollAnswer::Refused(Refusal::UnauthorizedClient)
+    }
+
+    /// Verifies the ID token that came for a code, and says which request it answers.
+    /// Whose that is must be found out before anything is done with the tokens.
+    ///
+    /// # Errors
+    /// [`IdentifyError::Rejected`] is final; it may name no request, or several.
+    async fn request_of(&self, _tokens: &Tokens) -> Result<AuthReqId, IdentifyError> {
+        Err(IdentifyError::Rejected(FailureReason::IdTokenInvalid))
+    }
 
     /// Verifies what the exchange gave, reads userinfo and compares it with what
     /// was asked: same `sub` in both, the number that was rung, the expected

@@ -10,6 +10,7 @@
 //! by compare-and-set.
 
 mod code;
+mod finish;
 mod moment;
 mod outcome;
 mod person;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 pub use code::CodeCheck;
 use code::Typed;
+pub use finish::{Finish, InvalidRedirectUri, RedirectUri};
 pub use moment::{CodeProgress, End, Moment, Phase};
 pub use outcome::{Ended, FailureReason, Outcome};
 pub use person::{CheckInId, CheckedIn, CustomerToken, Person, PersonalQr};
@@ -28,7 +30,7 @@ pub use terms::{
     LoginId, PurposeId, RequestId, TenantId, TerminalId, Terms,
 };
 
-use crate::ciba::{Accepted, AuthReqId, MAX_LIFETIME, Schedule, Tokens};
+use crate::ciba::{Accepted, AuthReqId, MAX_LIFETIME, RedirectError, Schedule, Tokens};
 use crate::identity::Identity;
 use crate::phone::BindingCode;
 use crate::timestamp::Timestamp;
@@ -128,8 +130,11 @@ pub enum Event {
     },
     /// The poll schedule changed in a way that must be written down.
     Rescheduled(Schedule),
-    /// A poll was answered with tokens.
+    /// A poll was answered with tokens, or a landing's code was, which has been found to
+    /// be this login's.
     Redeemed(Tokens),
+    /// The phone landed on the page without a code, says whoever has the login.
+    LandedWithout(RedirectError),
     /// The tokens and userinfo were verified.
     Approved(Box<Identity>),
     /// The person said no.
@@ -196,12 +201,14 @@ impl Session {
             (State::Pending(pending), Event::Redeemed(tokens)) => {
                 State::Redeemed(Redeemed { tokens, at: now, code: pending.code })
             }
+            (State::Pending(_), Event::LandedWithout(error)) if !terms.finish.is_in_app() => ended(now, error.into()),
             (State::Pending(_), Event::Denied) => ended(now, Outcome::Denied),
             (State::Pending(_), Event::Expired) => ended(now, Outcome::Expired),
             (State::Pending(_), Event::ResultLost) => ended(now, Outcome::Failed(FailureReason::ResultLost)),
             (State::Redeemed(redeemed), Event::Approved(identity)) => redeemed.approved(identity, &terms, now),
 
-            (
+            (_, Event::LandedWithout(_))
+            | (
                 State::Starting(_),
                 Event::Rescheduled(_) | Event::Redeemed(_) | Event::Denied | Event::Expired | Event::ResultLost,
             )
@@ -246,6 +253,17 @@ impl Session {
             State::Ended(_) => return None,
         };
         Some(Self { state: ended(deadline, outcome), ..self.clone() })
+    }
+
+    /// The provider's handle, while the login waits for a landing that is about it.
+    #[must_use]
+    pub fn landing_handle(&self) -> Option<&AuthReqId> {
+        match &self.state {
+            State::Pending(pending) if !self.terms.finish.is_in_app() => Some(&pending.auth_req_id),
+            State::Pending(_) | State::Starting(_) | State::Redeemed(_) | State::AwaitingCode(_) | State::Ended(_) => {
+                None
+            }
+        }
     }
 
     /// Whether it is over.
@@ -317,6 +335,8 @@ impl Pending {
         // The provider may grant more than was asked; the caller's deadline holds.
         let limit = accepted.expires_in.min(terms.requested_expiry()).min(MAX_LIFETIME);
         let schedule = Schedule::new(accepted.interval, now, sent_at.plus(limit));
+        // So no replica of an older version polls it either.
+        let schedule = if terms.finish.is_in_app() { schedule } else { schedule.without_polls() };
         Self { auth_req_id: accepted.auth_req_id, schedule, code }
     }
 }
@@ -342,6 +362,7 @@ impl Event {
             Self::Accepted { .. } => "accepted",
             Self::Rescheduled(_) => "rescheduled",
             Self::Redeemed(_) => "redeemed",
+            Self::LandedWithout(_) => "landed_without",
             Self::Approved(_) => "approved",
             Self::Denied => "denied",
             Self::Expired => "expired",
@@ -351,6 +372,23 @@ impl Event {
             Self::CodeTyped(_) => "code_typed",
             Self::HandedOver(_) => "handed_over",
             Self::Erased => "erased",
+        }
+    }
+}
+
+impl From<RedirectError> for Outcome {
+    /// How a login ends whose phone has landed so. Nobody but the person has said no,
+    /// and only by the word for it.
+    fn from(error: RedirectError) -> Self {
+        match error {
+            RedirectError::Denied => Self::Denied,
+            RedirectError::AppTooOld => Self::Failed(FailureReason::AppTooOld),
+            RedirectError::UriRefused => Self::Failed(FailureReason::RequestRefused),
+            RedirectError::Server
+            | RedirectError::LoginRequired
+            | RedirectError::WrongChallenge
+            | RedirectError::Unexplained
+            | RedirectError::Unknown => Self::Failed(FailureReason::ProviderError),
         }
     }
 }

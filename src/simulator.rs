@@ -14,8 +14,8 @@
 //!
 //! It is not a login provider: clients, people and secrets are made up, there
 //! is no TLS, nothing survives a restart, and its control API is open to
-//! everyone who can reach it. Not simulated: logins that end on a web page,
-//! and of webhooks all but the pings of logins.
+//! everyone who can reach it. Not simulated: of webhooks all but the pings of logins. A
+//! web page that a login ends on may be anywhere: which ones are registered is not kept.
 //!
 //! The command line and tests call [`start`] or [`run`]; nothing else in the
 //! gateway knows this module.
@@ -65,7 +65,8 @@ mod userinfo;
 mod webhooks;
 
 pub use behaviour::{
-    Behaviour, Consents, EarlyPoll, Outcome, Person, StartKnobs, TokenKnobs, UserExistsKnobs, UserinfoKnobs,
+    Behaviour, Consents, EarlyPoll, OnDeny, Outcome, Person, RedirectKnobs, StartKnobs, TokenKnobs, UserExistsKnobs,
+    UserinfoKnobs,
 };
 pub use checked_in::CheckInWebhook;
 pub use consents::{Choices, Question};
@@ -296,6 +297,13 @@ impl Simulator {
         let now = self.shared.now();
         let digits = digits_of(msisdn);
         self.shared.change(|state| state.logins.decide_all(&digits, decision, now))
+    }
+
+    /// Where the phone's browser was sent, if the newest login of the number that was
+    /// decided ends on a web page.
+    pub fn landing(&self, msisdn: &str) -> Option<Url> {
+        let digits = digits_of(msisdn);
+        self.shared.look(|state| state.logins.landing_of(&digits))
     }
 
     /// What the phones show at the moment.

@@ -320,6 +320,11 @@ pub trait SessionStore: check_ins::CheckInStore + Send + Sync {
     /// login's record is kept.
     async fn login_of_call(&self, tenant: &TenantId, call: &CallId) -> Result<Option<LoginId>, StoreError>;
 
+    /// The tenant's live login that ends by a landing and has this handle at the
+    /// provider, from the write that says so until its end. Found by a keyed hash.
+    async fn login_of_request(&self, tenant: &TenantId, auth_req_id: &AuthReqId)
+    -> Result<Option<LoginId>, StoreError>;
+
     /// The tenant's logins for a number whose records may still be kept, in no order.
     async fn logins_of_number(
         &self,

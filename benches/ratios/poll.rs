@@ -152,6 +152,7 @@ impl Gateway {
             language: Language::English,
             created_at: self.clock.now(),
             handed_over: None,
+            finish: ciba_gateway::session::Finish::InApp,
         }
     }
 }

@@ -95,6 +95,8 @@ impl Gateway {
         replica.comes_back().await;
         let poller = Poller::new(ledger.clone(), replica, [(tenant(), Arc::clone(&credential))]);
         let acme = Tenant {
+            name: "acme".to_owned(),
+            pages: Default::default(),
             id: tenant(),
             default_country: Country::Norway,
             default_lifetime: LIFETIME,
@@ -177,6 +179,7 @@ fn caller() -> Caller {
 /// counted apart.
 fn start(number: u32) -> StartLogin {
     StartLogin {
+        finish: ciba_gateway::session::Finish::InApp,
         request_id: RequestId::new(format!("request-of-the-till-{number:08}")).expect("a request id"),
         whom: Whom::Phone(PhoneNumber::from_msisdn(&format!("479{number:07}")).expect("a number")),
         channel: Channel::PointOfSale,

@@ -73,7 +73,7 @@ fn entry(what: What) -> Entry {
         by: caused.then(|| By { client: client(), agent: None }),
         tenant: TenantId::new("acme").expect("a tenant"),
         login: (what != What::StartAsked).then(|| LoginId::from_random([7; 20])),
-        client: client(),
+        client: Some(client()),
         agent: None,
         terminal: Some(TerminalId::new("till-3").expect("a till")),
         call: None,

@@ -71,6 +71,18 @@ pub enum What {
     Joined,
     /// A caller ended the login to start another.
     Replaced,
+    /// The person's phone landed with a code that is this login's.
+    Landed,
+    /// A caller said that the person's phone landed without a code.
+    LandedWithout {
+        /// Our word for the provider's error.
+        error: &'static str,
+    },
+    /// A code was exchanged, and what came for it logs nobody in.
+    LandingRefused {
+        /// Why, by a stable word.
+        reason: &'static str,
+    },
     /// A caller handed the login over.
     HandedOver,
     /// A caller ended the login.
@@ -122,8 +134,9 @@ pub struct Entry {
     pub tenant: TenantId,
     /// The login; `None` when there is none yet, or none came to be.
     pub login: Option<LoginId>,
-    /// The system that asked for the login, or that called.
-    pub client: ClientId,
+    /// The system that asked for the login, or that called; `None` where nobody is known
+    /// to have done either.
+    pub client: Option<ClientId>,
     /// The agent that it was asked for, or who called.
     pub agent: Option<AgentId>,
     /// The till or box.
@@ -168,7 +181,7 @@ impl Entry {
             by: None,
             tenant: terms.tenant.clone(),
             login: Some(login.clone()),
-            client: terms.client.clone(),
+            client: Some(terms.client.clone()),
             agent: terms.agent.clone(),
             terminal: terms.terminal.clone(),
             call: terms.call.clone(),
@@ -186,13 +199,21 @@ impl Entry {
     /// Something that happened to a call, whatever login it was about.
     #[must_use]
     pub fn of_call(tenant: &TenantId, client: &ClientId, agent: Option<&AgentId>, what: What) -> Self {
-        let entry = Self {
+        let entry = Self { client: Some(client.clone()), agent: agent.cloned(), ..Self::of_landing(tenant, what) };
+        entry.by(client, agent)
+    }
+
+    /// Something that happened to a landing of a tenant of which it is not known whose
+    /// it is.
+    #[must_use]
+    pub fn of_landing(tenant: &TenantId, what: What) -> Self {
+        Self {
             what,
             by: None,
             tenant: tenant.clone(),
             login: None,
-            client: client.clone(),
-            agent: agent.cloned(),
+            client: None,
+            agent: None,
             terminal: None,
             call: None,
             channel: None,
@@ -203,8 +224,7 @@ impl Entry {
             check_in: None,
             hands: None,
             agent_proven: None,
-        };
-        entry.by(client, agent)
+        }
     }
 
     /// The same by the doing of a caller.
@@ -220,7 +240,8 @@ pub(crate) struct Subject {
     tenant: TenantId,
     #[serde(skip_serializing_if = "Option::is_none")]
     login: Option<LoginId>,
-    client: ClientId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<ClientId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

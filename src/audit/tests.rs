@@ -32,7 +32,7 @@ fn entry(what: What) -> Entry {
         by: None,
         tenant: TenantId::new("nordlys").unwrap(),
         login: Some(LoginId::from_random([7; 20])),
-        client: ClientId::new("desk").unwrap(),
+        client: Some(ClientId::new("desk").unwrap()),
         agent: Some(AgentId::new("anna").unwrap()),
         terminal: Some(TerminalId::new("seat-4").unwrap()),
         call: Some(CallId::new("call-1").unwrap()),

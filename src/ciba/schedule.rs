@@ -149,6 +149,12 @@ impl Schedule {
         Self { next_poll_at: self.expires_at, consecutive_troubles: in_trouble as u32, ..self }
     }
 
+    /// The same with no poll at all.
+    #[must_use]
+    pub const fn without_polls(self) -> Self {
+        Self { next_poll_at: self.expires_at, ..self }
+    }
+
     /// The same with no poll before `at`, for whoever does not know when the
     /// last one was sent.
     #[must_use]

@@ -12,8 +12,8 @@ use super::outcome;
 use super::terminal::{Style, Terminal};
 use crate::grpc::v1::watch_login_response::Event;
 use crate::grpc::v1::{
-    CallDirection, CancelLoginRequest, Channel, Claim, CodeMode, ConfirmCodeRequest, Login, LoginState,
-    StartLoginRequest, WatchLoginRequest, start_login_request::Person,
+    CallDirection, CancelLoginRequest, Channel, Claim, CodeMode, ConfirmCodeRequest, FinishByRedirect, Login,
+    LoginState, StartLoginRequest, WatchLoginRequest, start_login_request::Finish, start_login_request::Person,
 };
 
 #[derive(Args)]
@@ -47,6 +47,12 @@ pub(super) struct Options {
     /// What is done with the code that the app shows; by channel when left out.
     #[arg(long, value_enum)]
     code_mode: Option<CodeModeName>,
+    /// Where the person is when they have answered: in the app, or on a page.
+    #[arg(long, value_enum, default_value = "app")]
+    finish: FinishName,
+    /// That page: one of the tenant's `redirect_uris`; the gateway's own when left out.
+    #[arg(long, default_value = "", value_name = "URI")]
+    redirect_uri: String,
     /// How long the login may take, in seconds: 60 to 600.
     #[arg(long, value_name = "SECONDS")]
     lifetime: Option<u32>,
@@ -90,6 +96,12 @@ enum CodeModeName {
     ReadBack,
     ReadOut,
     Display,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FinishName {
+    App,
+    Redirect,
 }
 
 impl ChannelName {
@@ -148,6 +160,9 @@ async fn follow(options: &Options) -> Result<Login, Problem> {
         printer.state(&login);
         return Ok(login);
     }
+    if options.finish == FinishName::Redirect {
+        printer.note("not polled: it ends when the phone's browser lands on the page, or by its time");
+    }
     let id = login.login_id.clone();
     tokio::select! {
         end = watch(client.clone(), &options.connection, &id, printer) => end,
@@ -190,8 +205,19 @@ fn request(options: &Options) -> Result<StartLoginRequest, Problem> {
         claims: options.claims.iter().map(|claim| claim.wire().into()).collect(),
         code_mode: options.code_mode.map_or(CodeMode::Unspecified, CodeModeName::wire).into(),
         lifetime: options.lifetime.map(|seconds| prost_types::Duration { seconds: seconds.into(), nanos: 0 }),
+        finish: finish(options)?,
         ..StartLoginRequest::default()
     })
+}
+
+fn finish(options: &Options) -> Result<Option<Finish>, Problem> {
+    match (options.finish, options.redirect_uri.as_str()) {
+        (FinishName::App, "") => Ok(None),
+        (FinishName::App, _) => Err(Problem::input("--redirect-uri goes with --finish redirect")),
+        (FinishName::Redirect, uri) => {
+            Ok(Some(Finish::FinishByRedirect(FinishByRedirect { redirect_uri: uri.to_owned() })))
+        }
+    }
 }
 
 pub(super) fn random_request_id() -> Result<String, Problem> {

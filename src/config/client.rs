@@ -68,6 +68,8 @@ pub enum CallGroup {
     Confirm,
     /// Hands logins over.
     Transfer,
+    /// Hands over what a page of redirect logins was given.
+    Complete,
     /// Ends logins.
     Cancel,
     /// Removes what is known about a person.

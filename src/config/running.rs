@@ -234,6 +234,7 @@ impl Waiting {
             quiet_hours: _,
             allow_read_out: _,
             outbound_calls_because: _,
+            redirect_uris: _,
             guard: _,
             provider,
             fraud_webhook,

@@ -24,7 +24,7 @@ use crate::identity::Claim;
 use crate::language::Language;
 use crate::logins::Role;
 use crate::phone::{Country, PhoneNumber};
-use crate::session::{AgentId, Channel, ClientId, PurposeId, TenantId, TerminalId};
+use crate::session::{AgentId, Channel, ClientId, PurposeId, RedirectUri, TenantId, TerminalId};
 use crate::timestamp::Timestamp;
 use crate::webhooks::{EventKind, RegistrationName};
 
@@ -118,8 +118,10 @@ setting! {
         let text = text(value)?.trim();
         text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(Self::from))
     };
-    CallGroup, "must be one of \"check\", \"start\", \"read\", \"watch-all\", \"confirm\", \"transfer\", \"cancel\", \
-        \"erase\", \"shop-qrs\", \"check-ins\"", |value| named(text(value)?);
+    CallGroup, "must be one of \"check\", \"start\", \"read\", \"watch-all\", \"confirm\", \"transfer\", \"complete\", \
+        \"cancel\", \"erase\", \"shop-qrs\", \"check-ins\"", |value| named(text(value)?);
+    RedirectUri, "must be an https URI of at most 1024 visible ASCII characters, without fragment and user, as it is \
+        registered on the sales unit", |value| Self::new(text(value)?).ok();
     AgentRule, "must be \"named\" or \"signed\"", |value| named(text(value)?);
     TokenAlgorithm, "must be one of \"RS256\", \"PS256\", \"ES256\", \"ES384\", \"EdDSA\"", |value| named(text(value)?);
     CertificatePolicy, "must be \"optional\" or \"required\"", |value| named(text(value)?);

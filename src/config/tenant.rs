@@ -16,7 +16,7 @@ use crate::identity::Claim;
 use crate::language::Language;
 use crate::logins::{Purpose, QuietHours};
 use crate::phone::Country;
-use crate::session::{PurposeId, TenantId};
+use crate::session::{PurposeId, RedirectUri, TenantId};
 
 /// `[[tenants]]`: a company that uses the gateway.
 #[derive(Clone, Debug)]
@@ -52,6 +52,8 @@ pub struct Tenant {
     pub outbound_calls_because: Option<String>,
     /// When its agents call nobody.
     pub quiet_hours: Option<QuietHours>,
+    /// Its own pages that logins may end on, as they are registered at the provider.
+    pub redirect_uris: Vec<RedirectUri>,
     /// How much may be started in it, where that is not as for all.
     pub guard: OwnGuard,
     /// Its credential at the provider.
@@ -108,6 +110,7 @@ impl Table for Tenant {
             "must say in 10 to 200 characters why agents may call people and ask them to identify themselves",
         );
         let quiet_hours = section.table("quiet_hours");
+        let redirect_uris = section.list("redirect_uris").unwrap_or_default();
         let guard = section.table_or_defaults("guard");
         let provider = section.required_table("provider", "it holds the credential at Vipps MobilePay Login");
         if provider.as_ref().is_some_and(|provider: &Provider| matches!(provider.profile, Profile::Generic { .. })) {
@@ -161,6 +164,7 @@ impl Table for Tenant {
             allow_read_out,
             outbound_calls_because: because,
             quiet_hours,
+            redirect_uris,
             guard: guard?,
             provider: provider?,
             fraud_webhook,

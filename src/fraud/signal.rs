@@ -91,6 +91,9 @@ impl Kind {
             | What::HandedOver
             | What::Cancelled
             | What::Erased
+            | What::Landed
+            | What::LandedWithout { .. }
+            | What::LandingRefused { .. }
             | What::ShopQrCreated
             | What::ShopQrDeleted
             | What::PersonalQrExchanged => None,

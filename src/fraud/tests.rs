@@ -33,7 +33,7 @@ fn entry(what: What) -> Entry {
         by: Some(By { client: client.clone(), agent: Some(agent.clone()) }),
         tenant: tenant(),
         login: Some(LoginId::from_random([7; 20])),
-        client,
+        client: Some(client),
         agent: Some(agent),
         terminal: Some(TerminalId::new("seat-4").unwrap()),
         call: Some(CallId::new("4791234578@pbx").unwrap()),
@@ -167,10 +167,10 @@ fn a_body_says_what_the_audit_log_says_and_no_number() {
 fn a_body_is_short() {
     let long = "x".repeat(64);
     let mut entry = entry(What::CallRefused { call: "TransferLogin", reason: "NOT_YOURS" });
-    entry.client = ClientId::new(&long).unwrap();
+    entry.client = Some(ClientId::new(&long).unwrap());
     (entry.agent, entry.call) = (AgentId::new(&long).ok(), CallId::new(&long).ok());
     entry.terminal = TerminalId::new(&long).ok();
-    entry.by = Some(By { client: entry.client.clone(), agent: entry.agent.clone() });
+    entry.by = Some(By { client: entry.client.clone().unwrap(), agent: entry.agent.clone() });
     let message = Message::new(Kind::CallRefused, "msg_1".to_owned(), NOW, &entry, None).unwrap();
     assert!(message.body.len() < 2048, "{} bytes", message.body.len());
 }

@@ -13,15 +13,16 @@ use crate::config::{self, Config};
 use crate::egress;
 use crate::fraud::{self, Signals, Webhook};
 use crate::grpc::{Authorities, Callers, Enrolment, TlsError, TokenClients};
+use crate::http::landing;
 use crate::ledger::Ledger;
-use crate::logins::{Caller, Guards, Limits, Logins, Policy, Tenant};
+use crate::logins::{Caller, Guards, Limits, Logins, Pages, Policy, Tenant};
 use crate::poller::{Credential, Poller};
 use crate::provider::generic::{self, Generic, HintForm};
 use crate::provider::openid::{self, ClientAuthentication, InvalidSettings, SigningAlgorithm};
 use crate::provider::vipps::{self, PartnerTokens, SystemHeaders, Vipps};
 use crate::provider::{NewSecrets, Operated, Provider};
 use crate::replicas::{NoRandomness, Replica};
-use crate::session::TenantId;
+use crate::session::{RedirectUri, TenantId};
 use crate::store::hash::HashKeys;
 use crate::store::memory::MemoryStore;
 use crate::store::redis::{self, Access, Place, RedisStore, SetupError, Wait};
@@ -176,6 +177,7 @@ pub(super) fn rules(config: &Config, credentials: &Credentials) -> (Vec<Tenant>,
     let tenant = |tenant: &config::Tenant| {
         Some(Tenant {
             id: tenant.id.clone(),
+            name: tenant.name.clone(),
             default_country: tenant.default_country,
             default_lifetime: tenant.default_lifetime,
             default_claims: tenant.default_claims.clone(),
@@ -187,6 +189,7 @@ pub(super) fn rules(config: &Config, credentials: &Credentials) -> (Vec<Tenant>,
             may_read_out: tenant.allow_read_out,
             may_call_out: tenant.outbound_calls_because.is_some(),
             quiet_hours: tenant.quiet_hours,
+            pages: pages(tenant, config.public.as_ref()),
             clients: tenant.clients.iter().map(|client| client.id.clone()).collect(),
             guards: guards(&tenant.guard.over(&config.guard.common)),
             merchant_serial_number: tenant.provider.merchant_serial_number.clone(),
@@ -198,6 +201,11 @@ pub(super) fn rules(config: &Config, credentials: &Credentials) -> (Vec<Tenant>,
         limits: limits(&config.limits),
     };
     (config.tenants.iter().filter_map(tenant).collect(), policy)
+}
+
+fn pages(tenant: &config::Tenant, public: Option<&config::Public>) -> Pages {
+    let gateways = public.map(|public| public.base_url.at(&format!("{}{}", landing::PATH, tenant.id)));
+    Pages { own: tenant.redirect_uris.clone(), gateways: gateways.as_ref().map(RedirectUri::of_own_page) }
 }
 
 const fn limits(chosen: &config::Limits) -> Limits {

@@ -37,6 +37,7 @@ impl World {
             .build();
         webhooks.go_by(registrations(config));
         let public = Public::new(settings, Arc::clone(&parts.metrics))?.with(webhooks.routes());
+        let public = public.with(crate::http::landing::routes(parts.logins.clone()));
         Ok(Some(Self { public, webhooks }))
     }
 

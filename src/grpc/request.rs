@@ -3,12 +3,14 @@
 
 mod check;
 mod place;
+mod redirect;
 mod shop_qr;
 mod start;
 
 use std::time::Duration;
 
 pub(super) use check::check_phone;
+pub(super) use redirect::complete_redirect;
 pub(super) use shop_qr::{ShopQrPage, check_in_filter, create_shop_qr, list_shop_qrs, qr_id};
 pub(super) use start::start_login;
 

@@ -218,6 +218,16 @@ impl LoginApi {
         Ok(v1::TransferLoginResponse { login: Some(response::login(&view)) })
     }
 
+    async fn complete(
+        &self,
+        request: Request<v1::CompleteRedirectRequest>,
+    ) -> Result<v1::CompleteRedirectResponse, CallError> {
+        let (caller, message) = self.caller(Call::CompleteRedirect, request).await?;
+        let done = self.logins.complete_redirect(&caller, request::complete_redirect(&message)?).await?;
+        let login = done.login.as_ref().map(response::login);
+        Ok(v1::CompleteRedirectResponse { completed: done.completed, login })
+    }
+
     async fn list(&self, request: Request<v1::ListLoginsRequest>) -> Result<v1::ListLoginsResponse, CallError> {
         let (caller, message) = self.caller(Call::ListLogins, request).await?;
         let (size, after) = request::page(&message)?;
@@ -305,6 +315,13 @@ impl LoginService for LoginApi {
         request: Request<v1::TransferLoginRequest>,
     ) -> Result<Response<v1::TransferLoginResponse>, Status> {
         self.answer(Call::TransferLogin, self.transfer(request).await)
+    }
+
+    async fn complete_redirect(
+        &self,
+        request: Request<v1::CompleteRedirectRequest>,
+    ) -> Result<Response<v1::CompleteRedirectResponse>, Status> {
+        self.answer(Call::CompleteRedirect, self.complete(request).await)
     }
 
     async fn cancel_login(

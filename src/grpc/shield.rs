@@ -112,7 +112,7 @@ where
 }
 
 /// All of the login service's.
-const METHODS: [&str; 15] = [
+const METHODS: [&str; 16] = [
     "StartLogin",
     "GetLogin",
     "WaitLogin",
@@ -128,6 +128,7 @@ const METHODS: [&str; 15] = [
     "ListShopQrs",
     "DeleteShopQr",
     "WatchCheckIns",
+    "CompleteRedirect",
 ];
 
 /// A name from a fixed set, whatever the caller sent.

@@ -53,8 +53,6 @@ pub(super) enum CallError {
     NetworkNotAllowed,
     /// Fields and what would be right; never the values.
     Fields(Vec<(String, String)>),
-    /// A field that is not acted on yet.
-    NotSupported(&'static str),
     Logins(logins::Error),
 }
 
@@ -80,7 +78,6 @@ impl CallError {
             Self::CallNotAllowed => (Code::PermissionDenied, "CALL_NOT_ALLOWED"),
             Self::NetworkNotAllowed => (Code::PermissionDenied, "NETWORK_NOT_ALLOWED"),
             Self::Fields(_) => (Code::InvalidArgument, "INVALID_FIELD"),
-            Self::NotSupported(_) => (Code::Unimplemented, "NOT_SUPPORTED"),
             Self::Logins(error) => {
                 let code = match error {
                     E::Blocked(_) => Code::PermissionDenied,
@@ -113,6 +110,8 @@ impl CallError {
                     E::ProviderRefused => Code::FailedPrecondition,
                     E::CheckNotOffered => Code::Unimplemented,
                     E::StartWithdrawn => Code::Unavailable,
+                    E::RedirectCodeRefused => Code::FailedPrecondition,
+                    E::RedirectRejected => Code::FailedPrecondition,
                     E::CodeNotAsked => Code::FailedPrecondition,
                     E::LoginEnded => Code::FailedPrecondition,
                     E::Draining => Code::Unavailable,
@@ -160,7 +159,6 @@ impl CallError {
                 let lines: Vec<_> = fields.iter().map(|(name, problem)| format!("{name} {problem}")).collect();
                 lines.join("; ")
             }
-            Self::NotSupported(what) => format!("{what} is not supported yet"),
             Self::Logins(error) => match error {
                 E::Blocked(blocked) => format!("the operator of the gateway has shut this {} out", blocked.name()),
                 E::AgentNotProven => {
@@ -216,6 +214,7 @@ impl CallError {
                         Load::AgentWatches => "this agent has too many streams and waits open",
                         Load::ClientWatches => "this client has too many streams and waits open",
                         Load::TenantWatches => "the tenant has too many streams and waits open",
+                        Load::Landings => "too many codes of redirect logins are handed over at once",
                     };
                     format!("{what}; see RetryInfo")
                 }
@@ -253,7 +252,13 @@ impl CallError {
                 E::AuditUnavailable => "the gateway cannot write its audit log; nothing was started; try again".into(),
                 E::ConnectionAge => "this connection has reached its age; watch again, on another one".into(),
                 E::SlowReader => "the stream was read too slowly; watch again from its cursor".into(),
-                E::NotFound | E::NotYours | E::StartWithdrawn | E::CodeNotAsked | E::LoginEnded => error.to_string(),
+                E::NotFound
+                | E::NotYours
+                | E::StartWithdrawn
+                | E::RedirectCodeRefused
+                | E::RedirectRejected
+                | E::CodeNotAsked
+                | E::LoginEnded => error.to_string(),
             },
         }
     }
@@ -287,7 +292,6 @@ impl CallError {
             | Self::NetworkNotAllowed
             | Self::Panicked
             | Self::Fields(_)
-            | Self::NotSupported(_)
             | Self::Logins(_) => None,
         }
     }

@@ -28,7 +28,7 @@ fn limit(error: &Error) -> Option<&'static str> {
 }
 
 /// The same by the doing of that caller.
-fn by(entry: Entry, caller: &Caller) -> Entry {
+pub(super) fn by(entry: Entry, caller: &Caller) -> Entry {
     Entry { agent_proven: proven(caller), ..entry.by(&caller.client, caller.agent_id()) }
 }
 
@@ -81,7 +81,7 @@ impl Logins {
             by: Some(By { client: caller.client.clone(), agent: caller.agent_id().cloned() }),
             tenant: caller.tenant.clone(),
             login: None,
-            client: caller.client.clone(),
+            client: Some(caller.client.clone()),
             agent: request.agent.clone(),
             terminal: request.terminal.clone(),
             call: request.call.clone(),
@@ -104,7 +104,7 @@ impl Logins {
             by: Some(By { client: caller.client.clone(), agent: caller.agent_id().cloned() }),
             tenant: caller.tenant.clone(),
             login: None,
-            client: caller.client.clone(),
+            client: Some(caller.client.clone()),
             agent: check.agent.clone(),
             terminal: check.terminal.clone(),
             call: check.call.clone(),

@@ -56,6 +56,8 @@ pub enum Load {
     ClientWatches,
     /// Streams and waits of the tenant.
     TenantWatches,
+    /// Codes of landings.
+    Landings,
 }
 
 impl Load {
@@ -69,6 +71,7 @@ impl Load {
             Self::AgentWatches => "agent-watches",
             Self::ClientWatches => "client-watches",
             Self::TenantWatches => "tenant-watches",
+            Self::Landings => "landings",
         }
     }
 
@@ -77,7 +80,7 @@ impl Load {
     pub const fn retry_after(self) -> Duration {
         match self {
             Self::Starts => STARTS_RETRY,
-            Self::Calls => CALLS_RETRY,
+            Self::Calls | Self::Landings => CALLS_RETRY,
             Self::LiveLogins | Self::AgentWatches | Self::ClientWatches | Self::TenantWatches => SLOW_RETRY,
         }
     }

@@ -112,6 +112,13 @@ pub enum Error {
     /// The start that this `request_id` named was taken back.
     #[error("an earlier start with this request_id was taken back, because nothing was started")]
     StartWithdrawn,
+    /// The provider gives nothing for the code: it has been used, or is too old.
+    #[error("the code has been used, or is too old")]
+    RedirectCodeRefused,
+    /// What came for the code is of no live redirect login of the tenant, or not of the
+    /// one that was named, or cannot be believed; or the login is no redirect login.
+    #[error("this is of no redirect login that waits for it; nobody was logged in")]
+    RedirectRejected,
     /// This login takes no code.
     #[error("this login takes no code")]
     CodeNotAsked,
@@ -185,6 +192,8 @@ impl Error {
             Self::ProviderRefused => "PROVIDER_REFUSED",
             Self::CheckNotOffered => "NOT_SUPPORTED",
             Self::StartWithdrawn => "START_WITHDRAWN",
+            Self::RedirectCodeRefused => "REDIRECT_CODE_REFUSED",
+            Self::RedirectRejected => "REDIRECT_REJECTED",
             Self::CodeNotAsked => "CODE_NOT_ASKED",
             Self::LoginEnded => "LOGIN_ENDED",
             Self::Draining => "DRAINING",

@@ -29,8 +29,8 @@ use crate::phone::PhoneNumber;
 use crate::poller::Turn;
 use crate::replicas::Standing;
 use crate::session::{
-    AgentId, CallDirection, CallId, Channel, CheckInId, CodeMode, Event, FailureReason, Labels, LoginId, PersonalQr,
-    PurposeId, RequestId, START_LIMIT, State, TerminalId,
+    AgentId, CallDirection, CallId, Channel, CheckInId, CodeMode, Event, FailureReason, Finish, Labels, LoginId,
+    PersonalQr, PurposeId, RequestId, START_LIMIT, State, TerminalId,
 };
 use crate::store::{Asker, Counter, Record, Reserved, StoreError, WhenBusy};
 use crate::timestamp::Timestamp;
@@ -70,6 +70,9 @@ pub struct StartLogin {
     pub labels: Labels,
     /// What agent or screen is spoken to in; the tenant's default when absent.
     pub language: Option<Language>,
+    /// Where the person is when they have answered.
+    #[serde(skip_serializing_if = "Finish::is_in_app")]
+    pub finish: Finish,
     /// What to do when the number or the call has a live login.
     #[serde(skip)]
     pub when_busy: WhenBusy,

@@ -167,7 +167,8 @@ impl Tending {
                 pending.schedule
             }
         };
-        if schedule.is_finished() {
+        // Whoever lands exchanges; a poll could take that away.
+        if schedule.is_finished() || !self.record.session.terms.finish.is_in_app() {
             return self.wait_for_expiry(schedule).await;
         }
         // A poll that the provider asks for need not keep the rest after the one before.

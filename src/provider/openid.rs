@@ -132,21 +132,32 @@ impl OpenId {
 
     /// Polls once, within the time that the settings allow a poll.
     pub(super) async fn poll(&self, auth_req_id: &AuthReqId) -> PollAnswer {
-        let answer = tokio::time::timeout(self.poll_timeout, self.ask(auth_req_id)).await;
+        self.exchange(Operation::Poll, &[("grant_type", GRANT_TYPE), ("auth_req_id", auth_req_id.expose())]).await
+    }
+
+    /// One request to the token endpoint, within the time that a poll may take.
+    pub(super) async fn exchange(&self, operation: Operation, form: &[(&str, &str)]) -> PollAnswer {
+        let answer = tokio::time::timeout(self.poll_timeout, self.ask(operation, form)).await;
         answer.unwrap_or(PollAnswer::Trouble { retry_after: None })
     }
 
-    async fn ask(&self, auth_req_id: &AuthReqId) -> PollAnswer {
+    async fn ask(&self, operation: Operation, form: &[(&str, &str)]) -> PollAnswer {
         let trouble = PollAnswer::Trouble { retry_after: None };
         let Ok(metadata) = self.metadata().await else {
             return trouble;
         };
-        let form = [("grant_type", GRANT_TYPE), ("auth_req_id", auth_req_id.expose())];
-        match self.send(Operation::Poll, &metadata.token, &form).await {
+        match self.send(operation, &metadata.token, form).await {
             Ok(answer) => ciba::poll_answer(answer.reply()),
             Err(NoAnswer::ClientRefused) => PollAnswer::CredentialsRefused,
             Err(NoAnswer::NotSent(_) | NoAnswer::TimedOut | NoAnswer::Interrupted) => trouble,
         }
+    }
+
+    /// Which request the ID token answers, once it is verified.
+    pub(super) async fn request_of(&self, tokens: &Tokens) -> Result<AuthReqId, IdentifyError> {
+        let metadata = self.metadata().await.map_err(|_| IdentifyError::Unavailable)?;
+        self.verify(tokens, &metadata).await?;
+        tokens.id_token().and_then(id_token::request_id).ok_or_else(|| reject(Refused::RequestId))
     }
 
     /// Verifies what the exchange gave, reads userinfo and compares it with what was

@@ -27,11 +27,13 @@ use super::openid::http::Http;
 use super::openid::{Authentication, BasicForm, ClientSecrets, Clock, Credentials, InvalidSettings, OpenId, Recipient};
 use super::shop::Shop;
 use super::{IdentifyError, NewSecrets, Operated, Provider, ProviderProblem};
-use crate::ciba::{AuthReqId, CheckAnswer, PollAnswer, StartAnswer, Tokens};
+use crate::ciba::{
+    AuthReqId, CheckAnswer, PollAnswer, REDIRECT_FLOW, REDIRECT_GRANT_TYPE, RedirectCode, StartAnswer, Tokens,
+};
 use crate::identity::Identity;
 use crate::phone::PhoneNumber;
-use crate::session::{Person, Terms};
-use crate::telemetry::Metrics;
+use crate::session::{Finish, Person, Terms};
+use crate::telemetry::{Metrics, ProviderOperation};
 use crate::timestamp::Timestamp;
 
 pub use self::partner::PartnerTokens;
@@ -133,17 +135,34 @@ impl Provider for Vipps {
     async fn start(&self, terms: &Terms) -> StartAnswer {
         let requested_expiry = terms.requested_expiry().as_secs().to_string();
         let login_hint = login_hint(&terms.person);
-        let form = [
+        let scope = scope(terms);
+        let mut form = vec![
             ("login_hint", login_hint.as_str()),
-            ("scope", &scope(terms)),
+            ("scope", &scope),
             ("binding_message", terms.code.expose()),
             ("requested_expiry", &requested_expiry),
         ];
+        if let Finish::Redirect(uri) = &terms.finish {
+            form.extend([("requested_flow", REDIRECT_FLOW), ("redirect_uri", uri.as_str())]);
+        }
         self.openid.start(&form).await
     }
 
     async fn poll(&self, auth_req_id: &AuthReqId) -> PollAnswer {
         self.openid.poll(auth_req_id).await
+    }
+
+    fn offers_redirect(&self) -> bool {
+        true
+    }
+
+    async fn exchange_code(&self, code: &RedirectCode) -> PollAnswer {
+        let form = [("grant_type", REDIRECT_GRANT_TYPE), ("code", code.expose())];
+        self.openid.exchange(ProviderOperation::Code, &form).await
+    }
+
+    async fn request_of(&self, tokens: &Tokens) -> Result<AuthReqId, IdentifyError> {
+        self.openid.request_of(tokens).await
     }
 
     async fn identify(&self, tokens: &Tokens, terms: &Terms) -> Result<Identity, IdentifyError> {

@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use super::{CODE_LIMIT, Person, REDEEM_LIMIT, REDEEM_LIMIT_WITH_CONSENTS};
+use super::{CODE_LIMIT, Finish, Person, REDEEM_LIMIT, REDEEM_LIMIT_WITH_CONSENTS};
 use crate::identity::{Claim, Subject};
 use crate::language::Language;
 use crate::phone::BindingCode;
@@ -68,6 +68,9 @@ pub struct Terms {
     /// To whom it was handed over, where it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handed_over: Option<HandedOver>,
+    /// Where the person is when they have answered.
+    #[serde(default, skip_serializing_if = "Finish::is_in_app")]
+    pub finish: Finish,
 }
 
 /// That a login has passed to somebody else.

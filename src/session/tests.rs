@@ -34,6 +34,7 @@ pub(crate) fn terms(code_mode: CodeMode) -> Terms {
         language: Language::English,
         created_at: T0,
         handed_over: None,
+        finish: Finish::InApp,
     }
 }
 
@@ -76,6 +77,7 @@ fn events() -> Vec<Event> {
         Event::CodeTyped(code("ACDEF")),
         Event::HandedOver(ola()),
         Event::Erased,
+        Event::LandedWithout(RedirectError::Denied),
     ]
 }
 
@@ -106,20 +108,23 @@ fn states(mode: CodeMode) -> [Session; 5] {
 #[test]
 fn every_pair_of_state_and_event_is_decided() {
     let expected = [
-        ("starting", ["pending", "-", "-", "-", "-", "-", "-", "ended", "ended", "starting", "starting", "ended"]),
+        ("starting", ["pending", "-", "-", "-", "-", "-", "-", "ended", "ended", "starting", "starting", "ended", "-"]),
         (
             "pending",
             [
                 "-", "pending", "redeemed", "-", "ended", "ended", "ended", "ended", "ended", "pending", "pending",
-                "ended",
+                "ended", "-",
             ],
         ),
         (
             "redeemed",
-            ["-", "-", "-", "awaiting_code", "-", "-", "-", "ended", "ended", "redeemed", "redeemed", "ended"],
+            ["-", "-", "-", "awaiting_code", "-", "-", "-", "ended", "ended", "redeemed", "redeemed", "ended", "-"],
         ),
-        ("awaiting_code", ["-", "-", "-", "-", "-", "-", "-", "ended", "ended", "ended", "awaiting_code", "ended"]),
-        ("ended", ["-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "ended"]),
+        (
+            "awaiting_code",
+            ["-", "-", "-", "-", "-", "-", "-", "ended", "ended", "ended", "awaiting_code", "ended", "-"],
+        ),
+        ("ended", ["-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "ended", "-"]),
     ];
     for (session, (name, row)) in states(CodeMode::ReadBack).into_iter().zip(expected) {
         assert_eq!(session.state.name(), name);
@@ -171,6 +176,50 @@ fn an_identity_without_a_required_claim_is_never_approved() {
         let with = redeemed.apply(Event::Approved(Box::new(named)), T0).unwrap();
         assert_ne!(with.state.name(), "redeemed");
         assert!(!matches!(with.state, State::Ended(Ended { outcome: Outcome::Failed(_), .. })));
+    }
+}
+
+fn on_a_page(mode: CodeMode) -> Session {
+    let page = RedirectUri::new("https://shop.example/landing").unwrap();
+    let terms = Terms { finish: Finish::Redirect(page), ..terms(mode) };
+    Session::new(LoginId::from_random([7; 20]), terms, T0).apply(accepted(), T0).unwrap()
+}
+
+#[test]
+fn a_login_that_ends_on_a_page_is_never_polled() {
+    let session = on_a_page(CodeMode::Display);
+    let State::Pending(pending) = &session.state else { panic!("not pending") };
+    // What a replica of an older version goes by, too.
+    assert!(pending.schedule.is_finished());
+    let deadline = T0.plus(Duration::from_secs(300)).plus(EXPIRY_GRACE);
+    assert_eq!(session.deadline(), Some(deadline));
+    assert_eq!(outcome(&session.overdue(deadline).unwrap()), Outcome::Expired);
+    assert_eq!(session.landing_handle(), AuthReqId::new("handle").as_ref());
+    assert_eq!(states(CodeMode::Display)[1].landing_handle(), None, "it ends in the app");
+}
+
+#[test]
+fn only_a_login_that_waits_for_a_landing_ends_by_one_without_a_code() {
+    use RedirectError::{AppTooOld, Denied, LoginRequired, Server, Unexplained, Unknown, UriRefused, WrongChallenge};
+    let failed = Outcome::Failed;
+    for (error, expected) in [
+        (Denied, Outcome::Denied),
+        (AppTooOld, failed(FailureReason::AppTooOld)),
+        (UriRefused, failed(FailureReason::RequestRefused)),
+        (Server, failed(FailureReason::ProviderError)),
+        (LoginRequired, failed(FailureReason::ProviderError)),
+        (WrongChallenge, failed(FailureReason::ProviderError)),
+        (Unexplained, failed(FailureReason::ProviderError)),
+        (Unknown, failed(FailureReason::ProviderError)),
+    ] {
+        let session = on_a_page(CodeMode::ReadBack);
+        let landed = session.clone().apply(Event::LandedWithout(error), T0).unwrap();
+        assert_eq!(outcome(&landed), expected);
+        // Nor may anybody take a yes back by it.
+        let approved = session.apply(Event::Redeemed(tokens()), T0).unwrap();
+        assert!(approved.clone().apply(Event::LandedWithout(error), T0).is_err());
+        let awaiting = approved.apply(Event::Approved(identity()), T0).unwrap();
+        assert!(awaiting.apply(Event::LandedWithout(error), T0).is_err());
     }
 }
 

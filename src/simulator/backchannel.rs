@@ -11,12 +11,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use super::behaviour::Behaviour;
 use super::fault::{Fault, RetryAfter};
 use super::form::Form;
 use super::journal::{Endpoint, Reply};
-use super::logins::{Login, Progress};
+use super::logins::{Login, Progress, Redirect};
 use super::msisdn::Msisdn;
 use super::open_points::{CustomerToken, OpenPoints, SecondStart, Spelling, Unlicensed};
 use super::qr::NoCustomer;
@@ -34,6 +35,8 @@ struct Asked {
     scopes: Vec<String>,
     binding_message: Option<String>,
     expiry: Option<u64>,
+    /// The web page that it ends on.
+    page: Option<Url>,
 }
 
 /// `POST /vipps-login-ciba/api/backchannel/authentication`
@@ -101,7 +104,11 @@ fn acknowledge(
     let now = shared.now();
     let expiry = asked.expiry.unwrap_or(settings.default_expiry_seconds);
     let answer = behaviour.start.answer.clone();
-    let login = Login {
+    let redirect = match asked.page {
+        Some(uri) => Some(Redirect { uri, code: random::token()? }),
+        None => None,
+    };
+    let mut login = Login {
         handle: random::token()?,
         auth_req_id: random::token()?,
         client_id: client.client_id.clone(),
@@ -111,8 +118,10 @@ fn acknowledge(
         expires: now + Duration::from_secs(expiry),
         interval: Duration::from_secs(settings.interval_seconds),
         behaviour,
+        redirect,
         progress: Progress::default(),
     };
+    login.decide_by_script(now);
     let fields = [
         ("auth_req_id", json!(login.auth_req_id)),
         ("expires_in", json!(expiry)),
@@ -139,15 +148,13 @@ impl Asked {
         if form.get("request").is_some() || form.get("user_code").is_some() {
             return Err(OauthError::invalid_request("Signed requests and user codes are not supported").into());
         }
-        if form.get("requested_flow").is_some() {
-            return Err(OauthError::invalid_request("requested_flow is not supported").into());
-        }
         Ok(Self {
             phone: phone(shared, client, form, open)?,
             scopes: scopes(form, open)?,
             binding_message: binding_message(form)
                 .map_err(|error| instead(open.bad_binding_message.as_ref(), error))?,
             expiry: expiry(form).map_err(|error| instead(open.bad_requested_expiry.as_ref(), error))?,
+            page: page(form)?,
         })
     }
 }
@@ -253,6 +260,19 @@ fn binding_message(form: &Form) -> Result<Option<String>, OauthError> {
         return Ok(Some(message.to_owned()));
     }
     Err(OauthError::bad("invalid_binding_message", "binding_message must be 5 to 8 of A-Z, 0-9 and hyphen"))
+}
+
+/// The page of a login that ends on one (guide to merchant-initiated login).
+fn page(form: &Form) -> Result<Option<Url>, OauthError> {
+    match (form.get("requested_flow"), form.get("redirect_uri")) {
+        (None, _) => Ok(None),
+        (Some("login_to_webpage"), Some(uri)) => {
+            let uri = Url::parse(uri).ok().filter(|uri| uri.has_host() && uri.fragment().is_none());
+            uri.map(Some).ok_or(OauthError::invalid_request("redirect_uri must be a URI without fragment"))
+        }
+        (Some("login_to_webpage"), None) => Err(OauthError::invalid_request("redirect_uri is missing")),
+        (Some(_), _) => Err(OauthError::invalid_request("requested_flow is not supported")),
+    }
 }
 
 fn expiry(form: &Form) -> Result<Option<u64>, OauthError> {

@@ -25,6 +25,8 @@ pub struct Behaviour {
     pub token: TokenKnobs,
     /// The ID token inside the token endpoint's success.
     pub id_token: IdTokenShape,
+    /// What is otherwise for a login that ends on a web page.
+    pub redirect: RedirectKnobs,
     /// The answers of the userinfo endpoint.
     pub userinfo: UserinfoKnobs,
     /// The answers of the user-exists endpoint.
@@ -131,6 +133,50 @@ pub enum EarlyPoll {
     Pending,
     /// `slow_down`, which also adds five seconds to the interval (CIBA §11).
     SlowDown,
+}
+
+/// Knobs of logins that end on a web page (`login_to_webpage`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RedirectKnobs {
+    /// How long a code lives, in protocol seconds: 300 in the vendor's test
+    /// environment, 30 in production.
+    pub code_seconds: u64,
+    /// Where a person is who refuses. The vendor does not say.
+    pub on_deny: OnDeny,
+    /// The `error` that a refusal lands with.
+    pub error: String,
+    /// Whether the `auth_req_id` can be polled as well; whichever comes first is the
+    /// one exchange. The vendor does not say; otherwise a poll gets `invalid_grant`.
+    pub pollable: bool,
+    /// The ID token in the place of the behaviour's: ES256, as the vendor prints it.
+    pub id_token: IdTokenShape,
+    /// Changes to the success.
+    pub answer: Edit,
+}
+
+impl Default for RedirectKnobs {
+    fn default() -> Self {
+        Self {
+            code_seconds: 300,
+            on_deny: OnDeny::Redirect,
+            error: "access_denied".to_owned(),
+            pollable: false,
+            id_token: IdTokenShape::es256(),
+            answer: Edit::default(),
+        }
+    }
+}
+
+/// What follows on the phone when the person refuses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDeny {
+    /// The browser lands with an error.
+    #[default]
+    Redirect,
+    /// Nothing: the app keeps it to itself.
+    Nothing,
 }
 
 /// Knobs of the userinfo endpoint.

@@ -13,6 +13,7 @@ use axum::extract::{Json, Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post, put};
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::behaviour::Behaviour;
 use super::checked_in;
@@ -38,6 +39,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/logins", get(logins))
         .route("/logins/{msisdn}/approve", post(approve))
         .route("/logins/{msisdn}/deny", post(deny))
+        .route("/logins/{msisdn}/landing", get(landing))
         .route("/clock/advance", post(advance))
         .route("/keys/rotate", post(rotate_keys))
         .route("/discovery", get(show_discovery).put(set_discovery))
@@ -145,6 +147,17 @@ async fn approve(
 
 async fn deny(State(shared): State<Shared>, Path(msisdn): Path<String>) -> Json<Decided> {
     decide(&shared, &msisdn, Decision::Denied)
+}
+
+/// Where the phone's browser was sent.
+#[derive(Debug, Serialize)]
+struct Sent {
+    url: Option<Url>,
+}
+
+async fn landing(State(shared): State<Shared>, Path(msisdn): Path<String>) -> Json<Sent> {
+    let digits = digits_of(&msisdn);
+    Json(Sent { url: shared.look(|state| state.logins.landing_of(&digits)) })
 }
 
 fn decide(shared: &Shared, msisdn: &str, decision: Decision) -> Json<Decided> {

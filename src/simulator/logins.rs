@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::behaviour::{Behaviour, EarlyPoll, Outcome};
+use url::Url;
+
+use super::behaviour::{Behaviour, EarlyPoll, OnDeny, Outcome};
 use super::consents::Choices;
 use super::fault::Fault;
 use super::msisdn::Msisdn;
@@ -31,7 +33,16 @@ pub(super) struct Login {
     pub(super) expires: Duration,
     pub(super) interval: Duration,
     pub(super) behaviour: Arc<Behaviour>,
+    /// For a login that ends on a web page.
+    pub(super) redirect: Option<Redirect>,
     pub(super) progress: Progress,
+}
+
+/// The page that a login ends on, and what is brought there.
+#[derive(Debug, Clone)]
+pub(super) struct Redirect {
+    pub(super) uri: Url,
+    pub(super) code: String,
 }
 
 /// What has happened to a login so far.
@@ -39,6 +50,7 @@ pub(super) struct Login {
 pub(super) struct Progress {
     decision: Option<Decision>,
     choices: Choices,
+    decided_at: Option<Duration>,
     redeemed: bool,
     polls: usize,
     pendings: u32,
@@ -64,7 +76,9 @@ pub(super) enum Found {
     TooFast,
     Denied,
     Expired,
-    /// Already exchanged.
+    /// It ends on a web page, and there alone.
+    NotPolled,
+    /// Already exchanged, or never to be.
     Spent,
     /// Approved, and by this poll exchanged.
     Approved,
@@ -82,6 +96,7 @@ impl Login {
         let waiting = self.is_waiting(now);
         if waiting {
             self.progress.decision = Some(decision);
+            self.progress.decided_at = Some(now);
         }
         waiting
     }
@@ -119,10 +134,49 @@ impl Login {
         }
     }
 
+    /// A scripted person needs no poll to decide a login that is not polled.
+    pub(super) fn decide_by_script(&mut self, now: Duration) {
+        match self.behaviour.outcome {
+            _ if self.redirect.is_none() => {}
+            Outcome::Approve { .. } => drop(self.decide(Decision::Approved, now)),
+            Outcome::Deny { .. } => drop(self.decide(Decision::Denied, now)),
+            Outcome::Human | Outcome::Expire => {}
+        }
+    }
+
+    /// Where the phone's browser is sent once the person has decided.
+    pub(super) fn landing(&self) -> Option<Url> {
+        let (redirect, knobs) = (self.redirect.as_ref()?, &self.behaviour.redirect);
+        let mut url = redirect.uri.clone();
+        match self.progress.decision? {
+            Decision::Approved => drop(url.query_pairs_mut().append_pair("code", &redirect.code)),
+            Decision::Denied if knobs.on_deny == OnDeny::Nothing => return None,
+            Decision::Denied => {
+                let mut query = url.query_pairs_mut();
+                query.append_pair("error", &knobs.error).append_pair("error_description", "The user refused");
+            }
+        }
+        Some(url)
+    }
+
+    /// What an exchange of its code finds.
+    pub(super) fn exchange(&mut self, now: Duration) -> Found {
+        let lifetime = Duration::from_secs(self.behaviour.redirect.code_seconds);
+        let is_alive = self.progress.decided_at.is_some_and(|decided| now < decided + lifetime);
+        if self.progress.redeemed || self.progress.decision != Some(Decision::Approved) || !is_alive {
+            return Found::Spent;
+        }
+        self.progress.redeemed = true;
+        Found::Approved
+    }
+
     /// One poll at protocol time `now`.
     pub(super) fn poll(&mut self, now: Duration, enforce_interval: bool) -> Found {
         if self.progress.redeemed {
             return Found::Spent;
+        }
+        if self.redirect.is_some() && !self.behaviour.redirect.pollable {
+            return Found::NotPolled;
         }
         let early = enforce_interval && self.is_early(now);
         self.progress.last_poll = Some(now);
@@ -225,6 +279,21 @@ impl Logins {
         (login.client_id == client_id).then_some(login)
     }
 
+    /// The login of a client that ends on a web page with this code.
+    pub(super) fn of_code(&mut self, code: &str, client_id: &str) -> Option<&mut Login> {
+        let is_it = |login: &&mut Login| {
+            login.client_id == client_id && login.redirect.as_ref().is_some_and(|redirect| redirect.code == code)
+        };
+        self.by_id.values_mut().find(is_it)
+    }
+
+    /// Where the newest decided login of a number sent the phone.
+    pub(super) fn landing_of(&self, digits: &str) -> Option<Url> {
+        let of_number = self.by_id.values().filter(|login| login.phone.as_str() == digits);
+        let newest = of_number.filter(|login| login.progress.decided_at.is_some());
+        newest.max_by_key(|login| login.progress.decided_at)?.landing()
+    }
+
     pub(super) fn by_handle(&mut self, handle: &str) -> Option<&mut Login> {
         self.by_id.values_mut().find(|login| login.handle == handle)
     }
@@ -298,6 +367,7 @@ mod tests {
             expires: Duration::from_secs(600),
             interval: Duration::from_secs(5),
             behaviour: Arc::new(behaviour),
+            redirect: None,
             progress: Progress::default(),
         }
     }

@@ -12,6 +12,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::consents::{Choices, Question};
 use super::logins::{Decision, Login};
@@ -111,14 +112,14 @@ async fn list(State(shared): State<Shared>, Query(filter): Query<Filter>) -> Jso
 }
 
 /// With what is ticked as its body, or with none.
-async fn approve(State(shared): State<Shared>, Path(handle): Path<String>, body: Bytes) -> StatusCode {
+async fn approve(State(shared): State<Shared>, Path(handle): Path<String>, body: Bytes) -> Response {
     match choices(&body) {
         Ok(choices) => decide(&shared, &handle, |login, now| login.approve(&choices, now)),
-        Err(status) => status,
+        Err(status) => status.into_response(),
     }
 }
 
-async fn deny(State(shared): State<Shared>, Path(handle): Path<String>) -> StatusCode {
+async fn deny(State(shared): State<Shared>, Path(handle): Path<String>) -> Response {
     decide(&shared, &handle, |login, now| login.decide(Decision::Denied, now))
 }
 
@@ -131,19 +132,27 @@ pub(super) fn choices(body: &[u8]) -> Result<Choices, StatusCode> {
     Ok(choices.unwrap_or_default())
 }
 
-/// 404 for a handle that never was, 409 when the request waits no longer.
-fn decide(shared: &Shared, handle: &str, how: impl FnOnce(&mut Login, Duration) -> bool) -> StatusCode {
+/// Where the phone's browser goes next.
+#[derive(Debug, Serialize)]
+struct Onward {
+    redirect: Url,
+}
+
+/// 404 for a handle that never was, 409 when the request waits no longer; 200 with where
+/// the browser goes when the login ends on a web page.
+fn decide(shared: &Shared, handle: &str, how: impl FnOnce(&mut Login, Duration) -> bool) -> Response {
     let now = shared.now();
-    let was_waiting = shared.change(|state| {
+    let decided = shared.change(|state| {
         let login = state.logins.by_handle(handle)?;
         let was_waiting = how(login, now);
-        let ended = was_waiting.then(|| login.ended());
+        let (ended, landing) = (was_waiting.then(|| login.ended()), login.landing());
         state.logins.note(ended);
-        Some(was_waiting)
+        Some((was_waiting, landing))
     });
-    match was_waiting {
-        None => StatusCode::NOT_FOUND,
-        Some(true) => StatusCode::NO_CONTENT,
-        Some(false) => StatusCode::CONFLICT,
+    match decided {
+        None => StatusCode::NOT_FOUND.into_response(),
+        Some((true, Some(redirect))) => Json(Onward { redirect }).into_response(),
+        Some((true, None)) => StatusCode::NO_CONTENT.into_response(),
+        Some((false, _)) => StatusCode::CONFLICT.into_response(),
     }
 }

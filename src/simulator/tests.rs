@@ -3,6 +3,7 @@
 mod bench;
 mod flow;
 mod platform;
+mod redirects;
 mod refusals;
 mod steering;
 mod tokens;

@@ -10,7 +10,7 @@ use serde_json::{Map, json};
 
 use super::consents::Told;
 use super::form::Form;
-use super::id_token::{self, Facts};
+use super::id_token::{self, Facts, IdTokenShape};
 use super::journal::{Endpoint, Reply};
 use super::keys::KeyError;
 use super::logins::{Found, Login};
@@ -24,6 +24,9 @@ const DENIED: OauthError = OauthError::bad("access_denied", "The user refused");
 const EXPIRED: OauthError = OauthError::bad("expired_token", "The auth_req_id has expired");
 const UNKNOWN: OauthError = OauthError::bad("invalid_grant", "The auth_req_id is not known");
 const SPENT: OauthError = OauthError::bad("invalid_grant", "The auth_req_id has been used");
+
+/// The lifetime of an access token in the vendor's example of a landing.
+const REDIRECT_TOKEN_SECONDS: u64 = 3599;
 
 /// The grants this endpoint tells apart.
 #[derive(Debug, Clone, Copy)]
@@ -58,8 +61,23 @@ pub(super) async fn exchange(State(shared): State<Shared>, headers: HeaderMap, b
     }
     match Grant::read(&form)? {
         Grant::Ciba => poll(&shared, client, &form).await,
-        Grant::CibaRedirect => Err(unsupported().into()),
+        Grant::CibaRedirect => land(&shared, client, &form).await,
     }
+}
+
+/// The exchange of a landing's code: neither `redirect_uri` nor a verifier comes with it.
+async fn land(shared: &Shared, client: &ClientRegistration, form: &Form) -> Result<Reply, Reply> {
+    let code = form.get("code").ok_or(OauthError::invalid_request("code is missing"))?;
+    let now = shared.now();
+    let (found, login) = shared
+        .change(|state| {
+            let login = state.logins.of_code(code, &client.client_id)?;
+            Some((login.exchange(now), login.clone()))
+        })
+        .ok_or(UNKNOWN)?;
+    let reply = answer_to(shared, client, &login, found, Grant::CibaRedirect).await?;
+    shared.linger(login.behaviour.token.latency_ms).await;
+    Ok(reply.about(&login.phone))
 }
 
 async fn poll(shared: &Shared, client: &ClientRegistration, form: &Form) -> Result<Reply, Reply> {
@@ -72,7 +90,7 @@ async fn poll(shared: &Shared, client: &ClientRegistration, form: &Form) -> Resu
             Some((login.poll(now, enforce), login.clone()))
         })
         .ok_or(UNKNOWN)?;
-    let reply = answer_to(shared, client, &login, found).await?;
+    let reply = answer_to(shared, client, &login, found, Grant::Ciba).await?;
     shared.linger(login.behaviour.token.latency_ms).await;
     Ok(reply.about(&login.phone))
 }
@@ -82,6 +100,7 @@ async fn answer_to(
     client: &ClientRegistration,
     login: &Login,
     found: Found,
+    grant: Grant,
 ) -> Result<Reply, OauthError> {
     Ok(match found {
         Found::Pending => Reply::new("pending", PENDING),
@@ -96,9 +115,10 @@ async fn answer_to(
             None => Reply::new("expired", EXPIRED),
         }),
         Found::Spent => Reply::new("spent", SPENT),
+        Found::NotPolled => Reply::new("not_polled", UNKNOWN),
         Found::Fault(fault) => Reply::new("fault", &fault),
         Found::Approved => {
-            let success = success(shared, client, login).await?;
+            let success = success(shared, client, login, grant).await?;
             match &login.behaviour.token.success_fault {
                 Some(fault) => Reply::new("lost", fault),
                 None => Reply::new("approved", success),
@@ -107,24 +127,43 @@ async fn answer_to(
     })
 }
 
-/// The success in poll mode: no refresh token, no `scope`.
-async fn success(shared: &Shared, client: &ClientRegistration, login: &Login) -> Result<Response, OauthError> {
-    let access_token = format!("ciba.{}", random::token()?);
-    let lifetime = shared.settings().access_token_seconds;
+/// The success: no refresh token in either mode. A poll's has no `scope`; a landing's
+/// has one, another spelling of the type and another lifetime (guide to
+/// merchant-initiated login).
+async fn success(
+    shared: &Shared,
+    client: &ClientRegistration,
+    login: &Login,
+    grant: Grant,
+) -> Result<Response, OauthError> {
+    let behaviour = &login.behaviour;
+    let (prefix, token_type, lifetime, shape, edit) = match grant {
+        Grant::Ciba => {
+            let lifetime = shared.settings().access_token_seconds;
+            ("ciba.", "Bearer", lifetime, &behaviour.id_token, &behaviour.token.answer)
+        }
+        Grant::CibaRedirect => {
+            ("", "bearer", REDIRECT_TOKEN_SECONDS, &behaviour.redirect.id_token, &behaviour.redirect.answer)
+        }
+    };
+    let access_token = format!("{prefix}{}", random::token()?);
     let how = login.behaviour.userinfo.consents;
     let told =
         shared.change(|state| state.consents.tell(&login.client_id, &login.phone, &login.scopes, how, login.choices()));
-    let id_token = sign(shared, client, login, &access_token, &told)
+    let id_token = sign(shared, client, login, &access_token, shape, &told)
         .await
         .map_err(|_| OauthError::server_error("The ID token could not be signed"))?;
     let fields = [
         ("access_token", json!(access_token)),
-        ("token_type", json!("Bearer")),
+        ("token_type", json!(token_type)),
         ("expires_in", json!(lifetime)),
         ("id_token", json!(id_token)),
     ];
-    let fields = fields.map(|(name, value)| (name.to_owned(), value));
-    let body = login.behaviour.token.answer.render(Map::from_iter(fields));
+    let mut fields = Map::from_iter(fields.map(|(name, value)| (name.to_owned(), value)));
+    if matches!(grant, Grant::CibaRedirect) {
+        fields.insert("scope".to_owned(), json!(login.scopes.join(" ")));
+    }
+    let body = edit.render(fields);
     let access = Access {
         client_id: login.client_id.clone(),
         phone: login.phone.clone(),
@@ -144,10 +183,11 @@ async fn sign(
     client: &ClientRegistration,
     login: &Login,
     access_token: &str,
+    shape: &IdTokenShape,
     told: &Told,
 ) -> Result<String, KeyError> {
     let behaviour = &login.behaviour;
-    if behaviour.id_token.rotate_keys_first {
+    if shape.rotate_keys_first {
         shared.rotate_keys(false).await?;
     }
     let keys = shared.look(|state| state.keys.current());
@@ -163,7 +203,7 @@ async fn sign(
         now: clock::wall_seconds(),
         token_id: random::uuid()?,
     };
-    id_token::mint(&behaviour.id_token, &facts, &keys)
+    id_token::mint(shape, &facts, &keys)
 }
 
 /// `POST /access-management-1.0/access/oauth2/revoke`

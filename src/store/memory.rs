@@ -193,6 +193,14 @@ impl SessionStore for MemoryStore {
         Ok(saved)
     }
 
+    async fn login_of_request(
+        &self,
+        tenant: &TenantId,
+        auth_req_id: &AuthReqId,
+    ) -> Result<Option<LoginId>, StoreError> {
+        self.with(tenant, |tenant| tenant.login_of_request(auth_req_id))
+    }
+
     async fn login_of_call(&self, tenant: &TenantId, call: &CallId) -> Result<Option<LoginId>, StoreError> {
         self.with(tenant, |tenant| tenant.login_of_call(call))
     }

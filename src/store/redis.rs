@@ -6,6 +6,7 @@
 //! cg1:{tenant}:number:<hash>         the live login of a phone number, and until when
 //! cg1:{tenant}:code:<hash>           the live login of a code, and until when
 //! cg1:{tenant}:request:<hash>        the login of a request id, and the digest of its content
+//! cg1:{tenant}:landing:<hash>        the live login that a landing with this auth_req_id ends
 //! cg1:{tenant}:withdrawn:<login id>  a reservation that was taken back
 //! cg1:{tenant}:log:<counter>:<hash>  starts for a number, by an agent, from a till ..., by time
 //! cg1:{tenant}:denials:<hash>        how often a number's person has said no, and when last
@@ -371,6 +372,19 @@ impl SessionStore for RedisStore {
             "gone" => Ok(Saved::Gone),
             _ => Err(UNKNOWN_ANSWER),
         }
+    }
+
+    async fn login_of_request(
+        &self,
+        tenant: &TenantId,
+        auth_req_id: &AuthReqId,
+    ) -> Result<Option<LoginId>, StoreError> {
+        let mut found = None;
+        for command in self.calls.login_of_request(tenant, auth_req_id) {
+            let login: Option<String> = self.link.command(&command).await?;
+            found = login.or(found);
+        }
+        found.map(|login| LoginId::parse(&login).map_err(|_| UNKNOWN_ANSWER)).transpose()
     }
 
     async fn login_of_call(&self, tenant: &TenantId, call: &CallId) -> Result<Option<LoginId>, StoreError> {

@@ -40,6 +40,7 @@ pub struct Metrics {
     audit_failing: Gauge,
     fraud: FraudCounters,
     public: PublicCounters,
+    landings: Family<Landed, Counter>,
     config_reloads: Family<Reloaded, Counter>,
     config_differs: Gauge,
 }
@@ -58,6 +59,8 @@ pub enum ProviderOperation {
     Start,
     /// How a login stands.
     Poll,
+    /// What a landing was given.
+    Code,
     /// Who the person is.
     Userinfo,
     /// Forgetting a token.
@@ -86,6 +89,7 @@ impl ProviderOperation {
             Self::UserExists => "user_exists",
             Self::Start => "start",
             Self::Poll => "poll",
+            Self::Code => "code",
             Self::Userinfo => "userinfo",
             Self::Revoke => "revoke",
             Self::PlatformToken => "platform_token",
@@ -165,6 +169,7 @@ impl Metrics {
             audit_failing: Gauge::default(),
             fraud: FraudCounters::default(),
             public: PublicCounters::default(),
+            landings: Family::default(),
             config_reloads: Family::default(),
             config_differs: Gauge::default(),
         };
@@ -193,6 +198,7 @@ impl Metrics {
         let cut = "Connections of callers who flooded, gave up their calls or said nothing";
         registry.register("cut_connections", cut, self.cut_connections.clone());
         registry.register("shed_calls", "Calls refused because of too much load", self.shed_calls.clone());
+        registry.register("landings", "Landings of redirect logins, by what became of them", self.landings.clone());
         registry.register("panics", "Defects that were caught, by where", self.panics.clone());
         let lost = "Audit records for which there was no room";
         registry.register("audit_records_lost", lost, self.audit_records_lost.clone());
@@ -276,6 +282,11 @@ impl Metrics {
     /// fixed set.
     pub fn call_shed(&self, limit: &'static str) {
         self.shed_calls.get_or_create(&Shed { limit }).inc();
+    }
+
+    /// A phone landed, and this became of it.
+    pub fn landed(&self, result: &'static str) {
+        self.landings.get_or_create(&Landed { result }).inc();
     }
 
     /// A defect made a call or a login's task panic; `place` is `call` or `login`.
@@ -411,6 +422,11 @@ struct Shed {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Panicked {
     place: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Landed {
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use ciba_gateway::grpc::v1;
-use ciba_gateway::grpc::v1::start_login_request::{Finish, Person};
+use ciba_gateway::grpc::v1::start_login_request::Person;
 use tonic::Code;
 use v1::StartLoginRequest as Start;
 
@@ -92,12 +92,6 @@ fn wrong_starts() -> Vec<(&'static str, Start)> {
     ]
 }
 
-/// Fields that the API names and the gateway does not act on yet.
-fn unsupported_starts() -> Vec<Start> {
-    let redirect = v1::FinishByRedirect { redirect_uri: "https://bait.example".to_owned() };
-    vec![Start { finish: Some(Finish::FinishByRedirect(redirect)), ..till() }]
-}
-
 fn names_one_field(refusal: &Refusal, field: &str) {
     assert_eq!((refusal.code, refusal.reason.as_str()), (Code::InvalidArgument, "INVALID_FIELD"), "{refusal:?}");
     assert!(refusal.fields.iter().all(|named| named == field) && !refusal.fields.is_empty(), "{field}: {refusal:?}");
@@ -116,18 +110,6 @@ async fn a_wrong_field_is_named_and_nothing_is_sent() {
     assert_eq!((stage.provider.count(Asked::Start), desk.list().await), (0, vec![]));
     // None of them has used up the request_id or the number.
     desk.start(till()).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_not_supported_is_refused_not_ignored() {
-    let (stage, gateway) = Stage::with_gateway();
-    let desk = gateway.desk();
-    for request in unsupported_starts() {
-        let refusal = desk.refused(request).await;
-        assert_eq!((refusal.code, refusal.reason.as_str()), (Code::Unimplemented, "NOT_SUPPORTED"), "{refusal:?}");
-        assert!(!refusal.message.contains(BAIT), "{refusal:?}");
-    }
-    assert_eq!(stage.provider.count(Asked::Start), 0);
 }
 
 #[tokio::test(start_paused = true)]

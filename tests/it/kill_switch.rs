@@ -89,7 +89,7 @@ async fn the_owner_dies_while_it_asks_the_provider() {
         }
         match asked {
             Asked::Check | Asked::Start => provider.start_takes(secs(2)),
-            Asked::Poll => provider.poll_takes(secs(2)),
+            Asked::Poll | Asked::Code => provider.poll_takes(secs(2)),
             Asked::Identify | Asked::Revoke => provider.identify_takes(secs(2)),
         }
         let death = async {

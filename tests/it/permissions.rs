@@ -47,6 +47,8 @@ async fn every_call(url: &str) -> Vec<(&'static str, Option<Status>)> {
         terminal_id: "till-1".into(),
         ..Default::default()
     };
+    let complete =
+        v1::CompleteRedirectRequest { error: "access_denied".into(), login_id: login_id.clone(), ..Default::default() };
     let wait = v1::WaitLoginRequest { login_id: login_id.clone(), timeout: None };
     let watch = v1::WatchLoginRequest { login_id: login_id.clone(), heartbeat_interval: None };
     vec![
@@ -59,6 +61,7 @@ async fn every_call(url: &str) -> Vec<(&'static str, Option<Status>)> {
         ("ListLogins", client.list_logins(v1::ListLoginsRequest::default()).await.err()),
         ("ConfirmCode", client.confirm_code(confirm).await.err()),
         ("TransferLogin", client.transfer_login(transfer).await.err()),
+        ("CompleteRedirect", client.complete_redirect(complete).await.err()),
         ("CancelLogin", client.cancel_login(v1::CancelLoginRequest { login_id }).await.err()),
         ("EraseLogin", client.erase_login(erase).await.err()),
         ("CreateShopQr", shop.create_shop_qr(create).await.err()),
@@ -80,6 +83,7 @@ async fn a_client_makes_the_calls_that_it_lists() {
         ("watch-all", &["WatchLogins", "ListLogins"]),
         ("confirm", &["ConfirmCode"]),
         ("transfer", &["TransferLogin"]),
+        ("complete", &["CompleteRedirect"]),
         ("cancel", &["CancelLogin"]),
         ("erase", &["EraseLogin"]),
         ("shop-qrs", &["CreateShopQr", "ListShopQrs", "DeleteShopQr"]),

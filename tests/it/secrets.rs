@@ -13,6 +13,7 @@ use ciba_gateway::simulator::Settings;
 use serde_json::{Value, json};
 
 use crate::support::caller::{Caller, call, till};
+use crate::support::client::landing_on;
 use crate::support::configuration::{CLIENT_SECRET, Configuration, api_key, store_keys};
 use crate::support::eventually::eventually;
 use crate::support::gateway::{Serve, local};
@@ -29,6 +30,7 @@ const READER: &str = "4741986359";
 const IMPOSTOR: &str = "4741986361";
 const CANCELLED: &str = "4741986362";
 const ERASED: &str = "4741986363";
+const LANDED: &str = "4741986364";
 /// Numbers whose logins fail by themselves, and what the provider does to them.
 fn troubled() -> Vec<(&'static str, Value)> {
     let error = |word: &str| json!({ "error": { "error": word, "description": "about +4741986371" } });
@@ -88,7 +90,7 @@ impl Stage {
         let wire = Recorder::start(outside, inner);
         let log = format!("filter = \"trace\"\nformat = \"{format}\"");
         let configuration = Configuration { log, ..Configuration::new(&vipps.issuer()).with_redis(&redis) };
-        let configuration = configuration.that_asks_for_national_ids();
+        let configuration = configuration.that_asks_for_national_ids().with_public_listener();
         let serve = Serve::ready(&configuration).await;
         let caller = serve.caller().with_agent("kari");
         Self { vipps, wire, redis, serve, caller, secrets: Secrets::default(), dumps: String::new() }
@@ -126,9 +128,28 @@ impl Stage {
             self.caller.end_of(&login.login_id).await;
         }
         self.look_into_redis().await;
+        self.land().await;
         self.caller.erase(&logins[3].login_id).await;
         self.strangers().await;
         self.look_into_redis().await;
+    }
+
+    /// One that ends on the gateway's page, and codes that are not its.
+    async fn land(&mut self) {
+        let login = self.start(landing_on("", till(&format!("+{LANDED}")))).await.expect("a login");
+        self.look_into_redis().await;
+        self.vipps.simulator.approve(LANDED);
+        let landing = self.vipps.simulator.landing(LANDED).expect("the phone lands");
+        let mut made_up = landing.clone();
+        made_up.set_query(Some("code=made-up-by-somebody&error_description=about-4741986364"));
+        self.secrets.add("redirect code", "made-up-by-somebody");
+        for (_, code) in landing.query_pairs() {
+            self.secrets.add("redirect code", code);
+        }
+        for (page, status) in [(&made_up, 410), (&landing, 200), (&landing, 410)] {
+            assert_eq!(http::get(page.as_str()).await.map(|(status, _)| status), Some(status));
+        }
+        self.caller.end_of(&login.login_id).await;
     }
 
     async fn answer(&mut self, logins: &[Login]) {
@@ -228,6 +249,7 @@ fn assert_unreadable(traces: &Traces) {
         ("request_id", 18),
         ("auth_req_id", 14),
         ("code", 14),
+        ("redirect code", 2),
         ("wrong code", 3),
         ("access token", 6),
         ("id token's part", 18),

@@ -83,6 +83,7 @@ mod charges;
 mod check_ins;
 mod events;
 mod heartbeats;
+mod landings;
 mod losses;
 mod numbers;
 mod owners;

@@ -11,7 +11,7 @@ fn quick() -> Measures {
 #[tokio::test]
 async fn a_record_says_who_why_what_when_and_with_which_result() {
     let by = entry(What::CodeTried { matched: false, tries_left: 2 });
-    let by = by.clone().by(&by.client, Some(&AgentId::new("bert").unwrap()));
+    let by = by.clone().by(by.client.as_ref().unwrap(), Some(&AgentId::new("bert").unwrap()));
     let lines =
         written([by, entry(What::Ended { outcome: "failed", reason: Some(FailureReason::CodeMismatch), denials: 0 })])
             .await;

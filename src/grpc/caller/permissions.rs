@@ -19,6 +19,7 @@ pub(in crate::grpc) enum Call {
     ListLogins,
     ConfirmCode,
     TransferLogin,
+    CompleteRedirect,
     CancelLogin,
     EraseLogin,
     CreateShopQr,
@@ -40,6 +41,7 @@ impl Call {
             Self::ListLogins => ("ListLogins", CallGroup::WatchAll),
             Self::ConfirmCode => ("ConfirmCode", CallGroup::Confirm),
             Self::TransferLogin => ("TransferLogin", CallGroup::Transfer),
+            Self::CompleteRedirect => ("CompleteRedirect", CallGroup::Complete),
             Self::CancelLogin => ("CancelLogin", CallGroup::Cancel),
             Self::EraseLogin => ("EraseLogin", CallGroup::Erase),
             Self::CreateShopQr => ("CreateShopQr", CallGroup::ShopQrs),
@@ -68,7 +70,7 @@ mod tests {
     use super::*;
     use crate::grpc::v1;
 
-    const ALL: [Call; 15] = [
+    const ALL: [Call; 16] = [
         Call::CheckPhone,
         Call::StartLogin,
         Call::GetLogin,
@@ -78,6 +80,7 @@ mod tests {
         Call::ListLogins,
         Call::ConfirmCode,
         Call::TransferLogin,
+        Call::CompleteRedirect,
         Call::CancelLogin,
         Call::EraseLogin,
         Call::CreateShopQr,

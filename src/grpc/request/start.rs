@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::super::status::CallError;
 use super::super::v1;
 use super::place::{Place, place};
+use super::redirect::finish;
 use super::{Violations, phone_number, whole_seconds};
 use crate::identity::{Claim, Subject};
 use crate::language::Language;
@@ -24,7 +25,6 @@ pub(in crate::grpc) fn start_login(
     caller: &Caller,
     tenant: &Tenant,
 ) -> Result<StartLogin, CallError> {
-    refuse_unsupported(&request)?;
     let mut wrong = Violations::default();
     let request_id = wrong.check("request_id", RequestId::new(request.request_id.clone()));
     let whom = whom(&request, tenant, &mut wrong);
@@ -44,6 +44,7 @@ pub(in crate::grpc) fn start_login(
         "" => None,
         tag => wrong.check("language", Language::parse(tag)),
     };
+    let finish = finish(request.finish.as_ref(), tenant, &mut wrong);
     let when_busy = when_busy(&request, &mut wrong);
     wrong.finish()?;
     let (Some(request_id), Some(whom), Some(channel)) = (request_id, whom, channel) else {
@@ -64,18 +65,9 @@ pub(in crate::grpc) fn start_login(
         expected_subject,
         labels,
         language,
+        finish,
         when_busy,
     })
-}
-
-/// What the API names but the gateway does not act on is refused, never ignored.
-fn refuse_unsupported(request: &v1::StartLoginRequest) -> Result<(), CallError> {
-    use v1::start_login_request::Finish;
-    let unsupported = [(matches!(request.finish, Some(Finish::FinishByRedirect(_))), "finish_by_redirect")];
-    match unsupported.into_iter().find(|(is_used, _)| *is_used) {
-        Some((_, what)) => Err(CallError::NotSupported(what)),
-        None => Ok(()),
-    }
 }
 
 fn whom(request: &v1::StartLoginRequest, tenant: &Tenant, wrong: &mut Violations) -> Option<Whom> {

@@ -33,6 +33,7 @@ pub(crate) fn record(seed: u8, version: u64) -> Record {
         language: Language::English,
         created_at: T0,
         handed_over: None,
+        finish: crate::session::Finish::InApp,
     };
     let session = Session::new(LoginId::from_random([seed; 20]), terms, T0);
     Record { session, format: 1, version, epoch: 1, owner: Incarnation("a-run".to_owned()) }

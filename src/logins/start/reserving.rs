@@ -213,6 +213,7 @@ fn terms(
         language: request.language.unwrap_or(tenant.default_language),
         created_at: now,
         handed_over: None,
+        finish: request.finish.clone(),
     })
 }
 

@@ -6,13 +6,16 @@
 //! settings, never from the token or from discovery. There is no switch to turn
 //! any of it off; with partner keys `msn` takes the place of `aud` and `azp`.
 //!
-//! Not checked: `nonce`, because none is sent, and a claim with the
-//! `auth_req_id`, which CIBA Core (section 10.3.1) has in push mode alone.
+//! Not checked: `nonce`, because none is sent, and, of a poll's token, a claim with the
+//! `auth_req_id`, which CIBA Core (section 10.3.1) has in push mode alone. Of a landing's
+//! token that claim is all that says whose it is: [`request_id`] reads it.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use openidconnect::core::{
     CoreGenderClaim, CoreIdTokenVerifier, CoreJsonWebKey, CoreJsonWebKeySet, CoreJweContentEncryptionAlgorithm,
@@ -22,10 +25,11 @@ use openidconnect::{
     AccessToken, AccessTokenHash, AdditionalClaims, ClaimsVerificationError, ClientId, IdToken, IdTokenClaims,
     IssuerUrl, Nonce, SignatureVerificationError,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::settings::SigningAlgorithm;
+use crate::ciba::AuthReqId;
 use crate::identity::Subject;
 use crate::timestamp::Timestamp;
 
@@ -51,6 +55,8 @@ pub(super) enum Refused {
     AccessTokenHash,
     #[error("algorithm")]
     Algorithm,
+    #[error("request id")]
+    RequestId,
     #[error("another rule")]
     Other,
     /// None of the keys is the one that it names.
@@ -178,6 +184,34 @@ impl Rules {
     }
 }
 
+/// Which request a token answers, by each of the three names that the vendor's pages and
+/// CIBA Core (section 10.3.1) have for the claim; `None` when it is not there, or does not
+/// say the same everywhere. To be asked of a token that has been verified.
+pub(super) fn request_id(id_token: &str) -> Option<AuthReqId> {
+    // A name that stands twice is refused by serde; null is not the same as absent.
+    #[derive(Deserialize)]
+    struct Claims {
+        #[serde(default, deserialize_with = "present")]
+        auth_req_id: Option<Value>,
+        #[serde(default, rename = "authReqId", deserialize_with = "present")]
+        camel_case: Option<Value>,
+        #[serde(default, rename = "urn:openid:params:jwt:claim:auth_req_id", deserialize_with = "present")]
+        urn: Option<Value>,
+    }
+    let payload = BASE64_URL_SAFE_NO_PAD.decode(id_token.split('.').nth(1)?).ok()?;
+    let claims: Claims = serde_json::from_slice(&payload).ok()?;
+    let mut said = [claims.auth_req_id, claims.camel_case, claims.urn].into_iter().flatten();
+    let first = said.next()?;
+    if said.any(|other| other != first) {
+        return None;
+    }
+    AuthReqId::new(first.as_str()?)
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
 /// A clock beyond the calendar reads as its end, where every token has expired.
 fn utc(at: Timestamp) -> DateTime<Utc> {
     let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
@@ -198,5 +232,39 @@ fn refused(error: ClaimsVerificationError) -> Refused {
             _ => Refused::Other,
         },
         _ => Refused::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request_of(claims: &str) -> Option<String> {
+        let token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims));
+        request_id(&token).map(|id| id.expose().to_owned())
+    }
+
+    #[test]
+    fn a_request_is_named_by_any_of_three_claims_and_by_all_alike() {
+        let urn = "urn:openid:params:jwt:claim:auth_req_id";
+        for name in ["auth_req_id", "authReqId", urn] {
+            assert_eq!(request_of(&format!(r#"{{"sub":"s","{name}":"a-1"}}"#)).as_deref(), Some("a-1"));
+        }
+        let all = format!(r#"{{"auth_req_id":"a-1","authReqId":"a-1","{urn}":"a-1"}}"#);
+        assert_eq!(request_of(&all).as_deref(), Some("a-1"));
+        for wrong in [
+            r#"{"sub":"s"}"#,
+            r#"{"auth_req_id":"a-1","authReqId":"a-2"}"#,
+            r#"{"auth_req_id":"a-1","authReqId":null}"#,
+            r#"{"auth_req_id":null}"#,
+            r#"{"auth_req_id":["a-1"]}"#,
+            r#"{"auth_req_id":7}"#,
+            r#"{"auth_req_id":""}"#,
+            r#"{"auth_req_id":"a 1"}"#,
+            r#"{"auth_req_id":"a-1","auth_req_id":"a-1"}"#,
+            "[]",
+        ] {
+            assert_eq!(request_of(wrong), None, "{wrong}");
+        }
     }
 }

@@ -90,7 +90,7 @@ async fn a_login_belongs_to_the_client_that_started_it() {
 async fn other_grants_are_not_offered() {
     let bench = Bench::new().await;
     let path = "/access-management-1.0/access/oauth2/token";
-    for grant in ["urn:vipps:params:grant-type:ciba-redirect", "client_credentials"] {
+    for grant in ["urn:vipps:params:grant-type:qr-redirect", "client_credentials"] {
         let answer = bench.post(path, &[("grant_type", grant)]).await;
         assert_eq!(answer.refusal(), refusal(400, "unsupported_grant_type"));
     }

@@ -6,8 +6,11 @@ use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use super::counting::{Denials, Log, Member, Request, log_of, member};
 use super::stream::Stream;
+use crate::ciba::AuthReqId;
 use crate::phone::PhoneNumber;
 use crate::session::{CallId, CodeCheck, Ended, FailureReason, LoginId, Outcome, Person, Session, State, Terms};
 use crate::store::retention::{identity_until, kept_until};
@@ -39,6 +42,8 @@ pub(super) struct Tenant {
     codes: HashMap<String, Claim>,
     logs: HashMap<(Counter, String), Log>,
     denials: HashMap<Person, Denials>,
+    /// Of logins that end by a landing, by the hash of their handle.
+    requested: HashMap<[u8; 32], LoginId>,
     next_sweep: Timestamp,
 }
 
@@ -74,6 +79,7 @@ impl Tenant {
             codes: HashMap::new(),
             logs: HashMap::new(),
             denials: HashMap::new(),
+            requested: HashMap::new(),
             next_sweep: Timestamp::default(),
         }
     }
@@ -149,6 +155,10 @@ impl Tenant {
 
     pub(super) fn login_of_call(&self, call: &CallId) -> Option<LoginId> {
         self.calls.get(call).map(|claim| claim.login.clone())
+    }
+
+    pub(super) fn login_of_request(&self, auth_req_id: &AuthReqId) -> Option<LoginId> {
+        self.requested.get(&hash_of(auth_req_id)).cloned()
     }
 
     pub(super) fn logins_of_number(&self, number: &PhoneNumber) -> Vec<LoginId> {
@@ -315,6 +325,7 @@ impl Tenant {
         self.denials.retain(|_, denials| denials.count_at(now));
         self.logins.retain(|_, kept| kept.sweep(now));
         self.calls.retain(|_, claim| self.logins.contains_key(&claim.login));
+        self.requested.retain(|_, login| self.logins.contains_key(login));
     }
 
     pub(super) fn count(&mut self, question: &Question<'_>) -> Counted {
@@ -379,6 +390,11 @@ impl Tenant {
 
     fn put(&mut self, record: Record, identity_window: Duration) {
         let session = &record.session;
+        if let Some(auth_req_id) = session.landing_handle() {
+            self.requested.insert(hash_of(auth_req_id), session.id.clone());
+        } else if session.has_ended() && !session.terms.finish.is_in_app() {
+            self.requested.retain(|_, login| *login != session.id);
+        }
         match session.deadline() {
             Some(until) => self.hold(session, until),
             None => self.free(session),
@@ -437,6 +453,10 @@ impl Kept {
         }
         false
     }
+}
+
+fn hash_of(auth_req_id: &AuthReqId) -> [u8; 32] {
+    Sha256::digest(auth_req_id.expose()).into()
 }
 
 /// What makes an event when it changes.

@@ -254,6 +254,8 @@ impl Calls {
             .arg(millis(INDEX_RETENTION + CLEAN_UP_AFTER))
             .arg(millis(DENIAL_RETENTION))
             .arg(millis(DENIAL_RETENTION + CLEAN_UP_AFTER))
+            .arg(names.landings())
+            .arg(landing_digest(session, &names))
             .arg(version.removed.len())
             .arg(&version.removed);
         Ok(self.rehashed(with_fields(call, version.fields), &names, terms))
@@ -298,7 +300,9 @@ impl Calls {
             .arg(millis(INDEX_RETENTION + CLEAN_UP_AFTER))
             .arg(millis(LOG_RETENTION + CLEAN_UP_AFTER))
             .arg(names.owners())
-            .arg(u8::from(terms.call.is_some()));
+            .arg(u8::from(terms.call.is_some()))
+            .arg(names.landings())
+            .arg(landing_digest(session, &names));
         let logs =
             Counter::ALL.into_iter().filter_map(|counter| Some((counter, names.log(counter, Asker::from(&**terms))?)));
         let logs: Vec<_> = logs.collect();
@@ -325,6 +329,17 @@ impl Calls {
         let command = |keys: &HashKeys| {
             let mut call = cmd("HGET");
             call.arg(Names::of(tenant, keys).call(Some(call_id))).arg("login");
+            call
+        };
+        self.each_hash_key().map(command).collect()
+    }
+
+    /// Under each hash key.
+    pub(super) fn login_of_request(&self, tenant: &TenantId, auth_req_id: &AuthReqId) -> Vec<Cmd> {
+        let command = |keys: &HashKeys| {
+            let names = Names::of(tenant, keys);
+            let mut call = cmd("GET");
+            call.arg(names.landings() + &names.landing_digest(auth_req_id));
             call
         };
         self.each_hash_key().map(command).collect()
@@ -415,6 +430,11 @@ fn identity_of(identity: Option<(Vec<u8>, Timestamp)>, now: Timestamp) -> (Vec<u
         Some((sealed, until)) => (sealed, millis(until.since(now) + IDENTITY_CLEAN_UP_AFTER)),
         None => (Vec::new(), 0),
     }
+}
+
+/// By what a landing finds the login; empty while and where none does.
+fn landing_digest(session: &Session, names: &Names) -> String {
+    session.landing_handle().map(|auth_req_id| names.landing_digest(auth_req_id)).unwrap_or_default()
 }
 
 /// When the person has said no, empty if not.

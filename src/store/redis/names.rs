@@ -4,6 +4,7 @@
 //! node of a cluster. No name holds a number, a code or a request id, only
 //! keyed hashes of them.
 
+use crate::ciba::AuthReqId;
 use crate::phone::{BindingCode, PhoneNumber};
 use crate::session::{CallId, ClientId, LoginId, Person, TenantId, Terms};
 use crate::store::hash::{HashKeys, KeyedHash};
@@ -133,6 +134,16 @@ impl Names {
     /// The live login that has a code.
     pub(super) fn code(&self, code: &BindingCode) -> String {
         self.hashed("code", &[code.expose().as_bytes()])
+    }
+
+    /// What the name of a landing's login is without the digest of its handle.
+    pub(super) fn landings(&self) -> String {
+        format!("{}landing:", self.prefix)
+    }
+
+    /// How a handle of the provider appears there and in the record.
+    pub(super) fn landing_digest(&self, auth_req_id: &AuthReqId) -> String {
+        self.hash.digest("landing", &[auth_req_id.expose().as_bytes()])
     }
 
     /// Says that a reservation was taken back before it was there.

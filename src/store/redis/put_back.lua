@@ -18,13 +18,15 @@
 --       18 when it was asked for,
 --       19 request id is remembered until, 20 its TTL, 21 index's TTL,
 --       22 TTL of logs and denials, 23 key of an owner's logins without the owner,
---       24 '1' when there is a phone call, 25 number of logs, then the member of each,
+--       24 '1' when there is a phone call,
+--       25 key of a landing's login without the digest, 26 that digest ('' unless the
+--       login waits for a landing), 27 number of logs, then the member of each,
 --       then the record's fields: name, value
 -- Times and TTLs are in milliseconds. Answers 'written', 'kept' or 'withdrawn'.
 
 local login, ended = ARGV[2], ARGV[4] == '1'
-local logs = tonumber(ARGV[25])
-local FIRST_MEMBER, FIRST_FIELD = 26, 26 + logs
+local logs = tonumber(ARGV[27])
+local FIRST_MEMBER, FIRST_FIELD = 28, 28 + logs
 local stream = {
   head = KEYS[9], entries = KEYS[10], now = tonumber(ARGV[1]), fresh = ARGV[12], window = ARGV[13],
   entries_ttl = ARGV[14], head_ttl = ARGV[15],
@@ -40,9 +42,15 @@ if found[1] then
   redis.call('ZREM', ARGV[23] .. found[3], login)
 end
 
+local landing = redis.call('HGET', KEYS[1], 'landing')
+if landing then redis.call('DEL', ARGV[25] .. landing) end
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('HSET', KEYS[1], 'content', ARGV[16], unpack(ARGV, FIRST_FIELD))
 redis.call('HSET', KEYS[1], 'version', version)
+if ARGV[26] ~= '' then
+  redis.call('SET', ARGV[25] .. ARGV[26], login, 'PX', ARGV[7])
+  redis.call('HSET', KEYS[1], 'landing', ARGV[26])
+end
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 if ARGV[8] ~= '' then redis.call('SET', KEYS[2], ARGV[8], 'PX', ARGV[9]) end
 

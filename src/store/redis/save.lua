@@ -16,13 +16,15 @@
 --       13 a fresh epoch, 14 stream's window, 15 TTL of entries, 16 of the head,
 --       17 key of an owner's logins without the owner, 18 TTL of that key,
 --       19 how long a denial is remembered, 20 TTL of denials,
---       21 number of fields to remove, then their names,
+--       21 key of a landing's login without the digest, 22 that digest ('' unless the
+--       login waits for a landing),
+--       23 number of fields to remove, then their names,
 --       then the fields to write: name, value
 -- Times and TTLs are in milliseconds.
 
 local login, token, held_until = ARGV[2], ARGV[4], ARGV[7]
-local removed = tonumber(ARGV[21])
-local FIRST_REMOVED = 22
+local removed = tonumber(ARGV[23])
+local FIRST_REMOVED = 24
 local stream = {
   head = KEYS[6], entries = KEYS[7], now = tonumber(ARGV[1]), fresh = ARGV[13], window = ARGV[14],
   entries_ttl = ARGV[15], head_ttl = ARGV[16],
@@ -84,6 +86,18 @@ for _, key in ipairs({KEYS[3], KEYS[4]}) do
     redis.call('PEXPIRE', key, ARGV[8])
   elseif held_until == '' and holder == login then
     redis.call('DEL', key)
+  end
+end
+
+-- What names the login to a landing is in the record until the login has ended.
+if ARGV[22] ~= '' then
+  redis.call('SET', ARGV[21] .. ARGV[22], login, 'PX', ARGV[8])
+  redis.call('HSET', KEYS[1], 'landing', ARGV[22])
+elseif held_until == '' then
+  local landing = redis.call('HGET', KEYS[1], 'landing')
+  if landing then
+    redis.call('DEL', ARGV[21] .. landing)
+    redis.call('HDEL', KEYS[1], 'landing')
   end
 end
 

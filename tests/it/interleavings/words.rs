@@ -54,6 +54,7 @@ pub(super) fn request(login: usize, is_read_back: bool) -> StartLogin {
         expected_subject: None,
         labels: [].into(),
         language: None,
+        finish: ciba_gateway::session::Finish::InApp,
         when_busy: WhenBusy::Refuse,
     }
 }

@@ -63,6 +63,27 @@ pub(crate) fn hand_over(login_id: &str, agent: &str) -> v1::TransferLoginRequest
     }
 }
 
+/// A start whose person lands on that page.
+pub(crate) fn landing_on(page: &str, start: v1::StartLoginRequest) -> v1::StartLoginRequest {
+    let redirect = v1::FinishByRedirect { redirect_uri: page.to_owned() };
+    v1::StartLoginRequest { finish: Some(v1::start_login_request::Finish::FinishByRedirect(redirect)), ..start }
+}
+
+/// What a page hands over that was given a code.
+pub(crate) fn with_code(code: &str) -> v1::CompleteRedirectRequest {
+    v1::CompleteRedirectRequest { code: code.to_owned(), ..Default::default() }
+}
+
+/// What a page hands over that was given an error.
+pub(crate) fn with_error(error: &str, login: &v1::Login) -> v1::CompleteRedirectRequest {
+    v1::CompleteRedirectRequest {
+        error: error.to_owned(),
+        error_description: "about +4791234567".to_owned(),
+        login_id: login.login_id.clone(),
+        ..Default::default()
+    }
+}
+
 /// How a call was refused.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Refusal {
@@ -246,6 +267,20 @@ impl Client {
     /// Hands a login to an agent of the system that has it.
     pub(crate) async fn hand_to(&self, login: &v1::Login, agent: &str) -> Result<v1::Login, Refusal> {
         self.try_transfer(hand_over(&login.login_id, agent)).await
+    }
+
+    pub(crate) async fn try_complete(
+        &self,
+        request: v1::CompleteRedirectRequest,
+    ) -> Result<v1::CompleteRedirectResponse, Refusal> {
+        let answer = self.stub.clone().complete_redirect(self.request(request)).await;
+        self.hear(answer)
+    }
+
+    /// Whether the page's code was taken, and how its login stands now.
+    pub(crate) async fn lands(&self, code: &str) -> Result<(bool, String), Refusal> {
+        let done = self.try_complete(with_code(code)).await?;
+        Ok((done.completed, done.login.as_ref().map(standing).unwrap_or_default()))
     }
 
     pub(crate) async fn try_list(&self, request: v1::ListLoginsRequest) -> Result<v1::ListLoginsResponse, Refusal> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ciba_gateway::ciba::{Accepted, AuthReqId, CheckAnswer, PollAnswer, Refusal, StartAnswer, Tokens};
+use ciba_gateway::ciba::{Accepted, AuthReqId, CheckAnswer, PollAnswer, RedirectCode, Refusal, StartAnswer, Tokens};
 use ciba_gateway::clock::Clock;
 use ciba_gateway::identity::{Claim, Identity};
 use ciba_gateway::phone::{BindingCode, PhoneNumber};
@@ -26,6 +26,7 @@ pub(crate) enum Asked {
     Check,
     Start,
     Poll,
+    Code,
     Identify,
     Revoke,
 }
@@ -77,6 +78,7 @@ struct Stage {
     /// What the first polls of each login are answered.
     polls_of_each: Vec<PollAnswer>,
     identifications: VecDeque<IdentifyError>,
+    requests_of: VecDeque<IdentifyError>,
     start_takes: Duration,
     poll_takes: Duration,
     identify_takes: Duration,
@@ -106,6 +108,7 @@ impl FakeProvider {
             polls: VecDeque::new(),
             polls_of_each: Vec::new(),
             identifications: VecDeque::new(),
+            requests_of: VecDeque::new(),
             start_takes: Duration::ZERO,
             poll_takes: Duration::ZERO,
             identify_takes: Duration::ZERO,
@@ -164,6 +167,11 @@ impl FakeProvider {
     /// The next attempt to identify the person fails so.
     pub(crate) fn does_not_identify(&self, why: IdentifyError) {
         self.stage().identifications.push_back(why);
+    }
+
+    /// What comes for a code cannot be told whose it is.
+    pub(crate) fn does_not_say_whose(&self, why: IdentifyError) {
+        self.stage().requests_of.push_back(why);
     }
 
     /// Nobody has an account at that number.
@@ -337,8 +345,16 @@ pub(crate) fn trouble() -> PollAnswer {
     PollAnswer::Trouble { retry_after: None }
 }
 
+const TOKEN_OF: &str = "the-access-token-of-";
+const CODE_OF: &str = "the-code-of-";
+
+/// What the phone lands with after the start with that number, from 1 on.
+pub(crate) fn code_of(start: usize) -> String {
+    format!("{CODE_OF}handle-{start}")
+}
+
 fn tokens_of(handle: &str) -> PollAnswer {
-    PollAnswer::Redeemed(Tokens::new(format!("the-access-token-of-{handle}"), Some("the-id-token".to_owned())))
+    PollAnswer::Redeemed(Tokens::new(format!("{TOKEN_OF}{handle}"), Some("the-id-token".to_owned())))
 }
 
 /// Which start a handle is of, or a token.
@@ -401,6 +417,31 @@ impl FakeProvider {
         let answer = early.unwrap_or_else(|| self.answer(handle));
         self.stage().requests[request].said = Some(Said::of(&answer));
         answer
+    }
+
+    /// Codes are those of [`code_of`]; each gives its login's tokens once.
+    pub(crate) async fn exchange_code(&self, asker: usize, code: &RedirectCode) -> PollAnswer {
+        let handle = code.expose().strip_prefix(CODE_OF).unwrap_or_default();
+        let request = self.arrives(Asked::Code, number(handle), asker);
+        let time = self.stage().poll_takes;
+        self.takes(request, time).await;
+        let mut stage = self.stage();
+        if let Some(answer) = stage.polls.pop_front() {
+            return answer;
+        }
+        if handle.is_empty() || stage.redeemed.iter().any(|redeemed| redeemed == handle) {
+            return PollAnswer::InvalidGrant;
+        }
+        stage.redeemed.push(handle.to_owned());
+        tokens_of(handle)
+    }
+
+    pub(crate) fn request_of(&self, tokens: &Tokens) -> Result<AuthReqId, IdentifyError> {
+        if let Some(problem) = self.stage().requests_of.pop_front() {
+            return Err(problem);
+        }
+        let handle = tokens.access_token().strip_prefix(TOKEN_OF).and_then(AuthReqId::new);
+        handle.ok_or(IdentifyError::Rejected(FailureReason::IdTokenInvalid))
     }
 
     pub(crate) async fn identify(

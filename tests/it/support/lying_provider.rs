@@ -398,5 +398,6 @@ pub(crate) fn terms() -> Terms {
         language: Language::English,
         created_at: Timestamp::from_millis(1_800_000_000_000),
         handed_over: None,
+        finish: ciba_gateway::session::Finish::InApp,
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ciba_gateway::ciba::{AuthReqId, CheckAnswer, PollAnswer, StartAnswer, Tokens};
+use ciba_gateway::ciba::{AuthReqId, CheckAnswer, PollAnswer, RedirectCode, StartAnswer, Tokens};
 use ciba_gateway::identity::Identity;
 use ciba_gateway::phone::PhoneNumber;
 use ciba_gateway::provider::{IdentifyError, Provider, ProviderProblem};
@@ -46,6 +46,18 @@ impl Provider for ProviderLine {
 
     async fn poll(&self, auth_req_id: &AuthReqId) -> PollAnswer {
         self.through(self.provider.poll(self.asker, auth_req_id)).await
+    }
+
+    fn offers_redirect(&self) -> bool {
+        true
+    }
+
+    async fn exchange_code(&self, code: &RedirectCode) -> PollAnswer {
+        self.through(self.provider.exchange_code(self.asker, code)).await
+    }
+
+    async fn request_of(&self, tokens: &Tokens) -> Result<AuthReqId, IdentifyError> {
+        self.provider.request_of(tokens)
     }
 
     async fn identify(&self, tokens: &Tokens, terms: &Terms) -> Result<Identity, IdentifyError> {

@@ -98,6 +98,7 @@ fn terms(seed: u8, created_at: Timestamp) -> Terms {
         language: Language::English,
         created_at,
         handed_over: None,
+        finish: ciba_gateway::session::Finish::InApp,
     }
 }
 

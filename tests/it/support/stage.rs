@@ -14,12 +14,12 @@ use ciba_gateway::grpc::{Callers, Enrolment, LoginApi, Shield};
 use ciba_gateway::identity::Claim;
 use ciba_gateway::language::Language;
 use ciba_gateway::ledger::Ledger;
-use ciba_gateway::logins::{BlockList, Caller, Guards, Limits, Logins, Policy, Role, Tenant};
+use ciba_gateway::logins::{BlockList, Caller, Guards, Limits, Logins, Pages, Policy, Role, Tenant};
 use ciba_gateway::phone::Country;
 use ciba_gateway::poller::{Credential, Poller};
 use ciba_gateway::provider::Provider;
 use ciba_gateway::replicas::Replica;
-use ciba_gateway::session::{Channel, ClientId, CodeCheck, LoginId, State, TenantId};
+use ciba_gateway::session::{Channel, ClientId, CodeCheck, LoginId, RedirectUri, State, TenantId};
 use ciba_gateway::store::memory::MemoryStore;
 use ciba_gateway::store::{Charge, CoolDown, Counter, Limit, Saved, SessionStore};
 use ciba_gateway::telemetry::Metrics;
@@ -47,6 +47,9 @@ pub(crate) const STARTS_PER_NUMBER: u32 = 3;
 pub(crate) const GUARD_WINDOW: Duration = Duration::from_secs(600);
 /// How long an identity can be read after the end.
 pub(crate) const IDENTITY_WINDOW: Duration = Duration::from_secs(120);
+
+/// A page of each tenant.
+pub(crate) const PAGE: &str = "https://shop.example/landing?from=app";
 
 /// How long a call may take that waits for nothing.
 pub(crate) const CALL_TIME: Duration = Duration::from_secs(10);
@@ -263,6 +266,8 @@ fn tenants(credential: &Arc<Credential>) -> Vec<Tenant> {
 
 fn tenant(id: TenantId, credential: &Arc<Credential>) -> Tenant {
     Tenant {
+        name: id.to_string(),
+        pages: Pages { own: vec![RedirectUri::new(PAGE).expect("a page")], gateways: None },
         id,
         default_country: Country::Norway,
         default_lifetime: secs(300),

@@ -72,6 +72,14 @@ impl SessionStore for FlakyStore {
         self.call("save", self.store.save(record, now, identity_window)).await
     }
 
+    async fn login_of_request(
+        &self,
+        tenant: &TenantId,
+        auth_req_id: &AuthReqId,
+    ) -> Result<Option<LoginId>, StoreError> {
+        self.call("login_of_request", self.store.login_of_request(tenant, auth_req_id)).await
+    }
+
     async fn login_of_call(&self, tenant: &TenantId, call: &CallId) -> Result<Option<LoginId>, StoreError> {
         self.call("login_of_call", self.store.login_of_call(tenant, call)).await
     }
