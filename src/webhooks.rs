@@ -169,7 +169,16 @@ impl Receiver {
 
     /// Goes by these registrations from now on.
     pub fn go_by(&self, registrations: impl IntoIterator<Item = Registration>) {
-        let named = |registration: Registration| (registration.name.0.clone(), registration);
+        let named = |registration: Registration| {
+            if registration.secrets.is_empty() {
+                let webhook = registration.name.as_str();
+                warn!(
+                    webhook,
+                    "a webhook has no secret yet, so nothing is proven; `ciba-gateway webhooks apply` registers it"
+                );
+            }
+            (registration.name.0.clone(), registration)
+        };
         let registrations: Registrations = registrations.into_iter().map(named).collect();
         *self.0.registrations.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(registrations);
     }

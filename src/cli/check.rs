@@ -70,6 +70,7 @@ pub(super) async fn run(options: Options) -> ExitCode {
     for tenant in &config.tenants {
         report.provider(tenant).await;
         report.fraud_webhook(tenant).await;
+        report.webhooks(tenant);
     }
     if options.go_live {
         for tenant in &config.tenants {
@@ -105,6 +106,17 @@ impl Report {
     fn bad(&mut self, what: &str, text: &str) {
         self.wrong += 1;
         self.terminal.line(format!("{} {what:<16} {text}", self.terminal.paint(Style::Bad, "✗")));
+    }
+
+    fn webhooks(&mut self, tenant: &config::Tenant) {
+        for webhook in &tenant.webhooks {
+            let what = format!("webhook {}", webhook.name);
+            match webhook.secrets().count() {
+                0 => self.bad(&what, "has no secret yet; ciba-gateway webhooks apply registers it and writes the file"),
+                1 => self.good(&what, "has its secret"),
+                _ => self.note(&what, "has two secrets; delete the old registration when the new one is in use"),
+            }
+        }
     }
 
     fn front(&mut self, config: &Config) {

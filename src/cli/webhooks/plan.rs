@@ -124,9 +124,9 @@ mod tests {
         let wrong = registered("3", URL, &["user.checked-in.v1"]);
         let (one, two) = (Some(PathBuf::from("one")), Some(PathBuf::from("two")));
         assert_eq!(plan(&new, &[], false), Ok((one.clone(), vec![])));
-        assert_eq!(plan(&new, &[elsewhere.clone()], false), Ok((one, vec![])), "others are left alone");
+        assert_eq!(plan(&new, std::slice::from_ref(&elsewhere), false), Ok((one, vec![])), "others are left alone");
         assert_eq!(plan(&known, &[elsewhere, right.clone()], false), Ok((None, vec![])));
-        assert_eq!(plan(&known, &[wrong.clone()], false), Ok((two.clone(), vec!["3".to_owned()])));
+        assert_eq!(plan(&known, std::slice::from_ref(&wrong), false), Ok((two.clone(), vec!["3".to_owned()])));
         assert_eq!(plan(&known, &[right.clone(), wrong], true), Ok((two, vec!["1".to_owned(), "3".to_owned()])));
         let both = [right.clone(), registered("4", URL, &ping)];
         assert_eq!(plan(&known, &both, false), Ok((None, vec!["4".to_owned()])));
