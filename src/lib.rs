@@ -17,6 +17,7 @@
 //!           │      ├ session    states and transitions                         (pure)
 //!           │      ├ ciba       protocol words; answer → next step             (pure)
 //!           │      ├ identity   who the person is: typed claims                (pure)
+//!           │      ├ shop_qr    names of a shop's QR codes, and their drawing          (pure)
 //!           │      ├ language   the languages that agents are spoken to in     (pure)
 //!           │      └ phone      PhoneNumber, BindingCode                       (pure)
 //!           ├ tokens     whom the tenants' own identity providers say that it is
