@@ -151,6 +151,29 @@ fn each_feature_of_the_flow_is_proven() {
 }
 
 /// SR1, SR45.
+/// The table in the README is what callers look into when a call is refused.
+#[test]
+fn each_reason_of_the_api_is_explained_in_the_readme() {
+    let (api, readme) = (text("proto/ciba_gateway/v1/login_service.proto"), text("README.md"));
+    let table = readme.lines().skip_while(|line| !line.starts_with("| status |"));
+    let told: Vec<_> = table.take_while(|line| line.starts_with('|')).flat_map(words).collect();
+    let head = api.lines().take_while(|line| line.starts_with("//") || !line.starts_with("package"));
+    let reasons: Vec<_> = head
+        .filter_map(|line| line.strip_prefix("//   "))
+        .map(|line| line.trim_start_matches(|letter: char| letter == '_' || letter.is_ascii_uppercase()))
+        .flat_map(|line| words(line.trim_start().split("  ").next().unwrap_or_default()))
+        .collect();
+    assert!(reasons.len() > 50, "the reasons were not found: {reasons:?}");
+    let missing: Vec<_> = reasons.iter().filter(|reason| !told.contains(reason)).collect();
+    assert!(missing.is_empty(), "not in the README: {missing:?}");
+}
+
+/// The names in it that are written as constants are.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|letter: char| letter != '_' && !letter.is_ascii_alphanumeric());
+    words.filter(|word| word.len() > 3 && word.bytes().all(|byte| byte == b'_' || byte.is_ascii_uppercase()))
+}
+
 #[test]
 fn the_risk_assessment_and_the_texts_for_agents_are_found_from_the_readme() {
     let (readme, security) = (text("README.md"), text("docs/security.md"));
