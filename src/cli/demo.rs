@@ -5,27 +5,36 @@
 //! TV box, at a till. The demo also plays the phones, unless a human stays to.
 
 mod scene;
+mod stay;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use url::Url;
 
 use super::client::Connection;
 use super::terminal::{Style, Terminal};
 use super::{EXIT_SOFTWARE, EXIT_USAGE, causes, fail};
 use crate::config::{ApiKey, Config, LogFormat};
 use crate::gateway::{self, Listeners};
-use crate::simulator::{self, Simulator};
+use crate::http::landing;
+use crate::simulator::{self, CheckInWebhook, Simulator};
 use crate::telemetry;
 
 /// Short, so that three logins fit into a few seconds.
 const POLL_INTERVAL_SECONDS: u64 = 1;
 const AGENT: &str = "kari";
+const TENANT: &str = "nordlys";
+/// The registration by which the simulator tells of check-ins.
+const WEBHOOK: &str = "check-ins";
 
 #[derive(Args)]
 #[command(
@@ -62,8 +71,14 @@ pub(super) async fn run(options: Options) -> ExitCode {
     let summary = format!("{} logins, {} as they should be", scene::all().len(), scene::all().len() - failed);
     terminal.line(terminal.paint(if failed == 0 { Style::Good } else { Style::Bad }, summary));
     if options.stay && failed == 0 {
-        stage.invite(terminal);
-        let _ = tokio::signal::ctrl_c().await;
+        tokio::select! {
+            ended = stay::play(&stage, terminal) => {
+                let Err(problem) = ended;
+                terminal.line(terminal.paint(Style::Bad, format!("✗ {problem}")));
+                failed += 1;
+            }
+            _ = tokio::signal::ctrl_c() => {}
+        }
     }
     stop.cancel();
     tasks.close();
@@ -76,6 +91,8 @@ struct Stage {
     simulator: Simulator,
     connection: Connection,
     health: String,
+    /// Where the phone's browser lands.
+    landing: Url,
 }
 
 impl Stage {
@@ -86,16 +103,19 @@ impl Stage {
             .await
             .map_err(|error| error.to_string())?;
         track(tasks, serving);
-        let mut bytes = [0_u8; 32];
-        getrandom::fill(&mut bytes).map_err(|_| "the machine has no randomness".to_owned())?;
-        let key = ApiKey::from_random(bytes);
-        let config = configuration(&simulator, &key)?;
-        let listeners = Listeners { grpc: local().await?, http: local().await?, public: None };
-        let address = |listener: &TcpListener| listener.local_addr().map_err(|error| error.to_string());
-        let (grpc, health) = (address(&listeners.grpc)?, address(&listeners.http)?);
+        let (key, webhook_secret) = (ApiKey::from_random(random()?), URL_SAFE_NO_PAD.encode(random()?));
+        let (grpc, http, public) = (local().await?, local().await?, local().await?);
+        let world = format!("http://{}", address(&public)?);
+        let config = configuration(&simulator, &key, &world, &webhook_secret)?;
+        let url = |path: &str| Url::parse(&format!("{world}{path}")).map_err(|error| error.to_string());
+        let webhook = CheckInWebhook { url: url(&format!("/webhooks/{WEBHOOK}"))?, secret: webhook_secret };
+        simulator.set_check_in_webhook(Some(webhook));
+        let landing = url(&format!("{}{TENANT}", landing::PATH))?;
+        let (server, health) = (address(&grpc)?, address(&http)?);
+        let listeners = Listeners { grpc, http, public: Some(public) };
         track(tasks, gateway::run(config, listeners, stop.clone().cancelled_owned()));
         let connection = Connection {
-            server: format!("http://{grpc}"),
+            server: format!("http://{server}"),
             api_key: Some(key.expose().to_owned()),
             token_file: None,
             agent_token_file: None,
@@ -104,27 +124,7 @@ impl Stage {
             certificate_file: None,
             key_file: None,
         };
-        Ok(Self { simulator, connection, health: format!("http://{health}") })
-    }
-
-    fn invite(&self, terminal: Terminal) {
-        let base = self.simulator.base_url();
-        let base = base.as_str().trim_end_matches('/');
-        terminal.line("");
-        terminal.line(format!("phone page   {}", terminal.paint(Style::Accent, format!("{base}/phone"))));
-        terminal.line(format!("gRPC         {} (reflection is on)", self.connection.server));
-        terminal.line(format!("health       {}/readyz and /metrics", self.health));
-        terminal.line("");
-        terminal.line("Log yourself in from another shell, then answer on the phone page:");
-        terminal.line(terminal.paint(
-            Style::Strong,
-            format!(
-                "ciba-gateway login +4712345678 --channel point-of-sale --server {} --api-key {}",
-                self.connection.server,
-                self.connection.api_key.as_deref().unwrap_or_default()
-            ),
-        ));
-        terminal.line(terminal.paint(Style::Dim, "Ctrl-C ends the demo."));
+        Ok(Self { simulator, connection, health: format!("http://{health}"), landing })
     }
 }
 
@@ -143,25 +143,45 @@ async fn local() -> Result<TcpListener, String> {
     TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| format!("no local port can be had: {error}"))
 }
 
-fn configuration(simulator: &Simulator, key: &ApiKey) -> Result<Config, String> {
+fn address(listener: &TcpListener) -> Result<SocketAddr, String> {
+    listener.local_addr().map_err(|error| error.to_string())
+}
+
+fn random() -> Result<[u8; 32], String> {
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes).map_err(|_| "the machine has no randomness".to_owned())?;
+    Ok(bytes)
+}
+
+fn configuration(simulator: &Simulator, key: &ApiKey, world: &str, webhook_secret: &str) -> Result<Config, String> {
     let text = format!(
         r#"
         [grpc]
         reflection = true
+        [public]
+        base_url = "{world}"
+        allow_insecure_base_url = true
         [store]
         kind = "memory"
         [drain]
         notice = "0s"
         limit = "5s"
         [[tenants]]
-        id = "nordlys"
+        id = "{TENANT}"
+        name = "Nordlys Kundeservice"
         default_country = "NO"
         default_claims = ["name", "phone_number"]
         [tenants.provider]
         issuer = "{issuer}"
         client_id = "demo-client"
         client_secret = "demo-secret"
+        subscription_key = "demo-subscription-key"
+        merchant_serial_number = "123456"
         allow_insecure_hosts = true
+        [[tenants.webhooks]]
+        name = "{WEBHOOK}"
+        events = ["user.checked-in.v1"]
+        secret = "{webhook_secret}"
         [[tenants.clients]]
         id = "demo"
         channels = ["call-centre", "tv-box", "point-of-sale"]

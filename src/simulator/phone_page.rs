@@ -91,9 +91,10 @@ fn shown(shared: &Shared, state: &Everything, login: &Login, now: Duration) -> W
 
 async fn page() -> Result<Response, StatusCode> {
     let nonce = random::token().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    // Its icon is an empty one, so that no browser asks for another.
     let policy = format!(
         "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; \
-         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+         connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
     let policy = HeaderValue::try_from(policy).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     let headers =

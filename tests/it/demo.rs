@@ -18,11 +18,11 @@ async fn a_demo_that_stays_prints_a_command_that_works() {
     let page = demo.prints("phone page").await;
     let command = demo.prints("ciba-gateway login").await;
     let mut words = command.split_whitespace();
-    assert_eq!(words.next(), Some("ciba-gateway"));
+    assert!(words.next().is_some_and(|program| program.ends_with("ciba-gateway")), "{command}");
 
     let mut login = Process::gateway(&words.collect::<Vec<_>>());
     let page = page.split_whitespace().last().expect("an address");
-    tap(page.trim_end_matches("/phone"), "4712345678", "approve").await;
+    tap(page.trim_end_matches("/phone/4712345678"), "4712345678", "approve").await;
     let ended = login.ended().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stdout.contains("✓ approved"), "{ended:?}");

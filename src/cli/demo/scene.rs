@@ -133,7 +133,7 @@ impl Scene {
     }
 }
 
-fn caller(terminal: Terminal, text: String) {
+pub(super) fn caller(terminal: Terminal, text: String) {
     terminal.line(format!("  {} {text}", terminal.paint(Style::Accent, "system")));
 }
 
@@ -145,6 +145,6 @@ fn spaced(code: &str) -> String {
     code.chars().map(String::from).collect::<Vec<_>>().join(" ")
 }
 
-fn said(status: tonic::Status) -> String {
+pub(super) fn said(status: tonic::Status) -> String {
     status.message().to_owned()
 }
