@@ -3,8 +3,9 @@
 #
 # What the machine has is used. The rest comes from Debian's or Ubuntu's packages,
 # which takes root, and from the package registries of Python, Node.js and Rust
-# into target/test-tools. Leaves CIBA_TEST_NODE and CIBA_TEST_PYTHON exported, and
-# everything else on PATH.
+# into target/test-tools. Leaves CIBA_TEST_NODE, CIBA_TEST_PYTHON and CIBA_TEST_CHROMIUM
+# exported, and everything else on PATH. Whoever has exported CIBA_TEST_CHROMIUM before
+# chooses the browser.
 
 tools=$PWD/target/test-tools
 # Debian keeps haproxy and ip where only root looks.
@@ -19,6 +20,15 @@ has() { command -v "$1" > /dev/null 2>&1; }
 
 can_make_venv() { python3 -c 'import ensurepip, venv' 2> /dev/null; }
 
+# Where the browser is, if there is one.
+find_chromium() {
+    if [ -n "${CIBA_TEST_CHROMIUM:-}" ]; then
+        command -v "$CIBA_TEST_CHROMIUM" || fail "CIBA_TEST_CHROMIUM names no program"
+    else
+        command -v chromium || command -v google-chrome
+    fi
+}
+
 # The packages of Debian that are missing.
 missing_packages() {
     has gcc || echo gcc libc6-dev
@@ -30,6 +40,7 @@ missing_packages() {
     has systemd-analyze || echo systemd
     has buildah || echo buildah
     has openssl || echo openssl
+    find_chromium > /dev/null || echo chromium
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
     can_make_venv || echo python3 python3-venv
 }
@@ -80,9 +91,11 @@ node_packages() {
     fi
     CIBA_TEST_NODE=$(command -v node)
     export CIBA_TEST_NODE
-    if ! [ tests/openid-provider/node_modules/.package-lock.json -nt tests/openid-provider/package-lock.json ]; then
-        npm ci --prefix tests/openid-provider --ignore-scripts --no-audit --no-fund --loglevel=error
-    fi
+    local folder
+    for folder in tests/openid-provider tests/browser; do
+        [ "$folder/node_modules/.package-lock.json" -nt "$folder/package-lock.json" ] && continue
+        npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --loglevel=error
+    done
 }
 
 # Builds a cargo subcommand from its published source unless there is one.
@@ -105,6 +118,8 @@ rust_tools() {
 
 mkdir -p "$tools/bin"
 install_packages
+CIBA_TEST_CHROMIUM=$(find_chromium)
+export CIBA_TEST_CHROMIUM
 python_packages
 node_packages
 rust_tools

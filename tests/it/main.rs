@@ -12,6 +12,7 @@ mod assurance;
 mod audit;
 mod bad_input;
 mod block_list;
+mod browser;
 mod busy;
 mod checks;
 mod client_certificates;

@@ -1,4 +1,4 @@
-//! The foreign programs that tests/run.sh gets, Node.js and Python, and what else
+//! The foreign programs that tests/run.sh gets, Node.js, Python and a browser, and what else
 //! the tests' surroundings decide.
 
 use std::path::{Path, PathBuf};
@@ -15,8 +15,15 @@ pub(crate) fn repository(path: &str) -> PathBuf {
 pub(crate) fn node(script: &str) -> Command {
     let script = repository(script);
     let packages = script.with_file_name("node_modules");
-    assert!(packages.join("oidc-provider").is_dir(), "{} is incomplete: {ADVICE}", packages.display());
+    assert!(packages.join(".package-lock.json").is_file(), "{} is incomplete: {ADVICE}", packages.display());
     tool(std::env::var_os("CIBA_TEST_NODE").map_or_else(|| "node".into(), PathBuf::from), &script)
+}
+
+/// The browser: Chromium, or what `CIBA_TEST_CHROMIUM` names.
+pub(crate) fn browser() -> PathBuf {
+    let program = std::env::var_os("CIBA_TEST_CHROMIUM").map_or_else(|| "/usr/bin/chromium".into(), PathBuf::from);
+    assert!(program.is_file(), "{} is not there: {ADVICE}", program.display());
+    program
 }
 
 /// Python with the packages of tests/requirements.txt.
