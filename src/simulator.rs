@@ -14,8 +14,9 @@
 //!
 //! It is not a login provider: clients, people and secrets are made up, there
 //! is no TLS, nothing survives a restart, and its control API is open to
-//! everyone who can reach it. Not simulated: of webhooks all but the pings of logins. A
-//! web page that a login ends on may be anywhere: which ones are registered is not kept.
+//! everyone who can reach it. Not simulated: of webhooks all but the pings of logins and
+//! check-ins. A web page that a login ends on may be anywhere: which ones are registered
+//! is not kept.
 //!
 //! The command line and tests call [`start`] or [`run`]; nothing else in the
 //! gateway knows this module.
@@ -37,6 +38,7 @@ mod claims;
 mod clock;
 mod consents;
 mod control;
+mod delivery;
 mod discovery;
 mod edit;
 mod endpoints;
@@ -88,6 +90,8 @@ pub use webhooks::{MOST_REGISTRATIONS, RegisteredWebhook, WebhookKnobs};
 use logins::Decision;
 use msisdn::{Msisdn, digits_of};
 use state::Shared;
+
+use crate::webhooks::EventKind;
 
 /// How long answers in progress may take after the shutdown signal.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
@@ -206,7 +210,7 @@ impl Simulator {
         self.shared.change(|state| state.platform = knobs);
     }
 
-    /// Sets when pings are sent, and what becomes of them.
+    /// Sets when pings are sent, and what becomes of them and of check-ins.
     pub fn set_webhooks(&self, knobs: WebhookKnobs) {
         self.shared.change(|state| state.webhook_knobs = knobs);
     }
@@ -214,7 +218,12 @@ impl Simulator {
     /// Registers a webhook of that client for pings, past the API: with a secret of the
     /// caller's.
     pub fn register_webhook(&self, client_id: &str, url: Url, secret: &str) {
-        let registered = RegisteredWebhook::for_pings(client_id, url, secret);
+        self.register_webhook_for(EventKind::LoginPing, client_id, url, secret);
+    }
+
+    /// As [`register_webhook`](Self::register_webhook), for that event.
+    pub fn register_webhook_for(&self, event: EventKind, client_id: &str, url: Url, secret: &str) {
+        let registered = RegisteredWebhook::by_hand(client_id, event, url, secret);
         self.shared.change(|state| state.webhooks.push(registered));
     }
 
@@ -223,7 +232,7 @@ impl Simulator {
         self.shared.look(|state| state.webhooks.clone())
     }
 
-    /// How each attempt to deliver a ping was answered, so far; 0 for not at all.
+    /// How each attempt to deliver a ping or a check-in was answered, so far; 0 for not at all.
     pub fn deliveries(&self) -> Vec<u16> {
         self.shared.look(|state| state.deliveries.clone())
     }
@@ -239,13 +248,15 @@ impl Simulator {
         qr::scan(&self.shared, msisdn, code)
     }
 
-    /// Sends the webhook about a scan, once more each time; the status of the answer,
-    /// `None` when there is nobody to tell or no answer.
+    /// Sends the webhook about a scan, once more each time: to the registrations of the
+    /// code's sales unit for `user.checked-in.v1`, and to the address that was set. The
+    /// status of the answer, of several the first that is not 2xx; `None` when there is
+    /// nobody to tell or no answer.
     pub async fn tell(&self, scan: &Scan) -> Option<u16> {
         checked_in::tell(&self.shared, scan).await
     }
 
-    /// Tells check-ins there from now on.
+    /// Tells check-ins there too from now on, whatever is registered.
     pub fn set_check_in_webhook(&self, webhook: Option<CheckInWebhook>) {
         self.shared.change(|state| state.check_in_webhook = webhook);
     }

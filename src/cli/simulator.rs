@@ -43,7 +43,7 @@ pub(super) struct Options {
     /// The serial number of a merchant's sales unit, one or more; for --partner.
     #[arg(long = "merchant", default_values_t = ["123456".to_owned()], value_name = "NUMBER")]
     merchants: Vec<String>,
-    /// Where check-ins by a shop's QR code are told: the address of a webhook registration.
+    /// Where check-ins by a shop's QR code are told, besides the registrations for them.
     #[arg(long, value_name = "URL", requires = "check_in_secret")]
     check_in_webhook: Option<Url>,
     /// What they are signed with.

@@ -1,26 +1,20 @@
-//! The webhook `user.checked-in.v1`: sent to one address, signed as Vipps signs.
-
-use std::time::Duration;
+//! The webhook `user.checked-in.v1`: to the sales unit's registrations for it, and to one
+//! address that is set by hand.
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
-use http::Method;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
-use secrecy::SecretString;
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::clock;
+use super::delivery::{Delivery, is_taken};
 use super::qr::{self, PersonalQrKind, Scan};
 use super::state::Shared;
-use crate::egress::{self, Bounds};
-use crate::webhooks::proof::{CONTENT, DATE, Signed, authorization, content};
+use super::webhooks::{self, RegisteredWebhook};
+use crate::webhooks::EventKind;
 
-/// Within this time Vipps wants an answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Where check-ins are told.
+/// Where check-ins of all sales units are told, whatever is registered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CheckInWebhook {
@@ -30,29 +24,35 @@ pub struct CheckInWebhook {
     pub secret: String,
 }
 
-/// Tells of a scan once; the status of the answer, `None` when there is nobody to tell
-/// or no answer.
+/// Tells of a scan; the status of the answer, of several the first that is not 2xx.
+/// `None` when there is nobody to tell or no answer. What registrations do not take is
+/// sent to them again, as pings are.
 pub(super) async fn tell(shared: &Shared, scan: &Scan) -> Option<u16> {
-    let CheckInWebhook { url, secret } = shared.look(|state| state.check_in_webhook.clone())?;
-    let body = scan.webhook_body();
-    let (date, content) = (httpdate::fmt_http_date(clock::wall_now()), content(body.as_bytes()));
-    let host = url.host_str()?;
-    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    let path_and_query = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-    let signed =
-        Signed { method: &Method::POST, path_and_query: &path_and_query, host: &host, date: &date, content: &content };
-    let signature = signed.signature(&SecretString::from(secret));
-    let client = egress::client(Bounds {
-        user_agent: "simulator",
-        headers: HeaderMap::new(),
-        timeout: TIMEOUT,
-        extra_root_ca_pem: None,
-        allow_http: true,
-        allow_private: true,
+    let (knobs, by_hand, registered) = shared.look(|state| {
+        let registered = webhooks::of(state, &scan.client_id, EventKind::CheckedIn);
+        (state.webhook_knobs.clone(), state.check_in_webhook.clone(), registered)
     });
-    let request = client.ok()?.post(url).header(CONTENT_TYPE, "application/json").body(body);
-    let request = request.header(DATE, date).header(CONTENT, content).header(AUTHORIZATION, authorization(&signature));
-    Some(request.send().await.ok()?.status().as_u16())
+    if knobs.lost {
+        return None;
+    }
+    shared.linger(knobs.late_ms).await;
+    let by_hand = by_hand.map(|CheckInWebhook { url, secret }| {
+        RegisteredWebhook::by_hand(&scan.client_id, EventKind::CheckedIn, url, &secret)
+    });
+    let delivery = |webhook| Delivery::new(shared, webhook, scan.webhook_body(), &knobs);
+    let once = by_hand.iter().map(|webhook| (delivery(webhook), false));
+    let often = registered.iter().map(|webhook| (delivery(webhook), true));
+    let answers = join_all(once.chain(often).map(async |(delivery, goes_on)| {
+        let Some(delivery) = delivery else { return 0 };
+        let answered = delivery.attempt().await;
+        if goes_on {
+            shared.tasks().spawn(delivery.go_on(answered));
+        }
+        answered
+    }));
+    let answers = answers.await;
+    let worst = answers.iter().find(|status| !is_taken(**status)).or(answers.first());
+    worst.copied().filter(|status| *status != 0)
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,7 +66,7 @@ pub(super) struct Scanning {
 pub(super) async fn scan(State(shared): State<Shared>, Json(scanning): Json<Scanning>) -> StatusCode {
     let Some(scan) = qr::scan(&shared, &scanning.phone, &scanning.code) else { return StatusCode::NOT_FOUND };
     match tell(&shared, &scan).await {
-        Some(200..=299) => StatusCode::NO_CONTENT,
+        Some(status) if is_taken(status) => StatusCode::NO_CONTENT,
         Some(_) | None => StatusCode::BAD_GATEWAY,
     }
 }

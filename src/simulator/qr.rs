@@ -55,6 +55,9 @@ pub struct Scan {
     pub merchant_serial_number: String,
     /// When, RFC 3339.
     pub initiated_at: String,
+    /// Whose registrations are told.
+    #[serde(skip)]
+    pub(super) client_id: String,
 }
 
 impl Scan {
@@ -148,6 +151,7 @@ pub(super) fn scan(shared: &Shared, msisdn: &str, code: &str) -> Option<Scan> {
         merchant_qr_id,
         merchant_serial_number: client.merchant_serial_number.clone(),
         initiated_at: humantime::format_rfc3339_millis(clock::wall_now()).to_string(),
+        client_id,
     })
 }
 

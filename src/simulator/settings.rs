@@ -41,7 +41,7 @@ pub struct Settings {
     pub rates: Rates,
     /// Keys to sign with; generated at the start when `None`.
     pub signing_keys: Option<SigningKeys>,
-    /// Where check-ins by a shop's QR code are told; nobody can check in without.
+    /// Where check-ins by a shop's QR code are told, besides the registrations for them.
     pub check_in_webhook: Option<CheckInWebhook>,
     /// How many received requests are remembered; the oldest go first.
     pub journal_capacity: usize,

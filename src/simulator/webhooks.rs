@@ -2,42 +2,32 @@
 //!
 //! Registrations are a sales unit's, proven by platform token, subscription key and
 //! serial number. When a person has decided, every registration of the unit for
-//! `login.merchant-initiated.ping.v1` is told, signed as the vendor signs; the knobs say
-//! on which endings, and what goes wrong on the way. What is not answered with 2xx is sent
-//! again every two seconds, five times in all (the vendor goes on for days).
+//! `login.merchant-initiated.ping.v1` is told; the knobs say on which endings. Those for
+//! `user.checked-in.v1` are told by `checked_in`.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::extract::{Json, Path, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
 
+use super::delivery::Delivery;
 use super::journal::Reply;
 use super::logins::{Ended, Login};
-use super::state::Shared;
-use super::{answer, clock, platform, random};
-use crate::egress::{self, Bounds};
+use super::state::{Shared, State as Everything};
+use super::{answer, platform, random};
 use crate::webhooks::EventKind;
-use crate::webhooks::proof::{self, Signed};
 
 /// Registrations of one event type that a sales unit may have (Webhooks API, "Webhook
 /// limits"); of check-ins there is one.
 pub const MOST_REGISTRATIONS: usize = 25;
 const MOST_OF_CHECK_INS: usize = 1;
-/// That are remembered.
-const MOST_DELIVERIES: usize = 10_000;
-const ATTEMPTS: u32 = 5;
-const RETRY_AFTER: Duration = Duration::from_secs(2);
-/// The vendor waits so long for an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How much too old a stale date is.
-const STALE: Duration = Duration::from_secs(600);
 
-/// When pings are sent, and what becomes of them.
+/// When pings are sent, and what becomes of them and of check-ins.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WebhookKnobs {
@@ -73,14 +63,13 @@ pub struct RegisteredWebhook {
 }
 
 impl RegisteredWebhook {
-    pub(super) fn for_pings(client_id: &str, url: Url, secret: &str) -> Self {
-        Self {
-            id: format!("by-hand-{client_id}"),
-            url,
-            events: vec![EventKind::LoginPing.name().to_owned()],
-            client_id: client_id.to_owned(),
-            secret: secret.into(),
-        }
+    /// Past the API.
+    pub(super) fn by_hand(client_id: &str, event: EventKind, url: Url, secret: &str) -> Self {
+        let id = match event {
+            EventKind::LoginPing => format!("by-hand-{client_id}"),
+            EventKind::CheckedIn => format!("check-ins-by-hand-{client_id}"),
+        };
+        Self { id, url, events: vec![event.name().to_owned()], client_id: client_id.to_owned(), secret: secret.into() }
     }
 }
 
@@ -165,7 +154,8 @@ fn problem(outcome: &'static str, detail: &str) -> Reply {
 /// Tells whoever wants to know that these logins have ended, if the knobs let it.
 pub(super) fn tell(shared: &Shared, ended: Vec<Ended>) {
     for login in ended {
-        let (knobs, webhooks) = shared.look(|state| (state.webhook_knobs.clone(), of(state, &login.client_id)));
+        let (knobs, webhooks) =
+            shared.look(|state| (state.webhook_knobs.clone(), of(state, &login.client_id, EventKind::LoginPing)));
         if webhooks.is_empty() || knobs.lost || (login.is_denied && !knobs.on_deny) {
             continue;
         }
@@ -175,7 +165,8 @@ pub(super) fn tell(shared: &Shared, ended: Vec<Ended>) {
 
 /// Tells of a login once its time is over and nobody has answered, if the knobs want it.
 pub(super) fn tell_of_expiry(shared: &Shared, auth_req_id: String, client_id: String, lifetime: Duration) {
-    let (knobs, webhooks) = shared.look(|state| (state.webhook_knobs.clone(), of(state, &client_id)));
+    let (knobs, webhooks) =
+        shared.look(|state| (state.webhook_knobs.clone(), of(state, &client_id, EventKind::LoginPing)));
     if webhooks.is_empty() || !knobs.on_expiry || knobs.lost {
         return;
     }
@@ -193,9 +184,10 @@ pub(super) fn tell_of_expiry(shared: &Shared, auth_req_id: String, client_id: St
     });
 }
 
-fn of(state: &super::state::State, client_id: &str) -> Vec<RegisteredWebhook> {
+/// A client's registrations for an event.
+pub(super) fn of(state: &Everything, client_id: &str, event: EventKind) -> Vec<RegisteredWebhook> {
     let wants = |webhook: &&RegisteredWebhook| {
-        webhook.client_id == client_id && webhook.events.iter().any(|event| event == EventKind::LoginPing.name())
+        webhook.client_id == client_id && webhook.events.iter().any(|wanted| wanted == event.name())
     };
     state.webhooks.iter().filter(wants).cloned().collect()
 }
@@ -211,59 +203,11 @@ fn ping_all(
     for webhook in webhooks {
         let (shared_, knobs) = (shared.clone(), knobs.clone());
         let body = json!({ "auth_req_id": auth_req_id }).to_string();
-        shared.tasks().spawn(async move { deliver(&shared_, &webhook, &body, &knobs).await });
-    }
-}
-
-async fn deliver(shared: &Shared, webhook: &RegisteredWebhook, body: &str, knobs: &WebhookKnobs) {
-    shared.linger(knobs.late_ms).await;
-    let Ok(client) = egress::client(Bounds {
-        user_agent: "ciba-gateway-simulator",
-        headers: HeaderMap::new(),
-        timeout: PATIENCE,
-        extra_root_ca_pem: None,
-        allow_http: true,
-        allow_private: true,
-    }) else {
-        return;
-    };
-    let Some(request) = signed(webhook, body, knobs) else { return };
-    let mut is_repeated = !knobs.twice;
-    for _ in 0..ATTEMPTS {
-        let request = client.post(webhook.url.clone()).headers(request.clone()).body(body.to_owned());
-        let status = request.send().await.map(|answer| answer.status());
-        let answered = status.as_ref().map_or(0, |status| status.as_u16());
-        shared.change(|state| {
-            state.deliveries.truncate(MOST_DELIVERIES - 1);
-            state.deliveries.push(answered);
+        shared.tasks().spawn(async move {
+            shared_.linger(knobs.late_ms).await;
+            let Some(delivery) = Delivery::new(&shared_, &webhook, body, &knobs) else { return };
+            let answered = delivery.attempt().await;
+            delivery.go_on(answered).await;
         });
-        if status.is_ok_and(|status| status.is_success()) {
-            if is_repeated {
-                return;
-            }
-            is_repeated = true;
-            continue;
-        }
-        shared.clock().sleep(RETRY_AFTER).await;
     }
-}
-
-fn signed(webhook: &RegisteredWebhook, body: &str, knobs: &WebhookKnobs) -> Option<HeaderMap> {
-    let at: SystemTime = clock::wall_now();
-    let date = httpdate::fmt_http_date(if knobs.stale { at - STALE } else { at });
-    let content = proof::content(body.as_bytes());
-    let host = webhook.url.host_str()?;
-    let host = webhook.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    let query = webhook.url.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let path_and_query = format!("{}{query}", webhook.url.path());
-    let signed =
-        Signed { method: &Method::POST, path_and_query: &path_and_query, host: &host, date: &date, content: &content };
-    let secret = if knobs.forged { "somebody-elses-secret".into() } else { webhook.secret.clone() };
-    let authorization = proof::authorization(&signed.signature(&secret));
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, "application/json".parse().ok()?);
-    headers.insert(proof::DATE, date.parse().ok()?);
-    headers.insert(proof::CONTENT, content.parse().ok()?);
-    headers.insert(header::AUTHORIZATION, authorization.parse().ok()?);
-    Some(headers)
 }

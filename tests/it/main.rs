@@ -73,6 +73,7 @@ mod redis_wait;
 mod redis_writes;
 mod reload;
 mod replicas;
+mod scans;
 mod seal_keys;
 mod secrets;
 mod shop_qrs;

@@ -2,24 +2,16 @@
 //! and drawn, scanned at the simulated phone, told by a signed webhook, and a login
 //! started with what came; and a customer's own code.
 
-use std::time::Duration;
-
-use ciba_gateway::grpc::v1::login_service_client::LoginServiceClient;
-use ciba_gateway::grpc::v1::shop_qr_service_client::ShopQrServiceClient;
 use ciba_gateway::grpc::v1::start_login_request::Person;
-use ciba_gateway::grpc::v1::watch_check_ins_response::Event;
 use ciba_gateway::grpc::v1::{
-    self, CheckIn, CreateShopQrRequest, DeleteShopQrRequest, ListShopQrsRequest, Outcome, ShopQr, StartLoginRequest,
-    WatchCheckInsRequest, WatchCheckInsResponse,
+    CreateShopQrRequest, DeleteShopQrRequest, ListShopQrsRequest, Outcome, StartLoginRequest,
 };
 use ciba_gateway::logins::Scanned;
 use ciba_gateway::session::CustomerToken;
 use ciba_gateway::shop_qr::ShopQrId;
 use ciba_gateway::simulator::{CheckInWebhook, Fault, PersonalQrKind, QrKnobs};
 use ciba_gateway::store::check_ins::{self, CHECK_IN_LIFE, CheckInStore};
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Status, Streaming};
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::support::caller::till;
@@ -32,94 +24,12 @@ use crate::support::redis_server::RedisServer;
 use crate::support::reservations::tenant;
 use crate::support::simulators::Vipps;
 use crate::support::stage::Stage;
+use crate::support::till::{Till, check_in};
 
 const NUMBER: &str = "+4741986357";
 const SECRET: &str = "secret-of-the-check-in-webhook";
 const QR_ID: &str = "nordlys.till-4";
 const PROVIDER: &str = "subscription_key = \"demo-subscription-key\"\nmerchant_serial_number = \"123456\"";
-
-type Shows = Box<dyn FnMut(Request<()>) -> Result<Request<()>, Status> + Send>;
-
-/// A till of one tenant at one gateway.
-struct Till {
-    shop: ShopQrServiceClient<InterceptedService<Channel, Shows>>,
-    logins: LoginServiceClient<InterceptedService<Channel, Shows>>,
-}
-
-impl Till {
-    fn new(url: &str, key: &str) -> Self {
-        let channel = Endpoint::from_shared(url.to_owned()).expect("an address").connect_lazy();
-        let shows = || -> Shows {
-            let bearer = format!("Bearer {key}").parse().expect("plain characters");
-            let bearer: tonic::metadata::MetadataValue<tonic::metadata::Ascii> = bearer;
-            Box::new(move |mut request| {
-                request.metadata_mut().insert("authorization", bearer.clone());
-                Ok(request)
-            })
-        };
-        Self {
-            shop: ShopQrServiceClient::with_interceptor(channel.clone(), shows()),
-            logins: LoginServiceClient::with_interceptor(channel, shows()),
-        }
-    }
-
-    async fn create(&mut self, terminal: &str) -> ShopQr {
-        let request = CreateShopQrRequest {
-            terminal_id: terminal.into(),
-            location_description: format!("At {terminal}"),
-            ..Default::default()
-        };
-        self.shop.create_shop_qr(request).await.expect("a code").into_inner().shop_qr.expect("a code")
-    }
-
-    async fn list(&mut self) -> Vec<ShopQr> {
-        let listed = self.shop.list_shop_qrs(ListShopQrsRequest::default()).await;
-        listed.expect("codes").into_inner().shop_qrs
-    }
-
-    /// Who waits when it begins comes before the first heartbeat.
-    async fn watch(&mut self, terminal: &str) -> (Vec<CheckIn>, Streaming<WatchCheckInsResponse>) {
-        let request = WatchCheckInsRequest { terminal_id: terminal.into(), ..Default::default() };
-        let mut stream = self.shop.watch_check_ins(request).await.expect("a stream").into_inner();
-        let mut waiting = Vec::new();
-        loop {
-            match next(&mut stream).await {
-                Event::CheckIn(check_in) => waiting.push(check_in),
-                Event::Heartbeat(_) => return (waiting, stream),
-            }
-        }
-    }
-
-    async fn start(&mut self, person: Person) -> Result<v1::Login, Status> {
-        let start = StartLoginRequest { person: Some(person), terminal_id: "till-4".into(), ..till(NUMBER) };
-        Ok(self.logins.start_login(start).await?.into_inner().login.expect("a login"))
-    }
-
-    /// The login once it has ended.
-    async fn end_of(&mut self, login: &v1::Login) -> v1::Login {
-        loop {
-            let request = v1::WaitLoginRequest { login_id: login.login_id.clone(), timeout: None };
-            let login = self.logins.wait_login(request).await.expect("an answer").into_inner().login.expect("a login");
-            if login.state() == v1::LoginState::Ended {
-                return login;
-            }
-        }
-    }
-}
-
-async fn next(stream: &mut Streaming<WatchCheckInsResponse>) -> Event {
-    let message = tokio::time::timeout(Duration::from_secs(20), stream.message()).await.expect("a message in time");
-    message.expect("a stream").expect("a message").event.expect("an event")
-}
-
-/// The next check-in on a stream.
-async fn check_in(stream: &mut Streaming<WatchCheckInsResponse>) -> CheckIn {
-    loop {
-        if let Event::CheckIn(check_in) = next(stream).await {
-            return check_in;
-        }
-    }
-}
 
 fn reason(status: &Status) -> (Code, String) {
     let reason = status.get_error_details().error_info().map(|info| info.reason.clone());

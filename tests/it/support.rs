@@ -32,4 +32,5 @@ pub(crate) mod signer;
 pub(crate) mod simulators;
 pub(crate) mod stage;
 pub(crate) mod stores;
+pub(crate) mod till;
 pub(crate) mod tools;
