@@ -10,8 +10,9 @@
 //!      ├ start_login    one StartLogin against a bare call and a bare request
 //!      ├ round_trips    what one login asks of Redis
 //!      ├ safeguards     guards, sealing and audit log against one whole login
-//!      │   └ whole_login (the gateway and its callers), wire (what goes to Redis),
-//!      │     story (what was noted in the audit log, and when)
+//!      │   └ wire (what goes to Redis), story (what was noted in the audit log, and when)
+//!      ├ ping           from the approval to the caller, with pings and without
+//!      ├ gateway (a whole one and a caller of it), whole_login (as in production, and a till)
 //!      └ bare (the probes), upstream and people (providers), neighbour (a process of
 //!        their own), cpu (processor time, rounds, medians), table
 //! ```
@@ -20,8 +21,10 @@
 
 mod bare;
 mod cpu;
+mod gateway;
 mod neighbour;
 mod people;
+mod ping;
 mod poll;
 mod round_trips;
 mod safeguards;
@@ -53,6 +56,8 @@ fn main() {
         run(upstream::serve());
     } else if is_given(people::ROLE) {
         run(people::serve());
+    } else if is_given(people::ROLE_BY_HAND) {
+        run(people::serve_by_hand());
     } else if is_given("--bench") {
         let chosen = arguments.iter().filter(|argument| !argument.starts_with('-')).cloned().collect();
         run(measure(Chosen(chosen)));
@@ -95,6 +100,9 @@ async fn measure(chosen: Chosen) {
     }
     if chosen.includes("safeguards") {
         safeguards::measure(&mut table).await;
+    }
+    if chosen.includes("ping") {
+        ping::measure(&mut table).await;
     }
     table.print();
 }

@@ -34,8 +34,13 @@ impl Table {
         let measured = format!("{share:.1} %");
         match bar {
             Some(bar) => self.line(what, measured, format!("at most {bar} %"), share <= bar, how),
-            None => self.0.push([what.to_owned(), measured, String::new(), String::new(), how]),
+            None => self.plain(what, measured, how),
         }
+    }
+
+    /// A figure that has no bar.
+    pub(crate) fn plain(&mut self, what: &str, measured: String, how: String) {
+        self.0.push([what.to_owned(), measured, String::new(), String::new(), how]);
     }
 
     fn line(&mut self, what: &str, measured: String, bar: String, is_met: bool, how: String) {

@@ -8,7 +8,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::start_login::local_port;
+use super::gateway::local_port;
 
 /// What came one way over one connection.
 type Kept = Arc<Mutex<Vec<u8>>>;
