@@ -234,16 +234,16 @@ impl Receiver {
         if !seen.is_new(signature, now) {
             return Verdict::Repeated;
         }
+        let unheard = seen.unless_heard(signature);
         let delivery = Delivery { registration: &registration.name, tenant: &registration.tenant, body: request.body };
-        match listener.hear(delivery).await {
+        let verdict = match listener.hear(delivery).await {
             Heard::Taken => Verdict::Taken,
             Heard::Ignored => Verdict::Ignored,
             Heard::Malformed => Verdict::Malformed,
-            Heard::Unavailable => {
-                seen.forget(&signature);
-                Verdict::Unavailable
-            }
-        }
+            Heard::Unavailable => return Verdict::Unavailable,
+        };
+        unheard.was_heard();
+        verdict
     }
 }
 

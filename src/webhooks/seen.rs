@@ -43,11 +43,37 @@ impl Seen {
         true
     }
 
-    /// It was not dealt with, and may come again.
-    pub(super) fn forget(&self, signature: &Signature) {
+    /// It may come again unless [`Unheard::was_heard`] says otherwise: whoever hears it
+    /// may be broken off, because time is up or the caller has hung up.
+    pub(super) const fn unless_heard(&self, signature: Signature) -> Unheard<'_> {
+        Unheard { seen: self, signature: Some(signature) }
+    }
+
+    fn forget(&self, signature: &Signature) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.signatures.remove(signature) {
             inner.by_age.retain(|(_, other)| other != signature);
+        }
+    }
+}
+
+/// A request that nobody has dealt with yet; forgotten when it is dropped.
+pub(super) struct Unheard<'s> {
+    seen: &'s Seen,
+    signature: Option<Signature>,
+}
+
+impl Unheard<'_> {
+    /// It was dealt with, and need not come again.
+    pub(super) fn was_heard(mut self) {
+        self.signature = None;
+    }
+}
+
+impl Drop for Unheard<'_> {
+    fn drop(&mut self) {
+        if let Some(signature) = self.signature {
+            self.seen.forget(&signature);
         }
     }
 }

@@ -204,6 +204,36 @@ async fn what_was_here_is_not_heard_again_unless_it_was_not_dealt_with() {
     assert_eq!(later.heard(), 3);
 }
 
+/// Does not get done the first time.
+#[derive(Default)]
+struct Slow(AtomicU32);
+
+#[async_trait]
+impl Hear for Slow {
+    async fn hear(&self, _: Delivery<'_>) -> Heard {
+        if self.0.fetch_add(1, Ordering::Relaxed) == 0 {
+            std::future::pending::<()>().await;
+        }
+        Heard::Taken
+    }
+}
+
+/// Time was up, or the provider has hung up: what it sends again is no repetition.
+#[tokio::test(start_paused = true)]
+async fn what_was_broken_off_is_heard_when_it_comes_again() {
+    let (stage, slow) = (Stage::new(), Arc::<Slow>::default());
+    let builder = Receiver::builder(HOST.to_owned(), Clock::telling(|| NOW), Arc::clone(&stage.metrics));
+    let receiver = builder.on(EventKind::LoginPing, Arc::clone(&slow) as Arc<dyn Hear>).build();
+    receiver.go_by([registration(&[SECRET])]);
+    let stage = Stage { receiver, ..stage };
+    let post = Post::new(PING);
+    tokio::time::timeout(Duration::from_secs(8), stage.post(&post)).await.expect_err("it hangs");
+    assert_eq!(stage.post(&post).await, 200);
+    assert_eq!(slow.0.load(Ordering::Relaxed), 2);
+    assert_eq!(stage.post(&post).await, 200);
+    assert_eq!(slow.0.load(Ordering::Relaxed), 2, "it was dealt with");
+}
+
 #[tokio::test]
 async fn what_is_proven_and_of_no_use_is_answered_so_that_it_does_not_come_again() {
     let stage = Stage::new();
