@@ -159,14 +159,12 @@ impl Schedule {
     /// last one was sent.
     #[must_use]
     pub fn not_before(self, at: Timestamp) -> Self {
+        // Also where it is due later: a ping would bring it forward.
+        let held = Self { held_until: at.max(self.held_until), ..self };
         if at <= self.next_poll_at {
-            return self;
+            return held;
         }
-        Self {
-            next_poll_at: self.place(at, at).unwrap_or(self.expires_at),
-            held_until: at.max(self.held_until),
-            ..self
-        }
+        Self { next_poll_at: self.place(at, at).unwrap_or(self.expires_at), ..held }
     }
 
     /// The same once the provider has said, at `now`, that it has news. The next poll is

@@ -158,6 +158,10 @@ fn a_ping_ends_a_back_off_but_not_its_first_interval() {
 fn a_ping_moves_nothing_before_an_adopter_may_ask() {
     let adopted = schedule(5, 600).not_before(at(30));
     assert_eq!(adopted.pinged(at(20)), adopted);
+    // The former owner may have asked for a ping, of which nothing was written.
+    let adopted = schedule(31, 60).not_before(at(42));
+    assert_eq!(adopted.next_poll_at(), at(59), "it was due last before the end");
+    assert_eq!(adopted.pinged(at(26)), adopted);
 }
 
 /// A ping may be about nothing, and an approval in the last seconds is still seen.
