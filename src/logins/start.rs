@@ -237,8 +237,8 @@ impl Logins {
         let sent_at = self.0.ledger.clock().now();
         if let Err(error) = self.may_ring(&record, tenant, sent_at) {
             self.give_back(Asker::from(&**terms)).await;
-            self.put_check_in_back(terms).await;
             self.withdraw(&record, true, turn).await;
+            self.put_check_in_back(terms).await;
             return Err(error);
         }
         self.0.ledger.metrics().login_started(terms.channel);
@@ -276,8 +276,9 @@ impl Logins {
                 if refund {
                     self.give_back(Asker::from(&**terms)).await;
                 }
-                self.put_check_in_back(terms).await;
+                // Whoever takes the check-in then finds nobody in the way.
                 self.withdraw(&record, refund, turn).await;
+                self.put_check_in_back(terms).await;
                 Err(error)
             }
         }

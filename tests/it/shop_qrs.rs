@@ -6,7 +6,7 @@ use ciba_gateway::grpc::v1::start_login_request::Person;
 use ciba_gateway::grpc::v1::{
     CreateShopQrRequest, DeleteShopQrRequest, ListShopQrsRequest, Outcome, StartLoginRequest,
 };
-use ciba_gateway::logins::Scanned;
+use ciba_gateway::logins::{NotTakenIn, Scanned};
 use ciba_gateway::session::CustomerToken;
 use ciba_gateway::shop_qr::ShopQrId;
 use ciba_gateway::simulator::{CheckInWebhook, Fault, PersonalQrKind, QrKnobs};
@@ -301,4 +301,44 @@ async fn a_check_in_has_its_time() {
         Scanned { token: "dG9v".into(), qr: qr.to_string(), merchant_serial_number: None, at: stage.clock.now() };
     let id = gateway.logins.checked_in(&tenant("acme"), scanned).await.expect("it is taken in");
     desk.start(start("three", id.as_str())).await;
+}
+
+/// One check-in rings one phone once, also when a caller gives one `request_id` to two
+/// different starts at the same time.
+#[tokio::test(start_paused = true)]
+async fn a_request_id_that_is_used_twice_at_once_gives_no_check_in_back() {
+    let (stage, gateway) = Stage::with_gateway();
+    let (desk, other) = (gateway.desk().without_agent(), gateway.desk().without_agent());
+    let qr = ShopQrId::new("acme.till-3").expect("an id");
+    let token = CustomerToken::new("ZWFybHk=").expect("a token");
+    let check_in = check_ins::CheckIn { qr, token, at: stage.clock.now() };
+    let id = gateway.store.keep_check_in(&tenant("acme"), &check_in, stage.clock.now()).await.expect("it is kept");
+    let start = |labels: &[(&str, &str)]| StartLoginRequest {
+        person: Some(Person::QrCheckIn(id.to_string())),
+        labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        ..at_the_till("one", NUMBER)
+    };
+    gateway.store.takes(Duration::from_millis(20));
+    let (login, refused) = tokio::join!(desk.start(start(&[])), other.refused(start(&[("till", "3")])));
+    assert_eq!(refused.reason, "REQUEST_ID_REUSED");
+    gateway.store.takes(Duration::ZERO);
+    let waiting = gateway.store.check_ins(&tenant("acme"), stage.clock.now()).await.expect("the store answers");
+    assert_eq!(waiting, []);
+    desk.cancel(&login).await;
+    let again = StartLoginRequest { request_id: "two".into(), ..start(&[]) };
+    assert_eq!(desk.refused(again).await.reason, "CHECK_IN_USED");
+}
+
+/// Not only is it shown to nobody: it is not kept, so nothing can be started by it.
+#[tokio::test(start_paused = true)]
+async fn a_check_in_at_another_tenants_code_is_not_kept() {
+    let (stage, gateway) = Stage::with_gateway();
+    let now = stage.clock.now();
+    for qr in ["other.till-3", "27072f82-c4b6-49cd-9838-10f21d87496e", "acme", "no/code"] {
+        let scanned = Scanned { token: "dG9v".into(), qr: qr.into(), merchant_serial_number: None, at: now };
+        let taken = gateway.logins.checked_in(&tenant("acme"), scanned).await;
+        assert!(matches!(taken, Err(NotTakenIn::ForeignQr)), "{qr}: {taken:?}");
+    }
+    let waiting = gateway.store.check_ins(&tenant("acme"), now).await.expect("the store answers");
+    assert_eq!(waiting, []);
 }

@@ -43,7 +43,19 @@ impl Logins {
         if is_counted && !is_a_start {
             self.give_back(Asker::from(&*terms)).await;
         }
-        if !is_a_start {
+        // Otherwise this request id has, or may have, a login that the check-in was taken for.
+        let has_no_login = matches!(
+            reserved,
+            Ok((
+                Reserved::NumberBusy(_)
+                    | Reserved::CallBusy(_)
+                    | Reserved::CoolingDown { .. }
+                    | Reserved::LimitReached { .. }
+                    | Reserved::CodeTaken,
+                _
+            ))
+        );
+        if has_no_login {
             self.put_check_in_back(&terms).await;
         }
         reserved.map(|(reserved, turn)| (reserved, Some(turn)))
