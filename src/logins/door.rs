@@ -3,8 +3,9 @@
 //! Anybody can open a landing page with any code, and each code is one request to the
 //! provider with the tenant's credential. So there are bounds for each tenant: codes
 //! looked at within a time, codes under way at once, and no code twice, for a provider
-//! may take back what it gave for the first. Counts what this process does; no one
-//! waits here.
+//! may take back what it gave for the first. What strangers bring to the gateway's page
+//! and what the tenant's own callers hand over have bounds of their own, so that no
+//! stranger takes a caller's room. Counts what this process does; no one waits here.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,11 +19,11 @@ use super::{Error, Load};
 use crate::ciba::RedirectCode;
 use crate::session::TenantId;
 
-/// Codes of one tenant that may be looked at in a row, and how soon there is room for
-/// one more.
+/// Codes that may come one way to one tenant in a row, and how soon there is room for one
+/// more.
 const BURST: u32 = 40;
 const ROOM_EVERY: Duration = Duration::from_millis(50);
-/// Codes of one tenant under way.
+/// Codes under way that came one way to one tenant.
 const UNDER_WAY: usize = 16;
 /// A code lives 300 s at the most at the provider.
 const KNOWN_FOR: Duration = Duration::from_secs(600);
@@ -32,14 +33,28 @@ type Hash = [u8; 32];
 #[derive(Default)]
 pub(super) struct Door(Mutex<HashMap<TenantId, Entrance>>);
 
+/// Who brings a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bearer {
+    /// Whoever opens the gateway's own page.
+    Anybody,
+    /// A caller of the tenant.
+    Caller,
+}
+
 /// One tenant's.
 struct Entrance {
-    places: Arc<Semaphore>,
-    /// When all room there is would be used up by what has come in; may be past.
-    full_until: Instant,
+    strangers: Room,
+    callers: Room,
     /// Codes that came in, the newest last.
     order: VecDeque<(Instant, Hash)>,
     known: HashSet<Hash>,
+}
+
+struct Room {
+    places: Arc<Semaphore>,
+    /// When all room there is would be used up by what has come in; may be past.
+    full_until: Instant,
 }
 
 /// A code that came in.
@@ -50,7 +65,7 @@ pub(super) struct Entered {
 
 impl Door {
     /// Lets the code in, unless it has been in before or there is no room.
-    pub(super) fn enter(&self, tenant: &TenantId, code: &RedirectCode) -> Result<Entered, Error> {
+    pub(super) fn enter(&self, tenant: &TenantId, bearer: Bearer, code: &RedirectCode) -> Result<Entered, Error> {
         let (now, hash) = (Instant::now(), Sha256::digest(code.expose()).into());
         let mut doors = self.lock();
         let entrance = doors.entry(tenant.clone()).or_insert_with(|| Entrance::new(now));
@@ -58,13 +73,11 @@ impl Door {
         if entrance.known.contains(&hash) {
             return Err(Error::RedirectCodeRefused);
         }
-        let full_until = entrance.full_until.max(now) + ROOM_EVERY;
-        if full_until > now + ROOM_EVERY * BURST {
-            return Err(Error::Overloaded(Load::Landings));
-        }
-        let place = Arc::clone(&entrance.places).try_acquire_owned();
-        let place = place.map_err(|_| Error::Overloaded(Load::Landings))?;
-        entrance.full_until = full_until;
+        let room = match bearer {
+            Bearer::Anybody => &mut entrance.strangers,
+            Bearer::Caller => &mut entrance.callers,
+        };
+        let place = room.take(now).ok_or(Error::Overloaded(Load::Landings))?;
         entrance.known.insert(hash);
         entrance.order.push_back((now, hash));
         Ok(Entered { hash, _place: place })
@@ -85,8 +98,8 @@ impl Door {
 
 impl Entrance {
     fn new(now: Instant) -> Self {
-        let places = Arc::new(Semaphore::new(UNDER_WAY));
-        Self { places, full_until: now, order: VecDeque::new(), known: HashSet::new() }
+        let (strangers, callers) = (Room::new(now), Room::new(now));
+        Self { strangers, callers, order: VecDeque::new(), known: HashSet::new() }
     }
 
     fn forget_old(&mut self, now: Instant) {
@@ -96,8 +109,26 @@ impl Entrance {
     }
 }
 
+impl Room {
+    fn new(now: Instant) -> Self {
+        Self { places: Arc::new(Semaphore::new(UNDER_WAY)), full_until: now }
+    }
+
+    /// A place, if there is one.
+    fn take(&mut self, now: Instant) -> Option<OwnedSemaphorePermit> {
+        let full_until = self.full_until.max(now) + ROOM_EVERY;
+        if full_until > now + ROOM_EVERY * BURST {
+            return None;
+        }
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        self.full_until = full_until;
+        Some(place)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::Bearer::{Anybody, Caller};
     use super::*;
 
     fn code(seed: usize) -> RedirectCode {
@@ -115,34 +146,38 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_code_comes_twice_unless_it_was_not_looked_at() {
         let (door, acme) = (Door::default(), tenant("acme"));
-        let entered = door.enter(&acme, &code(1)).unwrap_or_else(|_| panic!("it is new"));
-        assert!(matches!(door.enter(&acme, &code(1)), Err(Error::RedirectCodeRefused)));
-        assert!(door.enter(&tenant("other"), &code(1)).is_ok(), "another tenant's page is another one");
+        let entered = door.enter(&acme, Anybody, &code(1)).unwrap_or_else(|_| panic!("it is new"));
+        for bearer in [Anybody, Caller] {
+            assert!(matches!(door.enter(&acme, bearer, &code(1)), Err(Error::RedirectCodeRefused)));
+        }
+        assert!(door.enter(&tenant("other"), Anybody, &code(1)).is_ok(), "another tenant's page is another one");
         door.may_come_again(&acme, &entered);
-        assert!(door.enter(&acme, &code(1)).is_ok());
+        assert!(door.enter(&acme, Anybody, &code(1)).is_ok());
         tokio::time::advance(KNOWN_FOR).await;
-        assert!(door.enter(&acme, &code(1)).is_ok(), "it is known to be dead at the provider");
+        assert!(door.enter(&acme, Anybody, &code(1)).is_ok(), "it is known to be dead at the provider");
     }
 
     #[tokio::test(start_paused = true)]
     async fn made_up_codes_find_little_room() {
         let (door, acme) = (Door::default(), tenant("acme"));
-        let came_in = (0..1000).filter(|seed| door.enter(&acme, &code(*seed)).is_ok()).count();
+        let came_in = (0..1000).filter(|seed| door.enter(&acme, Anybody, &code(*seed)).is_ok()).count();
         assert_eq!(came_in, BURST as usize);
-        assert!(is_full(&door.enter(&acme, &code(2000))));
-        assert!(door.enter(&tenant("other"), &code(2000)).is_ok());
+        assert!(is_full(&door.enter(&acme, Anybody, &code(2000))));
+        assert!(door.enter(&acme, Caller, &code(2001)).is_ok(), "the tenant's own callers do not suffer from it");
+        assert!(door.enter(&tenant("other"), Anybody, &code(2000)).is_ok());
         tokio::time::advance(ROOM_EVERY * 3).await;
-        let came_in = (3000..4000).filter(|seed| door.enter(&acme, &code(*seed)).is_ok()).count();
+        let came_in = (3000..4000).filter(|seed| door.enter(&acme, Anybody, &code(*seed)).is_ok()).count();
         assert_eq!(came_in, 3);
     }
 
     #[tokio::test(start_paused = true)]
     async fn only_so_many_are_under_way_at_once() {
         let (door, acme) = (Door::default(), tenant("acme"));
-        let mut under_way: Vec<_> = (0..UNDER_WAY).map(|seed| door.enter(&acme, &code(seed))).collect();
+        let mut under_way: Vec<_> = (0..UNDER_WAY).map(|seed| door.enter(&acme, Anybody, &code(seed))).collect();
         assert!(under_way.iter().all(Result::is_ok));
-        assert!(is_full(&door.enter(&acme, &code(99))));
+        assert!(is_full(&door.enter(&acme, Anybody, &code(99))));
+        assert!(door.enter(&acme, Caller, &code(100)).is_ok());
         under_way.pop();
-        assert!(door.enter(&acme, &code(99)).is_ok());
+        assert!(door.enter(&acme, Anybody, &code(99)).is_ok());
     }
 }

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, debug, info_span, warn};
 
+use super::door::Bearer;
 use super::{Caller, Error, LoginView, Logins, Tenant};
 use crate::audit::{Entry, What};
 use crate::ciba::{AuthReqId, PollAnswer, RedirectCode, RedirectError, Tokens};
@@ -118,7 +119,8 @@ impl Logins {
         let code = match landed {
             Some(Landed::With(code)) => code,
             Some(Landed::Without(error)) => {
-                info!(tenant = %tenant.id, error = error.name(), "a phone landed without a code");
+                // Anybody can say so, as often as they like: counted, and in no log of a usual level.
+                debug!(tenant = %tenant.id, error = error.name(), "a phone landed without a code");
                 self.count("error");
                 return Some(Landing::Failed);
             }
@@ -218,7 +220,8 @@ struct Attempt {
 impl Attempt {
     async fn run(self, code: RedirectCode) -> Result<Arc<Record>, Error> {
         let door = &self.logins.0.door;
-        let entered = door.enter(&self.tenant.id, &code).inspect_err(|error| {
+        let bearer = if self.caller.is_some() { Bearer::Caller } else { Bearer::Anybody };
+        let entered = door.enter(&self.tenant.id, bearer, &code).inspect_err(|error| {
             self.logins.count(if matches!(error, Error::Overloaded(_)) { "shed" } else { "used" });
         })?;
         let tokens = match self.provider().exchange_code(&code).await {

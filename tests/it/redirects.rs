@@ -7,7 +7,7 @@ use std::time::Duration;
 use ciba_gateway::ciba::PollAnswer;
 use ciba_gateway::grpc::v1;
 use ciba_gateway::provider::IdentifyError;
-use ciba_gateway::session::FailureReason;
+use ciba_gateway::session::{FailureReason, LoginId};
 use tonic::Code;
 
 use crate::support::client::{
@@ -85,6 +85,22 @@ async fn a_code_of_no_login_here_logs_nobody_in() {
     let metrics = gateway.metrics.encode().expect("metrics");
     assert!(metrics.contains(r#"landings_total{result="no_login"} 2"#), "{metrics}");
     assert!(metrics.contains(r#"landings_total{result="other_login"} 1"#));
+}
+
+/// The index only says where to look: the login must have that request itself.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_names_the_wrong_login_logs_nobody_in() {
+    let (stage, gateway) = Stage::with_gateway();
+    let desk = gateway.desk();
+    let login = starts(&desk).await;
+    let other = desk.start(landing_on(PAGE, at_the_till("r-2", OTHER_NUMBER))).await;
+    gateway.store.takes_every_request_for(LoginId::parse(&other.login_id).expect("an id"));
+    let refusal = desk.lands(&code_of(1)).await;
+    assert!(refusal.as_ref().is_err_and(is_rejected), "{refusal:?}");
+    for login in [&login, &other] {
+        assert_eq!(desk.sees(login).await, "pending");
+    }
+    assert_eq!((stage.provider.count(Asked::Revoke), stage.provider.count(Asked::Identify)), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]

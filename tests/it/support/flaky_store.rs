@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ciba_gateway::clock::Clock;
+use ciba_gateway::session::LoginId;
 use ciba_gateway::store::memory::MemoryStore;
 use ciba_gateway::store::{Ping, SessionStore, StoreError, Wake};
 use tokio::sync::{Notify, broadcast};
@@ -63,6 +64,8 @@ struct Line {
     loses_adoption: bool,
     late_adoption: Option<Duration>,
     is_illiterate: bool,
+    /// What every request id is said to stand for.
+    mistaken: Option<LoginId>,
     last_call: Option<(u64, Moment)>,
     /// Calls of that name run into a defect, so many of them.
     defect: Option<(&'static str, u32)>,
@@ -88,6 +91,7 @@ impl FlakyStore {
             loses_adoption: false,
             late_adoption: None,
             is_illiterate: false,
+            mistaken: None,
             last_call: None,
             defect: None,
         };
@@ -143,6 +147,11 @@ impl FlakyStore {
     /// The replica at this end cannot read what others have written.
     pub(crate) fn is_illiterate(&self) {
         self.line().is_illiterate = true;
+    }
+
+    /// Every landing finds this login from now on.
+    pub(crate) fn takes_every_request_for(&self, login: LoginId) {
+        self.line().mistaken = Some(login);
     }
 
     /// The replica at this end is gone.
