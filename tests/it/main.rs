@@ -50,6 +50,7 @@ mod overload;
 mod panics;
 mod partners;
 mod permissions;
+mod personal_qrs;
 mod pings;
 mod polling;
 mod provider;

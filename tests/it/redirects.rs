@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
-use ciba_gateway::ciba::PollAnswer;
+use ciba_gateway::ciba::{PollAnswer, RedirectCode};
 use ciba_gateway::grpc::v1;
+use ciba_gateway::logins::{Landed, Landing};
 use ciba_gateway::provider::IdentifyError;
-use ciba_gateway::session::{FailureReason, LoginId};
+use ciba_gateway::session::{FailureReason, LoginId, TenantId};
 use tonic::Code;
 
 use crate::support::client::{
@@ -317,6 +318,21 @@ async fn made_up_codes_are_bounded_for_each_tenant() {
     assert_eq!((last.reason.as_str(), last.told("limit")), ("OVERLOADED", Some("landings")));
     let strangers = stranger.lands("made-up").await;
     assert!(strangers.as_ref().is_err_and(is_spent), "{strangers:?}");
+}
+
+/// Whoever floods the gateway's page takes no room from the tenant's own.
+#[tokio::test(start_paused = true)]
+async fn strangers_at_the_gateways_page_keep_no_caller_out() {
+    let (_stage, gateway) = Stage::with_gateway();
+    let (desk, acme) = (gateway.desk(), TenantId::new("acme").expect("a tenant"));
+    starts(&desk).await;
+    let mut landing = None;
+    for seed in 0..60 {
+        let code = RedirectCode::new(&format!("made-up-{seed}")).expect("a code");
+        landing = gateway.logins.landing(&acme, Some(Landed::With(code))).await;
+    }
+    assert_eq!(landing, Some(Landing::Busy));
+    assert_eq!(desk.lands(&code_of(1)).await, Ok((true, "approved".to_owned())));
 }
 
 #[tokio::test(start_paused = true)]

@@ -331,7 +331,7 @@ async fn a_request_id_that_is_used_twice_at_once_gives_no_check_in_back() {
 
 /// Not only is it shown to nobody: it is not kept, so nothing can be started by it.
 #[tokio::test(start_paused = true)]
-async fn a_check_in_at_another_tenants_code_is_not_kept() {
+async fn a_check_in_that_is_old_or_at_another_tenants_code_is_not_kept() {
     let (stage, gateway) = Stage::with_gateway();
     let now = stage.clock.now();
     for qr in ["other.till-3", "27072f82-c4b6-49cd-9838-10f21d87496e", "acme", "no/code"] {
@@ -339,6 +339,10 @@ async fn a_check_in_at_another_tenants_code_is_not_kept() {
         let taken = gateway.logins.checked_in(&tenant("acme"), scanned).await;
         assert!(matches!(taken, Err(NotTakenIn::ForeignQr)), "{qr}: {taken:?}");
     }
+    let at = now.minus(CHECK_IN_LIFE);
+    let scanned = Scanned { token: "dG9v".into(), qr: "acme.till-3".into(), merchant_serial_number: None, at };
+    let taken = gateway.logins.checked_in(&tenant("acme"), scanned).await;
+    assert!(matches!(taken, Err(NotTakenIn::TooOld)), "{taken:?}");
     let waiting = gateway.store.check_ins(&tenant("acme"), now).await.expect("the store answers");
     assert_eq!(waiting, []);
 }
