@@ -2,6 +2,8 @@
 //! and drawn, scanned at the simulated phone, told by a signed webhook, and a login
 //! started with what came; and a customer's own code.
 
+use std::time::Duration;
+
 use ciba_gateway::grpc::v1::start_login_request::Person;
 use ciba_gateway::grpc::v1::{
     CreateShopQrRequest, DeleteShopQrRequest, ListShopQrsRequest, Outcome, StartLoginRequest,
