@@ -7,7 +7,7 @@
 //! provider; the simulator signs as the provider does.
 //!
 //! To hear of one more event: a variant of [`EventKind`], an implementation of [`Hear`],
-//! and [`Receiver::on`] where the gateway is put together.
+//! and [`Builder::on`] where the gateway is put together.
 
 mod event;
 pub mod proof;
