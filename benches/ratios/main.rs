@@ -50,6 +50,8 @@ use self::table::Table;
 use self::upstream::Upstream;
 
 fn main() {
+    // In neighbours too: the simulated provider sends its pings with it.
+    rustls::crypto::ring::default_provider().install_default().expect("the first to install it");
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let is_given = |wanted: &str| arguments.iter().any(|argument| argument == wanted);
     if is_given(upstream::ROLE) {
@@ -85,7 +87,6 @@ fn run(work: impl Future<Output = ()>) {
 
 async fn measure(chosen: Chosen) {
     log_to_nowhere();
-    rustls::crypto::ring::default_provider().install_default().expect("the first to install it");
     let upstream = Upstream::start();
     let mut table = Table::default();
     if chosen.includes("poll") {
