@@ -112,6 +112,7 @@ impl CallError {
                     E::StartWithdrawn => Code::Unavailable,
                     E::RedirectCodeRefused => Code::FailedPrecondition,
                     E::RedirectRejected => Code::FailedPrecondition,
+                    E::RedirectLost => Code::DataLoss,
                     E::CodeNotAsked => Code::FailedPrecondition,
                     E::LoginEnded => Code::FailedPrecondition,
                     E::Draining => Code::Unavailable,
@@ -257,6 +258,7 @@ impl CallError {
                 | E::StartWithdrawn
                 | E::RedirectCodeRefused
                 | E::RedirectRejected
+                | E::RedirectLost
                 | E::CodeNotAsked
                 | E::LoginEnded => error.to_string(),
             },
@@ -328,6 +330,7 @@ impl CallError {
             Self::Logins(
                 cause @ (logins::Error::Store(StoreError::Unreadable(_) | StoreError::Foreign(_))
                 | logins::Error::Internal(_)
+                | logins::Error::RedirectLost
                 | logins::Error::ProviderCredentialsRefused),
             ) => error!(rpc.method = method, reason, %cause, "call failed"),
             Self::TokenInvalid(rule) | Self::AgentTokenInvalid(rule) => {

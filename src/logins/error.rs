@@ -119,6 +119,10 @@ pub enum Error {
     /// one that was named, or cannot be believed; or the login is no redirect login.
     #[error("this is of no redirect login that waits for it; nobody was logged in")]
     RedirectRejected,
+    /// The code has been exchanged, and an outage of the store, or of the provider's keys,
+    /// outlasted what came for it. Whether the login has it is not known.
+    #[error("the code is used up, and an outage has kept what came for it; the login tells what becomes of it")]
+    RedirectLost,
     /// This login takes no code.
     #[error("this login takes no code")]
     CodeNotAsked,
@@ -194,6 +198,7 @@ impl Error {
             Self::StartWithdrawn => "START_WITHDRAWN",
             Self::RedirectCodeRefused => "REDIRECT_CODE_REFUSED",
             Self::RedirectRejected => "REDIRECT_REJECTED",
+            Self::RedirectLost => "REDIRECT_LOST",
             Self::CodeNotAsked => "CODE_NOT_ASKED",
             Self::LoginEnded => "LOGIN_ENDED",
             Self::Draining => "DRAINING",

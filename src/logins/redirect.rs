@@ -253,7 +253,7 @@ impl Attempt {
     }
 
     /// The login that the tokens are of, or what is wrong with them.
-    async fn find(&self, tokens: &Tokens, until: Instant) -> Result<Arc<Record>, &'static str> {
+    async fn find(&self, tokens: &Tokens, until: Instant) -> Result<Arc<Record>, Astray> {
         let auth_req_id = self.request_of(tokens, until).await?;
         let (tenant, ledger) = (&self.tenant.id, &self.logins.0.ledger);
         loop {
@@ -264,24 +264,24 @@ impl Attempt {
             match found.await {
                 Ok(Some(record)) if record.session.landing_handle() == Some(&auth_req_id) => {
                     let is_believed = self.believed.as_ref().is_none_or(|login| *login == record.session.id);
-                    return if is_believed { Ok(record) } else { Err("other_login") };
+                    return if is_believed { Ok(record) } else { Err(Astray::OtherLogin) };
                 }
-                Ok(_) => return Err("no_login"),
+                Ok(_) => return Err(Astray::NoLogin),
                 Err(error) if Instant::now() >= until => {
                     warn!(%error, "the login of a landing cannot be looked for");
-                    return Err("store");
+                    return Err(Astray::Store);
                 }
                 Err(_) => tokio::time::sleep(RETRY).await,
             }
         }
     }
 
-    async fn request_of(&self, tokens: &Tokens, until: Instant) -> Result<AuthReqId, &'static str> {
+    async fn request_of(&self, tokens: &Tokens, until: Instant) -> Result<AuthReqId, Astray> {
         loop {
             match self.provider().request_of(tokens).await {
                 Ok(auth_req_id) => return Ok(auth_req_id),
-                Err(IdentifyError::Rejected(_)) => return Err("unverified"),
-                Err(IdentifyError::Unavailable) if Instant::now() >= until => return Err("keys"),
+                Err(IdentifyError::Rejected(_)) => return Err(Astray::Unverified),
+                Err(IdentifyError::Unavailable) if Instant::now() >= until => return Err(Astray::Keys),
                 Err(IdentifyError::Unavailable) => tokio::time::sleep(RETRY).await,
             }
         }
@@ -298,10 +298,12 @@ impl Attempt {
                     self.logins.count("completed");
                     return Ok(landed);
                 }
-                Ok(Applied::Refused(_) | Applied::Gone) => return Err(self.astray(tokens, "ended").await),
+                Ok(Applied::Refused(_) | Applied::Gone) => return Err(self.astray(tokens, Astray::Ended).await),
+                // It may have been written all the same: nothing is revoked.
                 Err(error) if Instant::now() >= until => {
-                    warn!(%error, "what a landing gave cannot be written");
-                    return Err(self.astray(tokens, "store").await);
+                    warn!(%error, "whether the store has what a landing gave is not known");
+                    self.note_refused(Astray::Store);
+                    return Err(self.ends(Astray::Store.name(), Error::RedirectLost));
                 }
                 Err(_) => tokio::time::sleep(RETRY).await,
             }
@@ -309,12 +311,16 @@ impl Attempt {
     }
 
     /// Nobody is logged in by these tokens.
-    async fn astray(&self, tokens: Tokens, why: &'static str) -> Error {
-        warn!(why, "tokens of a landing fit no login; they are dropped and revoked");
-        let entry = Entry::of_landing(&self.tenant.id, What::LandingRefused { reason: why });
-        self.logins.0.ledger.audit().note_if_roomy(self.by(entry));
+    async fn astray(&self, tokens: Tokens, why: Astray) -> Error {
+        warn!(why = why.name(), "tokens of a landing fit no login; they are dropped and revoked");
+        self.note_refused(why);
         self.provider().revoke(&tokens).await;
-        self.ends(why, Error::RedirectRejected)
+        self.ends(why.name(), why.error())
+    }
+
+    fn note_refused(&self, why: Astray) {
+        let entry = Entry::of_landing(&self.tenant.id, What::LandingRefused { reason: why.name() });
+        self.logins.0.ledger.audit().note_if_roomy(self.by(entry));
     }
 
     fn by(&self, entry: Entry) -> Entry {
@@ -327,5 +333,39 @@ impl Attempt {
     fn ends(&self, result: &'static str, error: Error) -> Error {
         self.logins.count(result);
         error
+    }
+}
+
+/// Why what came for a code logs nobody in.
+#[derive(Clone, Copy, Debug)]
+enum Astray {
+    NoLogin,
+    OtherLogin,
+    Ended,
+    Unverified,
+    /// The provider's keys could not be had.
+    Keys,
+    /// The store could not be asked.
+    Store,
+}
+
+impl Astray {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::NoLogin => "no_login",
+            Self::OtherLogin => "other_login",
+            Self::Ended => "ended",
+            Self::Unverified => "unverified",
+            Self::Keys => "keys",
+            Self::Store => "store",
+        }
+    }
+
+    /// An outage is not told as if the page had brought something wrong.
+    const fn error(self) -> Error {
+        match self {
+            Self::NoLogin | Self::OtherLogin | Self::Ended | Self::Unverified => Error::RedirectRejected,
+            Self::Keys | Self::Store => Error::RedirectLost,
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use axum::http::{HeaderMap, Method, header};
 use secrecy::SecretString;
+use tracing::warn;
 use url::Url;
 
 use super::clock;
@@ -55,7 +56,7 @@ impl Delivery {
             allow_http: true,
             allow_private: true,
         };
-        let client = egress::client(bounds).ok()?;
+        let client = egress::client(bounds).inspect_err(|error| warn!(%error, "webhooks cannot be sent")).ok()?;
         let (shared, url, is_repeated) = (shared.clone(), webhook.url.clone(), !knobs.twice);
         Some(Self { shared, client, url, headers, body, is_repeated })
     }

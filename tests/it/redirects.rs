@@ -289,6 +289,48 @@ async fn keys_and_store_that_come_back_in_time_lose_nothing() {
     assert_eq!(standing(&desk.wait_for_end(&login).await), "approved");
 }
 
+fn is_lost(refusal: &Refusal) -> bool {
+    (refusal.code, refusal.reason.as_str()) == (Code::DataLoss, "REDIRECT_LOST")
+}
+
+/// An outage is not told as a refusal.
+#[tokio::test(start_paused = true)]
+async fn an_outage_that_outlasts_a_landing_is_named() {
+    let (stage, gateway) = Stage::with_gateway();
+    let desk = gateway.desk();
+    let login = starts(&desk).await;
+    for _ in 0..100 {
+        stage.provider.does_not_say_whose(IdentifyError::Unavailable);
+    }
+    let refusal = desk.lands(&code_of(1)).await;
+    assert!(refusal.as_ref().is_err_and(is_lost), "{refusal:?}");
+    assert_eq!((stage.provider.count(Asked::Revoke), desk.sees(&login).await.as_str()), (1, "pending"));
+}
+
+/// Nor does it take back what the store may have.
+#[tokio::test(start_paused = true)]
+async fn what_was_written_although_nobody_said_so_is_an_approval() {
+    let (stage, gateway) = Stage::with_gateway();
+    let desk = gateway.desk();
+    let login = starts(&desk).await;
+    gateway.store.takes(Duration::from_millis(400));
+    let code = code_of(1);
+    let before = gateway.store.calls();
+    let (landed, ()) = tokio::join!(desk.lands(&code), async {
+        // The login of the request, the login, and now it is written.
+        while gateway.store.calls() < before + 3 {
+            pass(Duration::from_millis(50)).await;
+        }
+        gateway.store.loses_answers();
+        pass(secs(8)).await;
+        gateway.store.takes(Duration::ZERO);
+        gateway.store.comes_back();
+    });
+    assert!(landed.as_ref().is_err_and(is_lost), "{landed:?}");
+    assert_eq!(standing(&desk.wait_for_end(&login).await), "approved");
+    assert_eq!(stage.provider.count(Asked::Revoke), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_code_may_come_again_when_the_provider_could_not_be_asked() {
     let (stage, gateway) = Stage::with_gateway();

@@ -41,6 +41,7 @@ fn table() -> Vec<Row> {
         (CallError::field("request_id", "is wrong"), Code::InvalidArgument, "INVALID_FIELD", None),
         (of(E::RedirectCodeRefused), Code::FailedPrecondition, "REDIRECT_CODE_REFUSED", None),
         (of(E::RedirectRejected), Code::FailedPrecondition, "REDIRECT_REJECTED", None),
+        (of(E::RedirectLost), Code::DataLoss, "REDIRECT_LOST", None),
         (of(E::ReadOutNotAllowed), Code::PermissionDenied, "READ_OUT_NOT_ALLOWED", None),
         (of(E::OutboundNotAllowed), Code::PermissionDenied, "OUTBOUND_NOT_ALLOWED", None),
         (of(E::QuietHours { retry_after: secs(79) }), Code::FailedPrecondition, "QUIET_HOURS", Some(secs(79))),
@@ -177,6 +178,7 @@ fn the_contract_says_where_retry_info_is() {
 fn code_name(code: Code) -> &'static str {
     match code {
         Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DataLoss => "DATA_LOSS",
         Code::Unauthenticated => "UNAUTHENTICATED",
         Code::PermissionDenied => "PERMISSION_DENIED",
         Code::NotFound => "NOT_FOUND",

@@ -76,6 +76,7 @@ async fn who_drips_to_the_public_listener_is_let_go() {
     let mut peer = connect(public).await;
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(20) && peer.write_all(b"x").await.is_ok() {
+        // The pace of a slow peer; nothing is waited for.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
