@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use url::Url;
 
 use super::section::{Section, Table};
-use super::service::local;
+use super::service::{is_behind_a_proxy, local};
 use super::{BaseUrl, Public, Tls};
 
 /// Tables that are read later: there is a public listener.
@@ -18,17 +18,7 @@ impl Table for Public {
         let has_tls = section.has("tls");
         let tls = section.table::<OwnTls>("tls").map(|OwnTls(tls)| tls);
         let listen: SocketAddr = section.or("listen", local(8080));
-        let plaintext = section.agreed("plaintext", "behind-a-proxy");
-        if has_tls && plaintext {
-            section.wrong("plaintext", "contradicts tls; keep one of them");
-        }
-        if !has_tls && !plaintext && !listen.ip().is_loopback() {
-            section.wrong(
-                "listen",
-                "must be a loopback address without [public.tls]; \
-                 where a proxy in front does TLS, set plaintext = \"behind-a-proxy\"",
-            );
-        }
+        is_behind_a_proxy(section, "public.tls", has_tls, listen);
         let allow_http = section.or("allow_insecure_base_url", false);
         let url: Option<Url> = section.required("base_url");
         let base_url = url.and_then(|url| {

@@ -26,17 +26,7 @@ impl Table for Grpc {
         let has_tls = section.has("tls");
         let tls = section.table::<Tls>("tls");
         let listen = section.or("listen", local(50051));
-        let plaintext = section.agreed("plaintext", "behind-a-proxy");
-        if has_tls && plaintext {
-            section.wrong("plaintext", "contradicts tls; keep one of them");
-        }
-        if !has_tls && !plaintext && !listen.ip().is_loopback() {
-            section.wrong(
-                "listen",
-                "must be a loopback address without [grpc.tls]; \
-                 where a proxy in front does TLS, set plaintext = \"behind-a-proxy\"",
-            );
-        }
+        let plaintext = is_behind_a_proxy(section, "grpc.tls", has_tls, listen);
         let proxies = proxies(section, plaintext);
         Some(Self {
             listen,
@@ -55,6 +45,23 @@ impl Table for Grpc {
             keepalive_timeout: section.within("keepalive_timeout", seconds(10), seconds(1)..=seconds(60)),
         })
     }
+}
+
+/// Whether a proxy in front of `listen` does TLS. A port that has neither that nor a
+/// certificate of its own, in the section `tls`, is for this machine alone.
+pub(super) fn is_behind_a_proxy(section: &mut Section<'_>, tls: &str, has_tls: bool, listen: SocketAddr) -> bool {
+    let plaintext = section.agreed("plaintext", "behind-a-proxy");
+    if has_tls && plaintext {
+        section.wrong("plaintext", "contradicts tls; keep one of them");
+    }
+    if !has_tls && !plaintext && !listen.ip().is_loopback() {
+        let problem = format!(
+            "must be a loopback address without [{tls}]; \
+             where a proxy in front does TLS, set plaintext = \"behind-a-proxy\""
+        );
+        section.wrong("listen", problem);
+    }
+    plaintext
 }
 
 /// Whom a header may be believed of.
