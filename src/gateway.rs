@@ -5,10 +5,11 @@
 //! listeners are handed in, so that tests run the same thing on ephemeral ports.
 //! [`run_changing`] takes other configurations on the way; [`files`] reads them.
 
-mod check_ins;
 pub mod files;
 mod parts;
+mod providers;
 mod reload;
+mod stores;
 mod world;
 
 use std::future::Future;
@@ -28,9 +29,11 @@ use tracing::{error, info, warn};
 
 pub use parts::AssemblyError;
 use parts::Parts;
-pub(crate) use parts::{fraud_webhook, provider, redis_store};
+pub(crate) use parts::fraud_webhook;
+pub(crate) use providers::provider;
 pub use reload::Changes;
 use reload::{Fronts, Running};
+pub(crate) use stores::redis_store;
 use world::World;
 
 use crate::clock::Clock;

@@ -47,6 +47,7 @@ mod form;
 mod id_token;
 mod journal;
 mod keys;
+mod login;
 mod logins;
 mod magic;
 mod msisdn;
@@ -87,7 +88,7 @@ pub use rates::{Rate, Rates};
 pub use settings::{AuthMethod, ClientRegistration, PartnerRegistration, Settings};
 pub use webhooks::{MOST_REGISTRATIONS, RegisteredWebhook, WebhookKnobs};
 
-use logins::Decision;
+use login::Decision;
 use msisdn::{Msisdn, digits_of};
 use state::Shared;
 

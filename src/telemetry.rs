@@ -6,6 +6,7 @@
 //! nothing in here knows a phone number, a subject or a login's name.
 
 mod fraud;
+mod labels;
 mod metrics;
 mod panics;
 mod public;
@@ -18,7 +19,8 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry, fmt};
 
 pub use fraud::{FraudCounters, Loss};
-pub use metrics::{Metrics, Open, ProviderOperation, Reload, StoreOperation};
+pub use labels::{ProviderOperation, Reload, StoreOperation};
+pub use metrics::{Metrics, Open};
 pub use panics::log_panics;
 pub use public::PublicCounters;
 

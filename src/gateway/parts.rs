@@ -4,30 +4,28 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::providers::{new_secrets, provider_sharing};
+use super::stores::store;
 use crate::audit::{self, Audit};
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::egress;
 use crate::fraud::{self, Signals, Webhook};
 use crate::grpc::{Authorities, Callers, Enrolment, TlsError, TokenClients};
 use crate::http::landing;
 use crate::ledger::Ledger;
 use crate::logins::{Caller, Guards, Limits, Logins, Pages, Policy, Tenant};
 use crate::poller::{Credential, Poller};
-use crate::provider::generic::{self, Generic, HintForm};
-use crate::provider::openid::{self, ClientAuthentication, InvalidSettings, SigningAlgorithm};
-use crate::provider::vipps::{self, PartnerTokens, SystemHeaders, Vipps};
-use crate::provider::{NewSecrets, Operated, Provider};
+use crate::provider::openid::InvalidSettings;
+use crate::provider::vipps::PartnerTokens;
+use crate::provider::{Operated, Provider};
 use crate::replicas::{NoRandomness, Replica};
 use crate::session::{RedirectUri, TenantId};
 use crate::store::hash::HashKeys;
-use crate::store::memory::MemoryStore;
-use crate::store::redis::{self, Access, Place, RedisStore, SetupError, Wait};
-use crate::store::seal::{InvalidKeyRing, KeyId, KeyRing};
-use crate::store::{Charge, CoolDown, Counter, Limit, SessionStore};
+use crate::store::redis::{RedisStore, SetupError};
+use crate::store::seal::InvalidKeyRing;
+use crate::store::{Charge, CoolDown, Counter, Limit};
 use crate::telemetry::Metrics;
 use crate::tokens::{Issuers, Unusable};
 
@@ -275,161 +273,6 @@ pub(crate) fn fraud_webhook(chosen: &config::FraudWebhook, clock: &Clock) -> Res
         extra_root_ca_pem: chosen.ca_certificates.as_ref().map(|certificates| certificates.pem().to_owned()),
     };
     Webhook::new(&settings, clock.clone())
-}
-
-type Store = (Arc<dyn SessionStore>, Option<Arc<RedisStore>>);
-
-fn store(config: &Config) -> Result<Store, AssemblyError> {
-    match &config.store {
-        config::Store::Memory => {
-            tracing::warn!("logins are kept in memory: one process only, and gone when it ends");
-            Ok((Arc::new(MemoryStore::new()), None))
-        }
-        config::Store::Redis(redis) => {
-            let store = Arc::new(redis_store(redis, config)?);
-            Ok((Arc::clone(&store) as Arc<dyn SessionStore>, Some(store)))
-        }
-    }
-}
-
-/// The Redis store of a configuration; not connected yet.
-pub(crate) fn redis_store(chosen: &config::Redis, config: &Config) -> Result<RedisStore, AssemblyError> {
-    let place = match &chosen.place {
-        config::RedisPlace::Standalone(url) => Place::Standalone { url: url.clone() },
-        config::RedisPlace::Sentinel { master, urls, access } => {
-            Place::Sentinel { master: master.clone(), urls: urls.clone(), access: access_of(access) }
-        }
-        config::RedisPlace::Cluster(urls) => Place::Cluster { urls: urls.clone() },
-    };
-    let wait = Wait { replicas: chosen.wait_replicas, timeout: chosen.wait_timeout };
-    let settings = redis::Settings {
-        access: access_of(&chosen.access),
-        ca_pem: chosen.ca_certificates.as_ref().map(|certificates| certificates.pem().to_owned()),
-        connect_timeout: chosen.connect_timeout,
-        response_timeout: chosen.response_timeout,
-        settle_time: chosen.settle_time,
-        wait: Some(wait).filter(|wait| wait.replicas > 0),
-        ..redis::Settings::at(place)
-    };
-    let ring = key_ring(&chosen.keys)?;
-    let tenants = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
-    Ok(RedisStore::connect(settings, tenants, ring, hash_keys(&chosen.keys))?)
-}
-
-fn hash_keys(keys: &config::Keys) -> HashKeys {
-    let hash_keys = HashKeys::new(*keys.hash_key.expose());
-    match &keys.other_hash_key {
-        Some(other) => hash_keys.beside(*other.expose()),
-        None => hash_keys,
-    }
-}
-
-/// The seal keys of a configuration.
-pub(super) fn key_ring(keys: &config::Keys) -> Result<KeyRing, AssemblyError> {
-    let all = keys.seal_keys.iter().map(|(name, key)| (key_id(name), *key.expose()));
-    KeyRing::new(key_id(&keys.active_seal_key), all.collect()).map_err(AssemblyError::SealKeys)
-}
-
-fn access_of(access: &config::RedisAccess) -> Access {
-    Access { username: access.username.clone(), password: access.password.clone() }
-}
-
-/// Operators name seal keys; sealed values carry four bytes of the name's hash.
-fn key_id(name: &str) -> KeyId {
-    let [a, b, c, d, ..]: [u8; 32] = Sha256::digest(name).into();
-    KeyId(u32::from_be_bytes([a, b, c, d]))
-}
-
-fn new_secrets(provider: &config::Provider) -> NewSecrets<'_> {
-    NewSecrets {
-        client_secret: &provider.client_secret,
-        client_secret_next: provider.client_secret_next.as_ref(),
-        subscription_key: provider.subscription_key.as_ref(),
-    }
-}
-
-/// The provider of one tenant; not asked anything yet.
-pub(crate) fn provider(
-    tenant: &config::Tenant,
-    clock: &Clock,
-    metrics: &Arc<Metrics>,
-) -> Result<Arc<dyn Operated>, InvalidSettings> {
-    provider_sharing(&PartnerTokens::default(), tenant, clock, metrics)
-}
-
-/// The same, with a partner's token that it shares.
-fn provider_sharing(
-    tokens: &PartnerTokens,
-    tenant: &config::Tenant,
-    clock: &Clock,
-    metrics: &Arc<Metrics>,
-) -> Result<Arc<dyn Operated>, InvalidSettings> {
-    let provider = &tenant.provider;
-    let (openid, clock, metrics) = (openid_settings(provider), clock.as_fn(), Arc::clone(metrics));
-    match provider.profile {
-        config::Profile::Vipps { keys } => {
-            let settings = vipps_settings(provider, keys, openid);
-            Ok(Arc::new(Vipps::sharing(tokens, &settings, clock, metrics)?))
-        }
-        config::Profile::Generic { login_hint } => {
-            let login_hint = match login_hint {
-                config::LoginHint::Digits => HintForm::Digits,
-                config::LoginHint::Plus => HintForm::Plus,
-                config::LoginHint::Urn => HintForm::Urn,
-                config::LoginHint::Tel => HintForm::Tel,
-            };
-            Ok(Arc::new(Generic::new(&generic::Settings { openid, login_hint }, clock, metrics)?))
-        }
-    }
-}
-
-fn vipps_settings(
-    provider: &config::Provider,
-    keys: config::ProviderKeys,
-    openid: openid::Settings,
-) -> vipps::Settings {
-    vipps::Settings {
-        openid,
-        keys: match keys {
-            config::ProviderKeys::SalesUnit => vipps::Keys::SalesUnit,
-            config::ProviderKeys::Partner => vipps::Keys::Partner,
-        },
-        subscription_key: provider.subscription_key.clone(),
-        merchant_serial_number: provider.merchant_serial_number.clone(),
-        system: SystemHeaders {
-            name: Some(provider.systems.name.clone()),
-            version: Some(provider.systems.version.clone()),
-            plugin_name: provider.systems.plugin_name.clone(),
-            plugin_version: provider.systems.plugin_version.clone(),
-        },
-    }
-}
-
-fn openid_settings(provider: &config::Provider) -> openid::Settings {
-    openid::Settings {
-        issuer: provider.issuer.as_str().to_owned(),
-        client_id: provider.client_id.clone(),
-        client_secret: provider.client_secret.clone(),
-        client_secret_next: provider.client_secret_next.clone(),
-        authentication: match provider.authentication {
-            config::ClientAuthentication::Basic => ClientAuthentication::SecretBasic,
-            config::ClientAuthentication::Post => ClientAuthentication::SecretPost,
-        },
-        signing_algorithms: provider
-            .signing_algorithms
-            .iter()
-            .map(|algorithm| match algorithm {
-                config::SigningAlgorithm::Rs256 => SigningAlgorithm::Rs256,
-                config::SigningAlgorithm::Es256 => SigningAlgorithm::Es256,
-            })
-            .collect(),
-        request_timeout: provider.request_timeout,
-        poll_timeout: provider.poll_timeout,
-        additional_hosts: provider.additional_hosts.iter().cloned().collect(),
-        allow_insecure_hosts: provider.allow_insecure_hosts,
-        extra_root_ca_pem: provider.ca_certificates.as_ref().map(|certificates| certificates.pem().to_owned()),
-        user_agent: egress::USER_AGENT.to_owned(),
-    }
 }
 
 /// Who may call. `issuers` are those of the configuration before.

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::parts::{self, AssemblyError, Parts};
+use super::stores;
 use super::world::World;
 use crate::config::{Config, Mistakes, Store, Succession};
 use crate::grpc::{Callers, Front, TlsIdentity};
@@ -87,7 +88,7 @@ impl<'p> Running<'p> {
         let public_tls = config.public.as_ref().and_then(|public| public.tls.as_ref());
         let public_tls = public_tls.map(TlsIdentity::for_http1).transpose()?;
         let ring = match &config.store {
-            Store::Redis(redis) => Some(parts::key_ring(&redis.keys)?),
+            Store::Redis(redis) => Some(stores::key_ring(&redis.keys)?),
             Store::Memory => None,
         };
         let secrets = parts.secrets(config)?;

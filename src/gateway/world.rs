@@ -2,6 +2,7 @@
 //!
 //! Routes are added in [`World::assemble`], and who hears of the provider's events.
 
+mod check_ins;
 mod pings;
 
 use std::future::{Future, pending};
@@ -11,9 +12,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use check_ins::CheckIns;
 use pings::Pings;
 
-use super::check_ins::CheckIns;
 use super::parts::Parts;
 use crate::config::{self, Config};
 use crate::grpc::{TlsError, TlsIdentity};

@@ -17,7 +17,7 @@ use super::behaviour::Behaviour;
 use super::fault::{Fault, RetryAfter};
 use super::form::Form;
 use super::journal::{Endpoint, Reply};
-use super::logins::{Login, Progress, Redirect};
+use super::login::{Login, Progress, Redirect};
 use super::msisdn::Msisdn;
 use super::open_points::{CustomerToken, OpenPoints, SecondStart, Spelling, Unlicensed};
 use super::qr::NoCustomer;

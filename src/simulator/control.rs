@@ -19,7 +19,7 @@ use super::behaviour::Behaviour;
 use super::checked_in;
 use super::discovery::DiscoveryKnobs;
 use super::journal::ReceivedRequest;
-use super::logins::Decision;
+use super::login::Decision;
 use super::magic::magic_numbers;
 use super::msisdn::digits_of;
 use super::open_points::OpenPoints;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::consents::{Choices, Question};
-use super::logins::{Decision, Login};
+use super::login::{Decision, Login};
 use super::msisdn::digits_of;
 use super::state::{Shared, State as Everything};
 use super::{checked_in, random};

@@ -13,7 +13,7 @@ use super::form::Form;
 use super::id_token::{self, Facts, IdTokenShape};
 use super::journal::{Endpoint, Reply};
 use super::keys::KeyError;
-use super::logins::{Found, Login};
+use super::login::{Found, Login};
 use super::settings::ClientRegistration;
 use super::state::{Access, Shared};
 use super::{answer, answer::OauthError, claims, clock, endpoints, partners, people, random};

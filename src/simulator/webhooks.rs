@@ -17,7 +17,7 @@ use url::Url;
 
 use super::delivery::Delivery;
 use super::journal::Reply;
-use super::logins::{Ended, Login};
+use super::login::{Ended, Login};
 use super::state::{Shared, State as Everything};
 use super::{answer, platform, random};
 use crate::webhooks::EventKind;

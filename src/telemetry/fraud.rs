@@ -5,7 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-use super::metrics::Name;
+use super::labels::Name;
 use crate::fraud::Kind;
 use crate::session::TenantId;
 

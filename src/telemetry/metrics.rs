@@ -4,17 +4,20 @@ use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use serde::Serialize;
 
+use super::labels::{
+    Called, Cut, Ended, Landed, Name, Panicked, Polled, ProviderOperation, Reload, Reloaded, Requested, Shed, Started,
+    StoreOperation, Stored, poll_result, status_class,
+};
 use super::{FraudCounters, PublicCounters};
 use crate::ciba::PollAnswer;
-use crate::session::{Channel, FailureReason, Outcome};
+use crate::session::{Channel, Outcome};
 
 /// Seconds; from a provider next door to one that times out.
 const REQUEST_BUCKETS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -43,107 +46,6 @@ pub struct Metrics {
     landings: Family<Landed, Counter>,
     config_reloads: Family<Reloaded, Counter>,
     config_differs: Gauge,
-}
-
-/// What the provider is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProviderOperation {
-    /// Metadata.
-    Discovery,
-    /// Signing keys.
-    Keys,
-    /// Whether a number can log in.
-    UserExists,
-    /// A login.
-    Start,
-    /// How a login stands.
-    Poll,
-    /// What a landing was given.
-    Code,
-    /// Who the person is.
-    Userinfo,
-    /// Forgetting a token.
-    Revoke,
-    /// A token for the vendor's other APIs, or for partner keys.
-    PlatformToken,
-    /// Registrations of webhooks.
-    Webhooks,
-    /// One of a shop's QR codes.
-    ShopQr,
-    /// All of them.
-    ShopQrs,
-    /// Whose a customer's QR code is.
-    ExchangeQr,
-    /// Keys of a tenant's own identity provider, which is another one.
-    CallerKeys,
-}
-
-impl ProviderOperation {
-    /// The operation's name, for logs.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Discovery => "discovery",
-            Self::Keys => "keys",
-            Self::UserExists => "user_exists",
-            Self::Start => "start",
-            Self::Poll => "poll",
-            Self::Code => "code",
-            Self::Userinfo => "userinfo",
-            Self::Revoke => "revoke",
-            Self::PlatformToken => "platform_token",
-            Self::Webhooks => "webhooks",
-            Self::ShopQr => "shop_qr",
-            Self::ShopQrs => "shop_qrs",
-            Self::ExchangeQr => "exchange_qr",
-            Self::CallerKeys => "caller_keys",
-        }
-    }
-}
-
-/// What the store is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StoreOperation {
-    /// Counting a start over all tenants.
-    Admit,
-    /// Counting a question about a number.
-    Count,
-    /// Claiming what a start needs.
-    Reserve,
-    /// Taking that back.
-    Release,
-    /// Reading a login.
-    Load,
-    /// Writing a login.
-    Save,
-    /// Finding logins by their phone call or number.
-    Find,
-    /// Reading a tenant's logins.
-    List,
-    /// Reading a tenant's stream of events.
-    Events,
-    /// Passing a ping of the provider on.
-    Ping,
-    /// Giving a sign of life.
-    Beat,
-    /// Taking over the logins of a replica that is gone.
-    Adopt,
-    /// Keeping, reading or taking check-ins.
-    CheckIns,
-}
-
-/// What became of a configuration that was read while running.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reload {
-    /// It runs.
-    Taken,
-    /// It runs but for what waits for a restart.
-    TakenInPart,
-    /// It has mistakes or cannot be used; nothing of it runs.
-    Refused,
 }
 
 impl Metrics {
@@ -346,106 +248,5 @@ pub struct Open(Gauge);
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.dec();
-    }
-}
-
-const fn poll_result(answer: &PollAnswer) -> &'static str {
-    match answer {
-        PollAnswer::Redeemed(_) => "redeemed",
-        PollAnswer::Pending { .. } => "pending",
-        PollAnswer::SlowDown { .. } => "slow_down",
-        PollAnswer::Denied => "denied",
-        PollAnswer::Expired => "expired",
-        PollAnswer::InvalidGrant => "invalid_grant",
-        PollAnswer::Refused(_) => "refused",
-        PollAnswer::CredentialsRefused => "credentials_refused",
-        PollAnswer::Trouble { .. } => "trouble",
-    }
-}
-
-fn status_class(status: Option<StatusCode>) -> &'static str {
-    match status.map(|status| status.as_u16() / 100) {
-        None => "none",
-        Some(1) => "1xx",
-        Some(2) => "2xx",
-        Some(3) => "3xx",
-        Some(4) => "4xx",
-        Some(5) => "5xx",
-        Some(_) => "other",
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Started {
-    channel: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Ended {
-    channel: &'static str,
-    outcome: &'static str,
-    reason: Option<Name<FailureReason>>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Polled {
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Requested {
-    operation: Name<ProviderOperation>,
-    status: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Stored {
-    operation: Name<StoreOperation>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Called {
-    method: &'static str,
-    code: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Cut {
-    why: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Shed {
-    limit: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Panicked {
-    place: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Landed {
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Reloaded {
-    result: Name<Reload>,
-}
-
-/// A fieldless enum as a label, by the name that it has for serde.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Name<T>(pub(super) T);
-
-impl<T: Serialize> fmt::Display for Name<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.serialize(f)
-    }
-}
-
-impl<T: Serialize> EncodeLabelValue for Name<T> {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        fmt::Write::write_fmt(encoder, format_args!("{self}"))
     }
 }

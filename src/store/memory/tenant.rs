@@ -1,4 +1,7 @@
-//! One tenant's logins, claims and logs; each method is one step under the lock.
+//! One tenant's logins, claims and logs; each method is one step under the lock. `guards`
+//! counts starts and questions.
+
+mod guards;
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
@@ -8,15 +11,15 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::counting::{Denials, Log, Member, Request, log_of, member};
+use super::counting::{Denials, Log, Member, Request, log_of};
 use super::stream::Stream;
 use crate::ciba::AuthReqId;
 use crate::phone::PhoneNumber;
-use crate::session::{CallId, CodeCheck, Ended, FailureReason, LoginId, Outcome, Person, Session, State, Terms};
+use crate::session::{CallId, CodeCheck, Ended, FailureReason, LoginId, Outcome, Person, Session, State};
 use crate::store::retention::{identity_until, kept_until};
 use crate::store::{
-    Asker, Batch, Charge, Counted, Counter, Events, Incarnation, Listed, Page, Question, REQUEST_ID_RETENTION, Rank,
-    Record, Reservation, Reserved, Saved, WhenBusy,
+    Asker, Batch, Counted, Counter, Events, Incarnation, Listed, Page, Question, REQUEST_ID_RETENTION, Rank, Record,
+    Reservation, Reserved, Saved, WhenBusy,
 };
 use crate::timestamp::Timestamp;
 
@@ -326,66 +329,6 @@ impl Tenant {
         self.logins.retain(|_, kept| kept.sweep(now));
         self.calls.retain(|_, claim| self.logins.contains_key(&claim.login));
         self.requested.retain(|_, login| self.logins.contains_key(login));
-    }
-
-    pub(super) fn count(&mut self, question: &Question<'_>) -> Counted {
-        let counted = self.weigh(question);
-        if counted == Counted::Counted {
-            self.charge(question);
-        }
-        counted
-    }
-
-    /// Whether one more fits now; counts nothing.
-    fn weigh(&self, question: &Question<'_>) -> Counted {
-        let Question { asker, charges, cool_down, now } = question;
-        let cooling = asker
-            .person
-            .and_then(|person| self.denials.get(person))
-            .and_then(|denials| denials.wait_for(*cool_down, *now));
-        if let Some(retry_after) = cooling {
-            return Counted::CoolingDown { retry_after };
-        }
-        let waits = charges.iter().filter_map(|charge| Some((self.wait_for(charge, *asker, *now)?, charge.counter)));
-        let longest = waits.reduce(|one, next| if next.0 > one.0 { next } else { one });
-        longest.map_or(Counted::Counted, |(retry_after, counter)| Counted::LimitReached { counter, retry_after })
-    }
-
-    fn charge(&mut self, question: &Question<'_>) {
-        for charge in question.charges {
-            let retention = charge.limits.iter().map(|limit| limit.window).fold(Duration::ZERO, Duration::max);
-            self.add(charge.counter, question.asker, retention, question.now);
-        }
-    }
-
-    /// How long until one more start fits; `None` when it fits now.
-    fn wait_for(&self, charge: &Charge, asker: Asker<'_>, now: Timestamp) -> Option<Duration> {
-        let (log, member) = (log_of(charge.counter, asker)?, member(charge.counter, asker));
-        let none = Log::default();
-        let log = self.logs.get(&log).unwrap_or(&none);
-        charge.limits.iter().filter_map(|limit| log.wait_for(*limit, &member, now)).max()
-    }
-
-    fn add(&mut self, counter: Counter, asker: Asker<'_>, retention: Duration, at: Timestamp) {
-        if let Some(log) = log_of(counter, asker) {
-            self.logs.entry(log).or_default().add(retention, member(counter, asker), at);
-        }
-    }
-
-    /// What the person's own word means for the next who wants to ask.
-    fn remember_answer(&mut self, terms: &Terms, ended: &Ended) {
-        match ended.outcome {
-            Outcome::Approved { .. } => {
-                self.denials.remove(&terms.person);
-                log_of(Counter::Number, terms.into()).map(|log| self.logs.remove(&log));
-            }
-            Outcome::Denied => {
-                let before = self.denials.get(&terms.person).filter(|denials| denials.count_at(ended.at));
-                let count = before.map_or(0, |denials| denials.count).saturating_add(1);
-                self.denials.insert(terms.person.clone(), Denials { count, last: ended.at });
-            }
-            Outcome::Expired | Outcome::Cancelled | Outcome::Failed(_) => {}
-        }
     }
 
     fn put(&mut self, record: Record, identity_window: Duration) {

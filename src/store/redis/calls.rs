@@ -1,6 +1,9 @@
 //! What is sent to Redis for each method of the store: keys, arguments, TTLs.
 //!
-//! The heads of the scripts say what each argument means.
+//! The heads of the scripts say what each argument means. `guards` has those that count
+//! starts and questions.
+
+mod guards;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -10,8 +13,9 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use ::redis::{Cmd, cmd};
 
-use super::names::{Hashed, Names, NumberNames, member_of_all};
-use super::script::{ADMIT, COUNT, Call, LIST, LOAD, PUT_BACK, RELEASE, RESERVE, SAVE};
+use self::guards::{with_charges, with_cool_down};
+use super::names::{Hashed, Names};
+use super::script::{Call, LIST, LOAD, PUT_BACK, RELEASE, RESERVE, SAVE};
 use super::sealed::{Field, Raw, Sealer};
 use crate::ciba::AuthReqId;
 use crate::phone::PhoneNumber;
@@ -22,8 +26,8 @@ use crate::store::record::Formats;
 use crate::store::retention::{LONGEST_LIFE, kept_until};
 use crate::store::seal::KeyRing;
 use crate::store::{
-    Asker, Charge, CoolDown, Counter, DENIAL_RETENTION, Limit, OUTCOME_RETENTION, Page, Position, Question,
-    REQUEST_ID_RETENTION, Record, Reservation, StoreError,
+    Asker, Counter, DENIAL_RETENTION, OUTCOME_RETENTION, Page, Position, REQUEST_ID_RETENTION, Record, Reservation,
+    StoreError,
 };
 use crate::timestamp::Timestamp;
 
@@ -157,60 +161,12 @@ impl Calls {
         Ok(self.rehashed(logs.fold(call, Call::key), &names, &session.terms))
     }
 
-    /// Under each hash key, the one that is used last: an answer that it was counted is
-    /// to be followed by the next.
-    pub(super) fn admit(&self, asker: Asker<'_>, limit: Limit, now: Timestamp) -> Vec<Call> {
-        let Some(number) = asker.phone() else { return Vec::new() };
-        let call = |keys: &HashKeys| {
-            let names = NumberNames::of(number, keys);
-            Call::new(&ADMIT)
-                .key(names.log())
-                .key(names.back_off())
-                .arg(now.as_millis())
-                .arg(member_of_all(asker, keys))
-                .arg(limit.max)
-                .arg(millis(limit.window))
-                .arg(millis(limit.window + CLEAN_UP_AFTER))
-        };
-        self.each_hash_key().map(call).collect()
-    }
-
-    pub(super) fn give_back(&self, asker: Asker<'_>) -> Vec<Cmd> {
-        let Some(number) = asker.phone() else { return Vec::new() };
-        let command = |keys: &HashKeys| {
-            let mut call = cmd("ZREM");
-            call.arg(NumberNames::of(number, keys).log()).arg(member_of_all(asker, keys));
-            call
-        };
-        self.each_hash_key().map(command).collect()
-    }
-
     pub(super) fn ping_of(&self, request: &AuthReqId) -> Ping {
         Ping::of(request, &self.hash_keys)
     }
 
     fn each_hash_key(&self) -> impl Iterator<Item = &HashKeys> {
         self.hash_keys.other().into_iter().chain([&self.hash_keys])
-    }
-
-    pub(super) fn count(&self, question: &Question<'_>) -> Call {
-        let Question { asker, charges, cool_down, now } = question;
-        let names = self.names(asker.tenant);
-        let call = Call::new(&COUNT).key(names.denials(asker.person)).arg(now.as_millis());
-        let call = with_charges(with_cool_down(call, *cool_down), charges, &names, *asker);
-        let other = self.other_names(asker.tenant);
-        let pairs = other.as_ref().map(|other| [other, &names].map(|names| names.of_question(*asker)));
-        with_pairs(call, pairs, "")
-    }
-
-    pub(super) fn back_off(&self, number: &PhoneNumber, until: Timestamp, now: Timestamp) -> Vec<Cmd> {
-        let ttl = millis(until.since(now) + CLEAN_UP_AFTER);
-        let command = |keys: &HashKeys| {
-            let mut call = cmd("SET");
-            call.arg(NumberNames::of(number, keys).back_off()).arg(until.as_millis()).arg("PX").arg(ttl);
-            call
-        };
-        self.each_hash_key().map(command).collect()
     }
 
     pub(super) fn load(&self, tenant: &TenantId, login: &LoginId) -> Call {
@@ -452,27 +408,6 @@ fn with_pairs(call: Call, names: Option<[Vec<Hashed>; 2]>, other_content: &str) 
     let pairs = others.into_iter().zip(ours);
     let call = pairs.fold(call, |call, (other, our)| call.key(other.name).key(our.name).arg(our.kind));
     call.arg(number).arg(other_content)
-}
-
-fn with_cool_down(call: Call, cool_down: CoolDown) -> Call {
-    call.arg(millis(DENIAL_RETENTION)).arg(millis(cool_down.first)).arg(millis(cool_down.longest))
-}
-
-fn with_charges(call: Call, charges: &[Charge], names: &Names, asker: Asker<'_>) -> Call {
-    let logs = charges.iter().filter_map(|charge| Some((charge, names.log(charge.counter, asker)?)));
-    let logs: Vec<_> = logs.collect();
-    logs.iter().fold(call.arg(logs.len()), |call, (charge, log)| {
-        let retention = charge.limits.iter().map(|limit| limit.window).fold(Duration::ZERO, Duration::max);
-        let call = call
-            .key(log.clone())
-            .arg(charge.counter.name())
-            .arg(names.member(charge.counter, asker))
-            .arg(u8::from(charge.counter.counts_numbers()))
-            .arg(millis(retention))
-            .arg(millis(retention + CLEAN_UP_AFTER))
-            .arg(charge.limits.len());
-        charge.limits.iter().fold(call, |call, limit| call.arg(limit.max).arg(millis(limit.window)))
-    })
 }
 
 fn with_fields(call: Call, fields: Vec<Field>) -> Call {
