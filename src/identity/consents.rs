@@ -11,6 +11,8 @@
 //! consents". Names of members are compared without spaces around them, because
 //! one of the vendor's own samples has such a name.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 /// What a person answered to one question.
@@ -26,7 +28,7 @@ pub enum Answer {
 }
 
 /// Marketing consents (scope `delegatedConsents`), the older form.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct DelegatedConsents {
     /// Language of the texts shown.
     pub language: String,
@@ -47,7 +49,7 @@ pub struct DelegatedConsents {
 }
 
 /// One marketing consent that was offered.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Consent {
     /// `email`, `sms`, `digital` or `personal`.
     pub id: String,
@@ -62,7 +64,7 @@ pub struct Consent {
 }
 
 /// Acceptance of terms and privacy statement (scope `agreement`).
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Agreement {
     /// Language of the texts shown.
     pub language: String,
@@ -94,7 +96,7 @@ pub struct Links {
 }
 
 /// Answers on the sales unit's own screens (scope `customFlow`).
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct FlowResult {
     /// Language of the texts shown.
     pub language: String,
@@ -105,7 +107,7 @@ pub struct FlowResult {
 }
 
 /// One screen.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Screen {
     /// Its heading.
     pub title: String,
@@ -129,7 +131,7 @@ pub struct TermsLink {
 }
 
 /// One element of a screen. `checkbox` is the only documented kind; others are kept.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Element {
     /// `checkbox`, or what the provider has come up with since.
     pub kind: String,
@@ -142,6 +144,19 @@ pub struct Element {
     /// What else came with it.
     pub rest: Map<String, Value>,
 }
+
+/// What a person has answered is printed nowhere.
+macro_rules! print_redacted {
+    ($($what:ident),+) => {
+        $(impl fmt::Debug for $what {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($what), "(…)"))
+            }
+        })+
+    };
+}
+
+print_redacted!(DelegatedConsents, Consent, Agreement, FlowResult, Screen, Element);
 
 impl DelegatedConsents {
     /// Reads what came; `None` when it is no object.

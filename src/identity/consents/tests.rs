@@ -36,6 +36,14 @@ fn a_refused_consent_stays_refused() {
     assert_eq!(consents.shown["heading"], json!("Stay in touch"));
 }
 
+/// G10: neither answers nor what they were about.
+#[test]
+fn no_answer_is_printed() {
+    let consents = DelegatedConsents::read(&delegated()).unwrap();
+    let printed = format!("{consents:?} {:?}", consents.consents);
+    assert_eq!(printed, "DelegatedConsents(…) [Consent(…), Consent(…)]");
+}
+
 /// Whatever is no clear yes is no consent.
 #[test]
 fn an_answer_that_is_neither_is_no_consent() {
